@@ -1,0 +1,304 @@
+//! What a client keeps (a credential) and what it enrols (a commitment).
+
+use core::{fmt, hash};
+
+use curve25519_dalek::{RistrettoPoint, Scalar, ristretto::CompressedRistretto};
+use rand_core::TryCryptoRng;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::{
+    Error,
+    group::{self, ELEMENT_LEN},
+};
+
+/// A Pedersen commitment C = s·G + r·H: public, and all that a host stores of a secret.
+///
+/// It is canonical and not the identity, and is kept decompressed, so that verifying again costs
+/// no second decompression.
+#[derive(Clone, Copy)]
+pub struct Commitment {
+    bytes: CompressedRistretto,
+    point: RistrettoPoint,
+}
+
+impl Commitment {
+    /// Length of an encoded commitment in bytes.
+    pub const LEN: usize = ELEMENT_LEN;
+
+    /// Decodes 32 bytes.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] for another size; [`Error::InvalidEncoding`] for what RFC 9496
+    /// refuses to decode and for the identity.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let (bytes, point) = group::decode_element("commitment", bytes)?;
+        Ok(Self { bytes, point })
+    }
+
+    /// The 32 bytes that are enrolled.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; ELEMENT_LEN] {
+        self.bytes.as_bytes()
+    }
+
+    /// The 32 bytes that are enrolled.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; ELEMENT_LEN] {
+        self.bytes.to_bytes()
+    }
+
+    pub(crate) const fn point(&self) -> &RistrettoPoint {
+        &self.point
+    }
+
+    /// For a point that is known not to be the identity.
+    pub(crate) fn from_point(point: RistrettoPoint) -> Self {
+        Self {
+            bytes: point.compress(),
+            point,
+        }
+    }
+}
+
+impl PartialEq for Commitment {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Commitment {}
+
+impl hash::Hash for Commitment {
+    fn hash<S: hash::Hasher>(&self, state: &mut S) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl fmt::Debug for Commitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Commitment(")?;
+        for byte in self.as_bytes() {
+            write!(f, "{byte:02x}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// The secret s and the blinding r of a client, with their commitment.
+///
+/// Not `Copy` and not `Clone`, silent in `Debug`, zeroized on drop. Zeroizing covers this value's
+/// own memory; it cannot reach copies that the compiler left in registers or on the stack, nor
+/// pages that the system swapped out or dumped.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Credential {
+    secret: Scalar,
+    blinding: Scalar,
+    #[zeroize(skip)]
+    commitment: Commitment,
+}
+
+impl Credential {
+    /// Length of an encoded credential in bytes: the secret, then the blinding.
+    pub const LEN: usize = 2 * ELEMENT_LEN;
+
+    /// Draws a fresh secret and blinding, uniform and not zero.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the random source fails.
+    pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, Error> {
+        loop {
+            let secret = random_scalar(rng)?;
+            let blinding = random_scalar(rng)?;
+            // Zero and the identity come up once in 2^252 draws; drawing again keeps the rest uniform.
+            if let Ok(credential) = Self::new(*secret, *blinding) {
+                return Ok(credential);
+            }
+        }
+    }
+
+    /// Decodes a secret and a blinding of 32 bytes each, as [`Credential::secret_bytes`] and
+    /// [`Credential::blinding_bytes`] give them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] or [`Error::InvalidEncoding`], naming the part; the values are not
+    /// in the message.
+    pub fn from_bytes(secret: &[u8], blinding: &[u8]) -> Result<Self, Error> {
+        let secret = Zeroizing::new(group::decode_scalar("secret", secret)?);
+        let blinding = Zeroizing::new(group::decode_scalar("blinding", blinding)?);
+        Self::new(*secret, *blinding)
+    }
+
+    fn new(secret: Scalar, blinding: Scalar) -> Result<Self, Error> {
+        let point = group::pedersen(&secret, &blinding);
+        let commitment = Commitment::from_point(point);
+        let mut credential = Self {
+            secret,
+            blinding,
+            commitment,
+        };
+        let unusable = secret.ct_eq(&Scalar::ZERO)
+            | blinding.ct_eq(&Scalar::ZERO)
+            | commitment.as_bytes().ct_eq(&[0; ELEMENT_LEN]);
+        if bool::from(unusable) {
+            credential.zeroize();
+            return Err(Error::InvalidEncoding {
+                what: "credential",
+                expected: "a secret and a blinding that are not zero and whose commitment is not \
+                           the identity",
+            });
+        }
+        Ok(credential)
+    }
+
+    /// The commitment, which may be shown to anybody.
+    #[must_use]
+    pub const fn commitment(&self) -> &Commitment {
+        &self.commitment
+    }
+
+    /// The secret s, little-endian: for storing it, never for sending it.
+    #[must_use]
+    pub fn secret_bytes(&self) -> Zeroizing<[u8; ELEMENT_LEN]> {
+        Zeroizing::new(self.secret.to_bytes())
+    }
+
+    /// The blinding r, little-endian: for storing it, never for sending it.
+    #[must_use]
+    pub fn blinding_bytes(&self) -> Zeroizing<[u8; ELEMENT_LEN]> {
+        Zeroizing::new(self.blinding.to_bytes())
+    }
+
+    pub(crate) const fn secret(&self) -> &Scalar {
+        &self.secret
+    }
+
+    pub(crate) const fn blinding(&self) -> &Scalar {
+        &self.blinding
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(secret)")
+    }
+}
+
+/// Equal secrets and blindings, compared in constant time.
+impl ConstantTimeEq for Credential {
+    fn ct_eq(&self, other: &Self) -> subtle::Choice {
+        self.secret.ct_eq(&other.secret) & self.blinding.ct_eq(&other.blinding)
+    }
+}
+
+/// A uniform scalar: 64 random bytes reduced, so that no value is favoured measurably.
+fn random_scalar<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Zeroizing<Scalar>, Error> {
+    let mut wide = Zeroizing::new([0_u8; 64]);
+    rng.try_fill_bytes(wide.as_mut())
+        .map_err(|_| Error::random_source())?;
+    Ok(Zeroizing::new(Scalar::from_bytes_mod_order_wide(&wide)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::rng;
+    use alloc::format;
+    use proptest::prelude::*;
+
+    #[test]
+    fn debug_shows_a_commitment_and_hides_a_credential() {
+        let credential = Credential::generate(&mut rng(1)).unwrap();
+        assert_eq!(format!("{credential:?}"), "Credential(secret)");
+        assert_eq!(
+            format!("{:?}", credential.commitment()),
+            format!(
+                "Commitment({})",
+                hex::encode(credential.commitment().as_bytes())
+            )
+        );
+    }
+
+    #[test]
+    fn a_credential_survives_a_round_trip() {
+        let credential = Credential::generate(&mut rng(2)).unwrap();
+        let again = Credential::from_bytes(
+            credential.secret_bytes().as_ref(),
+            credential.blinding_bytes().as_ref(),
+        )
+        .unwrap();
+        assert!(bool::from(credential.ct_eq(&again)));
+        assert_eq!(credential.commitment(), again.commitment());
+    }
+
+    #[test]
+    fn zero_and_non_canonical_scalars_are_refused_by_name() {
+        let one = Scalar::ONE.to_bytes();
+        let order = {
+            // The group order itself: -1 plus one, without reduction.
+            let mut bytes = (-Scalar::ONE).to_bytes();
+            bytes[0] += 1;
+            bytes
+        };
+        for bad in [[0; 32], order, [0xff; 32]] {
+            let error = Credential::from_bytes(&bad, &one).unwrap_err();
+            assert!(
+                matches!(error, Error::InvalidEncoding { what: "secret", .. }),
+                "{error}"
+            );
+            let error = Credential::from_bytes(&one, &bad).unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    Error::InvalidEncoding {
+                        what: "blinding",
+                        ..
+                    }
+                ),
+                "{error}"
+            );
+        }
+        assert_eq!(
+            Credential::from_bytes(&one[..31], &one).unwrap_err(),
+            Error::InvalidLength {
+                what: "secret",
+                expected: "32 bytes",
+                actual: 31
+            }
+        );
+    }
+
+    #[test]
+    fn a_failing_random_source_is_an_error_and_not_a_weak_key() {
+        let error = Credential::generate(&mut crate::testing::Broken).unwrap_err();
+        assert_eq!(error.code(), crate::ErrorCode::Unavailable);
+    }
+
+    #[test]
+    fn the_identity_is_no_commitment() {
+        assert!(matches!(
+            Commitment::from_bytes(&[0; 32]),
+            Err(Error::InvalidEncoding { .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn a_decoded_commitment_encodes_to_the_same_bytes(bytes: [u8; 32]) {
+            if let Ok(commitment) = Commitment::from_bytes(&bytes) {
+                prop_assert_eq!(commitment.point().compress().to_bytes(), bytes);
+                prop_assert_ne!(bytes, [0; 32]);
+            }
+        }
+
+        #[test]
+        fn commitments_add_up(seed: u64) {
+            let (a, b) = (
+                Credential::generate(&mut rng(seed)).unwrap(),
+                Credential::generate(&mut rng(seed.wrapping_add(1))).unwrap(),
+            );
+            let sum = group::pedersen(&(a.secret() + b.secret()), &(a.blinding() + b.blinding()));
+            prop_assert_eq!(sum, a.commitment().point() + b.commitment().point());
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The mathematics and the rules of 2FApi, shared by every host: prove that you know a secret,
+//! never reveal it.
+//!
+//! A client keeps a [`Credential`] (a secret s and a blinding r) and enrols its [`Commitment`]
+//! C = s·G + r·H over Ristretto255 (RFC 9496). To authenticate it proves, over a host's fresh
+//! nonce, that it knows an opening of C: a Schnorr/Sigma proof made non-interactive by the strong
+//! Fiat-Shamir transform. The normative text is `spec/protocol.md`.
+//!
+//! The crate follows the protocol: [enrol](Enrolment) → [challenge](ChallengeKey) →
+//! [`prove`](prove()) → [`verify`](verify()). It has no clock, no store and no random source of its
+//! own; it is handed them.
+//!
+//! ```
+//! use twofapi_crypto_core::*;
+//! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//! # let mut rng = ChaCha20Rng::seed_from_u64(1);
+//! # let now = 1_795_000_000;
+//! // Once, at the client: a credential, and a proof of possession to enrol with.
+//! let alice: ClientId = "alice".parse()?;
+//! let credential = Credential::generate(&mut rng)?;
+//! let possession = prove(&credential, &Enrolment { client_id: &alice }, &mut rng)?;
+//!
+//! // At the host: nothing secret is ever seen.
+//! let commitment = Commitment::from_bytes(credential.commitment().as_bytes())?;
+//! verify(&commitment, &Enrolment { client_id: &alice }, &possession)?;
+//! let mut record = ClientRecord::enrolled(commitment);
+//!
+//! // Each time: the host issues a challenge, which it does not store ...
+//! let key = ChallengeKey::generate(&mut rng)?;
+//! let ttl = ChallengeTtl::default();
+//! let issued = key.issue(&alice, now, ttl, &mut rng)?;
+//!
+//! // ... the client proves ...
+//! let binding = AuthenticationBinding::for_audience(&"https://api.example.com".parse()?);
+//! let statement = Authentication { client_id: &alice, nonce: &issued.nonce, binding: &binding };
+//! let proof = prove(&credential, &statement, &mut rng)?.to_bytes();
+//!
+//! // ... and the host computes the challenge again, spends it, and only then looks at the proof.
+//! let proof = Proof::from_bytes(&proof)?;
+//! let challenge = key.recompute(&alice, issued.id, now + 1, ttl)?;
+//! let mut spent = OwnedSpentSet::new(1000);
+//! let spend = |spent: &mut OwnedSpentSet| {
+//!     spent.set().spend(&challenge.spent_key, challenge.id.expires_at(), now + 1)
+//! };
+//! assert_eq!(spend(&mut spent), Spend::Fresh);
+//! let statement = Authentication { client_id: &alice, nonce: &challenge.nonce, binding: &binding };
+//! verify(&record.commitment, &statement, &proof)?;
+//!
+//! // A second time is once too often.
+//! assert_eq!(spend(&mut spent), Spend::Spent);
+//! # Ok::<(), Error>(())
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod batch;
+mod challenge;
+mod client_id;
+mod credential;
+mod error;
+mod group;
+mod lifecycle;
+mod low_level;
+mod proof;
+mod prove;
+mod spent;
+mod statement;
+#[cfg(test)]
+mod testing;
+mod transcript;
+mod verify;
+
+pub use batch::{BatchEntry, verify_batch};
+pub use challenge::{Challenge, ChallengeId, ChallengeKey, ChallengeTtl};
+pub use client_id::{CLIENT_ID_MAX, ClientId};
+pub use credential::{Commitment, Credential};
+pub use error::{Denied, Error, ErrorCode};
+pub use group::{ELEMENT_LEN, GENERATOR_G, GENERATOR_H, GENERATOR_H_DST};
+pub use lifecycle::{ClientRecord, ClientStatus, Transition};
+pub use low_level::{commit, generators, verify_equation_raw};
+pub use proof::Proof;
+pub use prove::prove;
+#[cfg(feature = "hazmat")]
+pub use prove::prove_with_nonces;
+pub use spent::{OwnedSpentSet, Spend, SpentHeader, SpentKey, SpentSet, SpentSlot, SpentStats};
+pub use statement::{
+    Audience, Authentication, AuthenticationBinding, CHANNEL_BINDING_MAX, Context, Enrolment,
+    Nonce, Rotation, Statement,
+};
+pub use transcript::{SUITE, TRANSCRIPT_DST, transcript};
+pub use verify::{deny_unknown_client, verify, verify_rotation};
+
+/// The curve library whose [`Scalar`](curve25519_dalek::Scalar) and
+/// [`RistrettoPoint`](curve25519_dalek::RistrettoPoint) the low-level calls take.
+pub use curve25519_dalek;

@@ -1,0 +1,212 @@
+//! The client's side: from a credential and a statement to a proof.
+
+use curve25519_dalek::Scalar;
+use rand_core::TryCryptoRng;
+use sha2::{Digest, Sha512};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use crate::{
+    Credential, Error, Proof, Statement,
+    group::{self, ELEMENT_LEN},
+    statement::Context,
+    transcript,
+};
+
+const NONCE_SEED_DST: &[u8] = b"2FApi-v1.0-NonceSeed";
+const NONCE_DST: &[u8] = b"2FApi-v1.0-Nonce";
+
+/// Proves that the holder of `credential` stands behind `statement`.
+///
+/// The announcement nonces are hedged (in the manner of draft-irtf-cfrg-det-sigs-with-noise):
+/// hashed from the secret, the whole statement and 32 fresh random bytes, so that neither a random
+/// source that repeats itself nor one that is known to an attacker gives the secret away. Constant
+/// in time with respect to the credential and the nonces.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the random source fails.
+pub fn prove<R: TryCryptoRng + ?Sized>(
+    credential: &Credential,
+    statement: &impl Statement,
+    rng: &mut R,
+) -> Result<Proof, Error> {
+    let context = statement.context();
+    loop {
+        let nonces = AnnouncementNonces::hedged(credential, &context, rng)?;
+        // A part that verifiers refuse comes up once in 2^250 draws.
+        if let Some(proof) = nonces.respond(credential, &context) {
+            return Ok(proof);
+        }
+    }
+}
+
+/// k_s and k_r: used for one proof, then gone. Two proofs from one pair reveal the credential,
+/// which is why using the pair consumes it.
+#[derive(ZeroizeOnDrop)]
+pub(crate) struct AnnouncementNonces {
+    k_s: Scalar,
+    k_r: Scalar,
+}
+
+impl AnnouncementNonces {
+    pub(crate) const fn new(k_s: Scalar, k_r: Scalar) -> Self {
+        Self { k_s, k_r }
+    }
+
+    fn hedged<R: TryCryptoRng + ?Sized>(
+        credential: &Credential,
+        context: &Context<'_>,
+        rng: &mut R,
+    ) -> Result<Self, Error> {
+        let mut fresh = Zeroizing::new([0_u8; 32]);
+        rng.try_fill_bytes(fresh.as_mut())
+            .map_err(|_| Error::random_source())?;
+
+        // Secret, blinding, randomness and commitment have fixed sizes; the context is
+        // length-prefixed: no two inputs collide.
+        let mut seed = Sha512::new_with_prefix(NONCE_SEED_DST);
+        seed.update(credential.secret().as_bytes());
+        seed.update(credential.blinding().as_bytes());
+        seed.update(fresh.as_ref());
+        seed.update(credential.commitment().as_bytes());
+        context.each_piece(|piece| seed.update(piece));
+        let seed: Zeroizing<[u8; 64]> = Zeroizing::new(seed.finalize().into());
+
+        let expand = |label: u8| {
+            let hash = Sha512::new_with_prefix(NONCE_DST)
+                .chain_update([label])
+                .chain_update(seed.as_ref());
+            let wide: Zeroizing<[u8; 64]> = Zeroizing::new(hash.finalize().into());
+            Scalar::from_bytes_mod_order_wide(&wide)
+        };
+        Ok(Self::new(expand(b's'), expand(b'r')))
+    }
+
+    /// Announcement, challenge and responses; `None` when one of them is a value that verifiers
+    /// refuse.
+    pub(crate) fn respond(self, credential: &Credential, context: &Context<'_>) -> Option<Proof> {
+        let announcement: [u8; ELEMENT_LEN] =
+            group::pedersen(&self.k_s, &self.k_r).compress().to_bytes();
+        let c = transcript::challenge_scalar(
+            credential.commitment().as_bytes(),
+            &announcement,
+            context,
+        );
+        if c == Scalar::ZERO {
+            return None;
+        }
+        // The responses are public: each is blinded by a uniform nonce.
+        Proof::from_parts(
+            announcement,
+            self.k_s + c * credential.secret(),
+            self.k_r + c * credential.blinding(),
+        )
+    }
+}
+
+/// Hazardous: proves with announcement nonces of the caller's choice, as vector files need it.
+///
+/// Using a pair of nonces for two statements reveals the credential to whoever sees both proofs,
+/// and so does a pair that can be guessed. [`prove`] has neither problem.
+///
+/// # Errors
+/// [`Error::InvalidLength`] or [`Error::InvalidEncoding`] when a nonce is not a canonical scalar
+/// other than zero, or when the proof would be one that verifiers refuse.
+#[cfg(feature = "hazmat")]
+pub fn prove_with_nonces(
+    credential: &Credential,
+    statement: &impl Statement,
+    k_s: &[u8],
+    k_r: &[u8],
+) -> Result<Proof, Error> {
+    let nonces = AnnouncementNonces::new(
+        group::decode_scalar("nonce k_s", k_s)?,
+        group::decode_scalar("nonce k_r", k_r)?,
+    );
+    nonces
+        .respond(credential, &statement.context())
+        .ok_or(Error::InvalidEncoding {
+            what: "nonces k_s and k_r",
+            expected: "such that no part of the proof is zero or the identity",
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Authentication, AuthenticationBinding, ClientId, Enrolment, Nonce,
+        testing::{Broken, Constant, rng},
+        verify,
+    };
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_constant_random_source_does_not_repeat_a_nonce_across_statements() {
+        let credential = Credential::generate(&mut rng(1)).unwrap();
+        let id = ClientId::parse("alice").unwrap();
+        let binding = AuthenticationBinding::none();
+        let announce = |nonce: u8| {
+            let nonce = Nonce::from_bytes(&[nonce; 16]).unwrap();
+            let statement = Authentication {
+                client_id: &id,
+                nonce: &nonce,
+                binding: &binding,
+            };
+            *prove(&credential, &statement, &mut Constant(0))
+                .unwrap()
+                .announcement()
+        };
+        assert_ne!(announce(1), announce(2));
+    }
+
+    #[test]
+    fn fresh_randomness_changes_the_proof_of_one_statement() {
+        let credential = Credential::generate(&mut rng(1)).unwrap();
+        let id = ClientId::parse("alice").unwrap();
+        let statement = Enrolment { client_id: &id };
+        let one = prove(&credential, &statement, &mut Constant(1)).unwrap();
+        let two = prove(&credential, &statement, &mut Constant(2)).unwrap();
+        assert_ne!(one.announcement(), two.announcement());
+    }
+
+    #[test]
+    fn the_same_randomness_gives_two_clients_unrelated_nonces() {
+        let id = ClientId::parse("alice").unwrap();
+        let statement = Enrolment { client_id: &id };
+        let announce = |seed| {
+            let credential = Credential::generate(&mut rng(seed)).unwrap();
+            *prove(&credential, &statement, &mut Constant(7))
+                .unwrap()
+                .announcement()
+        };
+        assert_ne!(announce(1), announce(2));
+    }
+
+    #[test]
+    fn a_failing_random_source_is_an_error() {
+        let credential = Credential::generate(&mut rng(1)).unwrap();
+        let id = ClientId::parse("alice").unwrap();
+        let error = prove(&credential, &Enrolment { client_id: &id }, &mut Broken).unwrap_err();
+        assert_eq!(error.code(), crate::ErrorCode::Unavailable);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_proven_verifies(
+            seed: u64,
+            client in "[a-z0-9][a-z0-9@._+-]{0,20}",
+            nonce in proptest::collection::vec(any::<u8>(), 16..=64),
+            binding in proptest::collection::vec(any::<u8>(), 0..=1024),
+        ) {
+            prop_assume!(ClientId::parse(&client).is_ok());
+            let client_id = ClientId::parse(&client).unwrap();
+            let nonce = Nonce::from_bytes(&nonce).unwrap();
+            let binding = AuthenticationBinding::from_bytes(&binding).unwrap();
+            let credential = Credential::generate(&mut rng(seed)).unwrap();
+            let statement = Authentication { client_id: &client_id, nonce: &nonce, binding: &binding };
+            let proof = prove(&credential, &statement, &mut rng(seed ^ 1)).unwrap();
+            prop_assert_eq!(verify(credential.commitment(), &statement, &proof), Ok(()));
+            prop_assert_eq!(Proof::from_bytes(&proof.to_bytes()).unwrap(), proof);
+        }
+    }
+}

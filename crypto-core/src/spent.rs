@@ -1,0 +1,545 @@
+//! The set of challenges that are spent: a hash table of fixed size over memory that the host
+//! lends, so that one set of rules serves process memory and PostgreSQL's shared memory alike.
+//!
+//! An entry leaves when its challenge has expired, never earlier. Refused attempts may hold at most
+//! half of the capacity; beyond that a refused attempt gives its place back, because a refused
+//! proof tells nobody anything, while an accepted one always keeps its place.
+//!
+//! Every operation takes bounded time. Places are counted by the second in which they expire, so
+//! that "full" is exact at once; the slots themselves are swept a few per insertion. With twice as
+//! many slots as capacity and eight swept per insertion, at most capacity × 5/4 of them are taken.
+
+use alloc::{boxed::Box, vec, vec::Vec};
+
+use crate::challenge::ChallengeTtl;
+
+/// How many seconds ahead an entry may expire; a power of two beyond the longest TTL.
+const RING: usize = 1024;
+const _: () = assert!(ChallengeTtl::MAX_SECONDS < RING as u32);
+
+/// Slots looked at for expired entries per insertion.
+const SWEEP: usize = 8;
+
+/// Under what a challenge is kept in the set: 16 bytes that only the challenge key's holder can
+/// compute, so that nobody can aim at a slot of the table or at another client's challenge.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SpentKey([u8; Self::LEN]);
+
+impl SpentKey {
+    /// Length of the key in bytes.
+    pub const LEN: usize = 16;
+
+    /// The key as a shared store keeps it.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The slot where looking for this key begins.
+    fn home(&self, slots: usize) -> usize {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        let hash = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        ((u128::from(hash) * slots as u128) >> 64) as usize
+    }
+}
+
+impl core::fmt::Debug for SpentKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SpentKey(secret)")
+    }
+}
+
+const FREE: u8 = 0;
+const HELD: u8 = 1;
+const REFUSED: u8 = 2;
+
+/// One place of the table. All bytes zero is a free one.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct SpentSlot {
+    key: [u8; SpentKey::LEN],
+    expires_at: u32,
+    state: u8,
+    unused: [u8; 3],
+}
+
+impl SpentSlot {
+    /// A free place.
+    pub const FREE: Self = Self {
+        key: [0; SpentKey::LEN],
+        expires_at: 0,
+        state: FREE,
+        unused: [0; 3],
+    };
+}
+
+/// The counters of the table, kept beside the slots.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct SpentHeader {
+    capacity: u32,
+    /// Slots that are not free, entries that have expired but were not swept yet among them.
+    taken: u32,
+    /// Where sweeping goes on.
+    cursor: u32,
+    /// The newest second that the set was told. It never goes back.
+    clock: u32,
+    /// Live entries that are pending or accepted.
+    held: u32,
+    /// Live entries of refused attempts.
+    refused: u32,
+    /// Live entries by the second in which they expire (modulo [`RING`]): held, refused.
+    by_expiry: [[u32; 2]; RING],
+}
+
+impl SpentHeader {
+    /// The header of an empty set that holds `capacity` live entries (at least two).
+    #[must_use]
+    pub const fn new(capacity: u32) -> Self {
+        let capacity = if capacity < 2 { 2 } else { capacity };
+        Self {
+            capacity,
+            taken: 0,
+            cursor: 0,
+            clock: 0,
+            held: 0,
+            refused: 0,
+            by_expiry: [[0; 2]; RING],
+        }
+    }
+
+    /// How many slots a set of this capacity needs.
+    #[must_use]
+    pub const fn slots_for(capacity: u32) -> usize {
+        let capacity = if capacity < 2 { 2 } else { capacity };
+        2 * capacity as usize
+    }
+}
+
+/// The answer to [`SpentSet::spend`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Spend {
+    /// The challenge was unused and is spent now: look at the equation.
+    Fresh,
+    /// The challenge was used before: deny.
+    Spent,
+    /// The challenge has expired by the newest clock the set has seen: deny. A clock that was set
+    /// back gives nothing a second life.
+    Expired,
+    /// Every place is held: throttle. Nothing was forgotten and the challenge is still unused.
+    Full {
+        /// When the next place falls free, in seconds.
+        retry_after: u32,
+    },
+}
+
+/// How full a set is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpentStats {
+    /// How many live entries it can hold.
+    pub capacity: u32,
+    /// Live entries that are pending or accepted.
+    pub held: u32,
+    /// Live entries of refused attempts.
+    pub refused: u32,
+}
+
+/// The set, over a header and slots that somebody else owns. The owner sees to it that one thread
+/// at a time works on them.
+pub struct SpentSet<'a> {
+    header: &'a mut SpentHeader,
+    slots: &'a mut [SpentSlot],
+}
+
+impl<'a> SpentSet<'a> {
+    /// The set that is kept in `header` and `slots`.
+    ///
+    /// # Panics
+    /// When there are not exactly [`SpentHeader::slots_for`] slots: the host laid its memory out
+    /// wrongly.
+    #[must_use]
+    pub fn over(header: &'a mut SpentHeader, slots: &'a mut [SpentSlot]) -> Self {
+        assert_eq!(
+            slots.len(),
+            SpentHeader::slots_for(header.capacity),
+            "slots of a spent set do not fit its header"
+        );
+        Self { header, slots }
+    }
+
+    /// Spends a challenge, before the equation is looked at: of many callers with one challenge,
+    /// one is told [`Spend::Fresh`].
+    pub fn spend(&mut self, key: &SpentKey, expires_at: u32, now: u64) -> Spend {
+        self.advance(now);
+        let clock = self.header.clock;
+        if expires_at <= clock || (expires_at - clock) as usize >= RING {
+            return Spend::Expired;
+        }
+        let at = match self.find(key) {
+            Ok(_) => return Spend::Spent,
+            Err(free) => free,
+        };
+        let live = self.header.held + self.header.refused;
+        if live >= self.header.capacity || self.header.taken as usize + 1 >= self.slots.len() {
+            // A full table is swept as well, so that it recovers without insertions.
+            self.sweep();
+            return Spend::Full {
+                retry_after: self.next_expiry(),
+            };
+        }
+        self.slots[at] = SpentSlot {
+            key: key.0,
+            expires_at,
+            state: HELD,
+            unused: [0; 3],
+        };
+        self.header.taken += 1;
+        self.header.held += 1;
+        self.header.by_expiry[expires_at as usize % RING][0] += 1;
+        self.sweep();
+        Spend::Fresh
+    }
+
+    /// Says that the attempt which spent this challenge was refused. It keeps its place as long as
+    /// refused attempts hold no more than half of the capacity, and gives it back otherwise.
+    pub fn refused(&mut self, key: &SpentKey) {
+        let Ok(at) = self.find(key) else { return };
+        let slot = self.slots[at];
+        if slot.state != HELD || slot.expires_at <= self.header.clock {
+            return;
+        }
+        let second = &mut self.header.by_expiry[slot.expires_at as usize % RING];
+        second[0] -= 1;
+        self.header.held -= 1;
+        if self.header.refused < self.header.capacity / 2 {
+            second[1] += 1;
+            self.header.refused += 1;
+            self.slots[at].state = REFUSED;
+        } else {
+            self.free(at);
+        }
+    }
+
+    /// How full the set is at `now`.
+    #[must_use]
+    pub fn stats(&mut self, now: u64) -> SpentStats {
+        self.advance(now);
+        SpentStats {
+            capacity: self.header.capacity,
+            held: self.header.held,
+            refused: self.header.refused,
+        }
+    }
+
+    /// Moves the clock on and takes out of the counts what has expired by then.
+    fn advance(&mut self, now: u64) {
+        let now = u32::try_from(now).unwrap_or(u32::MAX);
+        let clock = self.header.clock;
+        if now <= clock {
+            return;
+        }
+        self.header.clock = now;
+        for passed in 1..=(now - clock).min(RING as u32) {
+            let second = &mut self.header.by_expiry[clock.wrapping_add(passed) as usize % RING];
+            self.header.held -= second[0];
+            self.header.refused -= second[1];
+            *second = [0; 2];
+        }
+    }
+
+    /// Seconds until the first live entry expires.
+    fn next_expiry(&self) -> u32 {
+        let clock = self.header.clock;
+        (1..RING as u32)
+            .find(|ahead| {
+                self.header.by_expiry[clock.wrapping_add(*ahead) as usize % RING] != [0; 2]
+            })
+            .unwrap_or(1)
+    }
+
+    /// Where the key is, or the free slot where it would go.
+    fn find(&self, key: &SpentKey) -> Result<usize, usize> {
+        let mut at = key.home(self.slots.len());
+        // At least one slot is always free, so this ends.
+        loop {
+            let slot = &self.slots[at];
+            if slot.state == FREE {
+                return Err(at);
+            }
+            if slot.key == key.0 {
+                return Ok(at);
+            }
+            at = self.after(at);
+        }
+    }
+
+    fn sweep(&mut self) {
+        for _ in 0..SWEEP {
+            let at = self.header.cursor as usize;
+            let slot = &self.slots[at];
+            if slot.state != FREE && slot.expires_at <= self.header.clock {
+                // Another entry may have moved here: look again next time.
+                self.free(at);
+            } else {
+                self.header.cursor = self.after(at) as u32;
+            }
+        }
+    }
+
+    /// Frees a slot and closes the gap, so that looking for a key can stop at the first free slot.
+    fn free(&mut self, mut gap: usize) {
+        let len = self.slots.len();
+        let mut at = gap;
+        loop {
+            at = self.after(at);
+            let slot = self.slots[at];
+            if slot.state == FREE {
+                break;
+            }
+            // An entry may move to the gap unless its home lies behind the gap, cyclically.
+            let home = SpentKey(slot.key).home(len);
+            if (at + len - home) % len >= (at + len - gap) % len {
+                self.slots[gap] = slot;
+                gap = at;
+            }
+        }
+        self.slots[gap] = SpentSlot::FREE;
+        self.header.taken -= 1;
+    }
+
+    fn after(&self, at: usize) -> usize {
+        if at + 1 == self.slots.len() {
+            0
+        } else {
+            at + 1
+        }
+    }
+}
+
+/// A spent set in the memory of the process.
+pub struct OwnedSpentSet {
+    header: Box<SpentHeader>,
+    slots: Vec<SpentSlot>,
+}
+
+impl OwnedSpentSet {
+    /// An empty set for `capacity` live entries (at least two), of 48 bytes each and 8 KiB once.
+    #[must_use]
+    pub fn new(capacity: u32) -> Self {
+        Self {
+            header: Box::new(SpentHeader::new(capacity)),
+            slots: vec![SpentSlot::FREE; SpentHeader::slots_for(capacity)],
+        }
+    }
+
+    /// The set.
+    #[must_use]
+    pub fn set(&mut self) -> SpentSet<'_> {
+        SpentSet::over(&mut self.header, &mut self.slots)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    const NOW: u64 = 1_795_000_000;
+
+    fn key(n: u64) -> SpentKey {
+        use sha2::{Digest, Sha512};
+        let digest: [u8; 64] = Sha512::digest(n.to_le_bytes()).into();
+        SpentKey::from_bytes(digest[..16].try_into().unwrap())
+    }
+
+    fn expiry(seconds: u32) -> u32 {
+        NOW as u32 + seconds
+    }
+
+    #[test]
+    fn a_challenge_is_fresh_once() {
+        let mut owned = OwnedSpentSet::new(10);
+        let mut set = owned.set();
+        assert_eq!(set.spend(&key(1), expiry(120), NOW), Spend::Fresh);
+        assert_eq!(set.spend(&key(1), expiry(120), NOW), Spend::Spent);
+        set.refused(&key(1));
+        assert_eq!(set.spend(&key(1), expiry(120), NOW + 119), Spend::Spent);
+        assert_eq!(set.spend(&key(1), expiry(120), NOW + 120), Spend::Expired);
+    }
+
+    #[test]
+    fn a_set_full_of_accepted_ones_throttles_forgets_nothing_and_recovers() {
+        let mut owned = OwnedSpentSet::new(100);
+        let mut set = owned.set();
+        for n in 0..100 {
+            assert_eq!(set.spend(&key(n), expiry(50), NOW), Spend::Fresh);
+        }
+        for n in 100..1000 {
+            assert_eq!(
+                set.spend(&key(n), expiry(120), NOW + 20),
+                Spend::Full { retry_after: 30 }
+            );
+        }
+        for n in 0..100 {
+            assert_eq!(set.spend(&key(n), expiry(50), NOW + 49), Spend::Spent);
+        }
+        for n in 100..200 {
+            assert_eq!(set.spend(&key(n), expiry(120), NOW + 50), Spend::Fresh);
+        }
+    }
+
+    #[test]
+    fn a_flood_of_refused_attempts_leaves_half_for_accepted_ones() {
+        let mut owned = OwnedSpentSet::new(100);
+        let mut set = owned.set();
+        for n in 0..10_000 {
+            assert_eq!(set.spend(&key(n), expiry(120), NOW), Spend::Fresh);
+            set.refused(&key(n));
+        }
+        assert_eq!(
+            set.stats(NOW),
+            SpentStats {
+                capacity: 100,
+                held: 0,
+                refused: 50
+            }
+        );
+        for n in 20_000..20_050 {
+            assert_eq!(set.spend(&key(n), expiry(120), NOW), Spend::Fresh);
+        }
+        assert!(matches!(
+            set.spend(&key(30_000), expiry(120), NOW),
+            Spend::Full { .. }
+        ));
+        // The first half kept its place, and so is still refused as used.
+        for n in 0..50 {
+            assert_eq!(set.spend(&key(n), expiry(120), NOW), Spend::Spent);
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_revives_nothing() {
+        let mut owned = OwnedSpentSet::new(10);
+        let mut set = owned.set();
+        assert_eq!(set.spend(&key(1), expiry(120), NOW), Spend::Fresh);
+        assert_eq!(
+            set.stats(NOW + 5000),
+            SpentStats {
+                capacity: 10,
+                held: 0,
+                refused: 0
+            }
+        );
+        assert_eq!(set.spend(&key(1), expiry(120), NOW), Spend::Expired);
+        assert_eq!(set.spend(&key(2), expiry(120), NOW), Spend::Expired);
+    }
+
+    #[test]
+    fn an_expiry_beyond_the_ring_is_refused() {
+        let mut owned = OwnedSpentSet::new(10);
+        let mut set = owned.set();
+        assert_eq!(set.spend(&key(1), expiry(RING as u32), NOW), Spend::Expired);
+        assert_eq!(
+            set.spend(&key(1), expiry(RING as u32 - 1), NOW),
+            Spend::Fresh
+        );
+    }
+
+    #[test]
+    fn a_table_never_takes_more_than_its_bound_of_slots() {
+        // Fill, let all expire at once, fill again: the worst case for sweeping by insertion.
+        let capacity = 1000;
+        let mut owned = OwnedSpentSet::new(capacity);
+        let mut set = owned.set();
+        let mut n = 0;
+        for round in 0..5_u64 {
+            for _ in 0..capacity {
+                n += 1;
+                let expires_at = expiry(10 * (round as u32 + 1));
+                assert_eq!(
+                    set.spend(&key(n), expires_at, NOW + 10 * round),
+                    Spend::Fresh
+                );
+                assert!(set.header.taken <= capacity + capacity / 4 + SWEEP as u32);
+            }
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Spend { key: u64, life: u32 },
+        Refuse { key: u64 },
+        Wait { seconds: u64 },
+    }
+
+    fn ops() -> impl Strategy<Value = Vec<Op>> {
+        let op = prop_oneof![
+            6 => (0_u64..60, 1_u32..40).prop_map(|(key, life)| Op::Spend { key, life }),
+            3 => (0_u64..60).prop_map(|key| Op::Refuse { key }),
+            1 => (0_u64..15).prop_map(|seconds| Op::Wait { seconds }),
+        ];
+        proptest::collection::vec(op, 1..400)
+    }
+
+    proptest! {
+        /// Against a map that forgets nothing by itself.
+        #[test]
+        fn it_behaves_as_a_plain_map_would(ops in ops(), capacity in 2_u32..24) {
+            let mut owned = OwnedSpentSet::new(capacity);
+            let mut set = owned.set();
+            let mut model: HashMap<(u64, u32), bool> = HashMap::new();
+            let mut last: HashMap<u64, u32> = HashMap::new();
+            let mut now = NOW;
+            for op in ops {
+                model.retain(|(_, expires_at), _| u64::from(*expires_at) > now);
+                match op {
+                    Op::Spend { key: n, life } => {
+                        // One key has one expiry for as long as it lives, as challenges do.
+                        let expires_at = match last.get(&n) {
+                            Some(&e) if u64::from(e) > now => e,
+                            _ => now as u32 + life,
+                        };
+                        last.insert(n, expires_at);
+                        let id = (n, expires_at);
+                        let unique = key(n << 32 | u64::from(expires_at));
+                        let expected = if model.contains_key(&id) {
+                            Spend::Spent
+                        } else if model.len() as u32 >= capacity {
+                            let next = model.keys().map(|(_, e)| *e).min().unwrap();
+                            Spend::Full { retry_after: next - now as u32 }
+                        } else {
+                            model.insert(id, false);
+                            Spend::Fresh
+                        };
+                        prop_assert_eq!(set.spend(&unique, expires_at, now), expected);
+                    }
+                    Op::Refuse { key: n } => {
+                        let Some(&expires_at) = last.get(&n) else { continue };
+                        set.refused(&key(n << 32 | u64::from(expires_at)));
+                        let refused = model.values().filter(|r| **r).count() as u32;
+                        if model.get(&(n, expires_at)) == Some(&false) {
+                            if refused < capacity / 2 {
+                                model.insert((n, expires_at), true);
+                            } else {
+                                model.remove(&(n, expires_at));
+                            }
+                        }
+                    }
+                    Op::Wait { seconds } => now += seconds,
+                }
+                model.retain(|(_, expires_at), _| u64::from(*expires_at) > now);
+                let stats = set.stats(now);
+                let refused = model.values().filter(|r| **r).count() as u32;
+                prop_assert_eq!((stats.held, stats.refused), (model.len() as u32 - refused, refused));
+            }
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! What a proof is about: the purpose is a type, so that a proof for one can never be checked as
+//! another.
+
+use alloc::{string::String, vec::Vec};
+use core::{fmt, str::FromStr};
+
+use crate::{ClientId, Commitment, Error};
+
+/// The longest channel binding in bytes, whatever the purpose.
+pub const CHANNEL_BINDING_MAX: usize = 1024;
+
+pub(crate) const ENROLMENT_BINDING: &[u8] = b"enrollment";
+pub(crate) const ROTATION_PREFIX: &[u8] = b"rotation:";
+const AUDIENCE_PREFIX: &[u8] = b"aud:";
+
+/// The nonce of an authentication or a rotation: 16 to 64 bytes. Hosts of this project issue 16.
+#[derive(Clone, Copy)]
+pub struct Nonce {
+    bytes: [u8; Self::MAX],
+    len: u8,
+}
+
+impl Nonce {
+    /// What a host issues, in bytes.
+    pub const ISSUED_LEN: usize = 16;
+    /// The shortest nonce that a verifier accepts, in bytes.
+    pub const MIN: usize = 16;
+    /// The longest nonce that a verifier accepts, in bytes.
+    pub const MAX: usize = 64;
+
+    /// Checks the length.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] outside 16 to 64 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        if !(Self::MIN..=Self::MAX).contains(&bytes.len()) {
+            return Err(Error::InvalidLength {
+                what: "nonce",
+                expected: "16 to 64 bytes",
+                actual: bytes.len(),
+            });
+        }
+        let mut nonce = Self {
+            bytes: [0; Self::MAX],
+            len: bytes.len() as u8,
+        };
+        nonce.bytes[..bytes.len()].copy_from_slice(bytes);
+        Ok(nonce)
+    }
+
+    pub(crate) fn issued(issued: [u8; Self::ISSUED_LEN]) -> Self {
+        let mut bytes = [0; Self::MAX];
+        bytes[..Self::ISSUED_LEN].copy_from_slice(&issued);
+        Self {
+            bytes,
+            len: Self::ISSUED_LEN as u8,
+        }
+    }
+
+    /// The bytes, 16 to 64 of them.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl PartialEq for Nonce {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Nonce {}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nonce(")?;
+        for byte in self.as_bytes() {
+            write!(f, "{byte:02x}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// The name that a host answers to, which a proof is bound to: 1 to 512 visible ASCII characters.
+/// For an HTTP host it is the origin, such as `https://api.example.com`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Audience(String);
+
+impl Audience {
+    /// The longest audience in characters (each is one byte).
+    pub const MAX: usize = 512;
+
+    /// Checks length and characters.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] when empty or too long, [`Error::InvalidEncoding`] for blanks,
+    /// control characters and what is not ASCII.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.is_empty() || text.len() > Self::MAX {
+            return Err(Error::InvalidLength {
+                what: "audience",
+                expected: "1 to 512 characters",
+                actual: text.len(),
+            });
+        }
+        if !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Error::InvalidEncoding {
+                what: "audience",
+                expected: "visible ASCII characters without blanks, such as https://api.example.com",
+            });
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The audience as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Audience {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
+/// The channel binding of an authentication: what the two ends know of each other beyond the nonce.
+/// Up to 1024 bytes, never `enrollment` and never beginning with `rotation:`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct AuthenticationBinding(Vec<u8>);
+
+impl AuthenticationBinding {
+    /// No binding: what v1.0 clients send to a host without an audience.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Bound to the host's audience: `"aud:" ‖ audience`, so that a rogue host cannot pass on
+    /// another host's nonce.
+    #[must_use]
+    pub fn for_audience(audience: &Audience) -> Self {
+        Self([AUDIENCE_PREFIX, audience.as_str().as_bytes()].concat())
+    }
+
+    /// Any bytes that an authentication may be bound to.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] beyond 1024 bytes; [`Error::InvalidEncoding`] for what belongs to
+    /// the other purposes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > CHANNEL_BINDING_MAX {
+            return Err(too_long(bytes.len()));
+        }
+        if bytes == ENROLMENT_BINDING || bytes.starts_with(ROTATION_PREFIX) {
+            return Err(Error::InvalidEncoding {
+                what: "channel binding",
+                expected: "other than \"enrollment\" and not beginning with \"rotation:\"",
+            });
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    /// Also bound to the TLS connection: LP(exporter) is appended, the `tls-exporter` value of
+    /// RFC 9266.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] beyond 1024 bytes in all.
+    pub fn with_exporter(mut self, exporter: &[u8]) -> Result<Self, Error> {
+        let total = self.0.len() + 4 + exporter.len();
+        if total > CHANNEL_BINDING_MAX {
+            return Err(too_long(total));
+        }
+        self.0
+            .extend_from_slice(&(exporter.len() as u32).to_be_bytes());
+        self.0.extend_from_slice(exporter);
+        Ok(self)
+    }
+
+    /// The bytes that go into the transcript.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+const fn too_long(actual: usize) -> Error {
+    Error::InvalidLength {
+        what: "channel binding",
+        expected: "at most 1024 bytes",
+        actual,
+    }
+}
+
+/// The part of the transcript that a statement gives: LP(clientId) ‖ LP(nonce) ‖
+/// LP(channelBinding), the last in pieces so that nothing need be copied.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub(crate) client_id: &'a [u8],
+    pub(crate) nonce: &'a [u8],
+    pub(crate) channel_binding: [&'a [u8]; 3],
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Enrolment<'_> {}
+    impl Sealed for super::Authentication<'_> {}
+    impl Sealed for super::Rotation<'_> {}
+}
+
+/// What can be proven: [`Enrolment`], [`Authentication`] or [`Rotation`], and nothing else.
+pub trait Statement: sealed::Sealed {
+    /// What the statement puts into the transcript.
+    fn context(&self) -> Context<'_>;
+}
+
+/// "I hold the secret of the commitment that I ask to enrol under this client id": nonce empty,
+/// channel binding `enrollment`.
+#[derive(Clone, Copy, Debug)]
+pub struct Enrolment<'a> {
+    /// The id to be enrolled.
+    pub client_id: &'a ClientId,
+}
+
+impl Statement for Enrolment<'_> {
+    fn context(&self) -> Context<'_> {
+        Context {
+            client_id: self.client_id.as_bytes(),
+            nonce: &[],
+            channel_binding: [ENROLMENT_BINDING, &[], &[]],
+        }
+    }
+}
+
+/// "I hold the secret of this client's commitment, now, towards this host."
+#[derive(Clone, Copy, Debug)]
+pub struct Authentication<'a> {
+    /// Who proves.
+    pub client_id: &'a ClientId,
+    /// The nonce of a challenge that the host issued.
+    pub nonce: &'a Nonce,
+    /// What the host and the client know of each other.
+    pub binding: &'a AuthenticationBinding,
+}
+
+impl Statement for Authentication<'_> {
+    fn context(&self) -> Context<'_> {
+        Context {
+            client_id: self.client_id.as_bytes(),
+            nonce: self.nonce.as_bytes(),
+            channel_binding: [self.binding.as_bytes(), &[], &[]],
+        }
+    }
+}
+
+/// "I hold the secret of this client's commitment, and ask that it be replaced by this other one":
+/// channel binding `"rotation:" ‖ new commitment ‖ authentication binding`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation<'a> {
+    client_id: &'a ClientId,
+    nonce: &'a Nonce,
+    new_commitment: &'a Commitment,
+    binding: &'a AuthenticationBinding,
+}
+
+impl<'a> Rotation<'a> {
+    /// The statement for a challenge's nonce and the host's authentication binding.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] when the authentication binding leaves no room for the prefix and
+    /// the commitment within 1024 bytes (it may have 983).
+    pub fn new(
+        client_id: &'a ClientId,
+        nonce: &'a Nonce,
+        new_commitment: &'a Commitment,
+        binding: &'a AuthenticationBinding,
+    ) -> Result<Self, Error> {
+        let total = ROTATION_PREFIX.len() + Commitment::LEN + binding.as_bytes().len();
+        if total > CHANNEL_BINDING_MAX {
+            return Err(too_long(total));
+        }
+        Ok(Self {
+            client_id,
+            nonce,
+            new_commitment,
+            binding,
+        })
+    }
+
+    /// Who proves.
+    #[must_use]
+    pub const fn client_id(&self) -> &'a ClientId {
+        self.client_id
+    }
+
+    /// What the commitment is to be replaced by.
+    #[must_use]
+    pub const fn new_commitment(&self) -> &'a Commitment {
+        self.new_commitment
+    }
+}
+
+impl Statement for Rotation<'_> {
+    fn context(&self) -> Context<'_> {
+        Context {
+            client_id: self.client_id.as_bytes(),
+            nonce: self.nonce.as_bytes(),
+            channel_binding: [
+                ROTATION_PREFIX,
+                self.new_commitment.as_bytes(),
+                self.binding.as_bytes(),
+            ],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_nonce_has_16_to_64_bytes() {
+        for len in [0, 15, 65] {
+            assert_eq!(
+                Nonce::from_bytes(&[7; 65][..len]),
+                Err(Error::InvalidLength {
+                    what: "nonce",
+                    expected: "16 to 64 bytes",
+                    actual: len
+                })
+            );
+        }
+        for len in [16, 24, 64] {
+            assert_eq!(
+                Nonce::from_bytes(&[7; 64][..len]).unwrap().as_bytes().len(),
+                len
+            );
+        }
+    }
+
+    #[test]
+    fn an_authentication_binding_cannot_pose_as_another_purpose() {
+        for bad in [
+            &b"enrollment"[..],
+            b"rotation:",
+            b"rotation:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        ] {
+            assert!(matches!(
+                AuthenticationBinding::from_bytes(bad),
+                Err(Error::InvalidEncoding { .. })
+            ));
+        }
+        for good in [
+            &b""[..],
+            b"enrollment2",
+            b"enrolment",
+            b"rotation",
+            &[0; 1024],
+        ] {
+            assert!(AuthenticationBinding::from_bytes(good).is_ok());
+        }
+        assert!(AuthenticationBinding::from_bytes(&[0; 1025]).is_err());
+    }
+
+    #[test]
+    fn an_audience_is_visible_ascii() {
+        assert_eq!(
+            AuthenticationBinding::for_audience(&Audience::parse("https://a.example").unwrap())
+                .as_bytes(),
+            b"aud:https://a.example"
+        );
+        for bad in ["", " ", "a b", "a\n", "é", &"x".repeat(513)] {
+            assert!(Audience::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_exporter_is_length_prefixed() {
+        let binding = AuthenticationBinding::none()
+            .with_exporter(&[9; 3])
+            .unwrap();
+        assert_eq!(binding.as_bytes(), [0, 0, 0, 3, 9, 9, 9]);
+        assert!(binding.with_exporter(&[0; 1024]).is_err());
+    }
+
+    #[test]
+    fn a_rotation_leaves_983_bytes_for_the_binding() {
+        let id = ClientId::parse("a").unwrap();
+        let nonce = Nonce::from_bytes(&[0; 16]).unwrap();
+        let commitment = Commitment::from_bytes(&crate::GENERATOR_G).unwrap();
+        let fits = AuthenticationBinding::from_bytes(&[0; 983]).unwrap();
+        let too_long = AuthenticationBinding::from_bytes(&[0; 984]).unwrap();
+        assert!(Rotation::new(&id, &nonce, &commitment, &fits).is_ok());
+        assert!(Rotation::new(&id, &nonce, &commitment, &too_long).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..1100)) {
+            let _ = Nonce::from_bytes(&bytes);
+            let _ = AuthenticationBinding::from_bytes(&bytes);
+            let _ = Audience::parse(&String::from_utf8_lossy(&bytes));
+        }
+    }
+}
