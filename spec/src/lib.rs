@@ -1,0 +1,1 @@
+//! The contract every host obeys: vector files, their generator and their runner.

@@ -1,0 +1,1 @@
+//! What crosses two rooms or needs a real server.
