@@ -1,0 +1,29 @@
+# The commands of the project. `make demo` shows it; `make test` runs every test.
+# Each room adds its own targets in mk/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s "$$(printf '\t')"
+
+include $(wildcard mk/*.mk)
+
+.PHONY: setup-build
+setup-build:
+	@command -v $(CARGO) >/dev/null || { echo "please install Rust 1.95 or newer (rustup installs it)" >&2; exit 1; }
+	@scripts/need cc=gcc ld=libc6-dev
+
+.PHONY: demo
+demo: setup-build ## zero-knowledge authentication before your eyes, on the embedded store
+	$(CARGO) run --bin 2fapi -- demo
+
+.PHONY: test
+test: lint $(TESTS) ## every test (each test-* target also runs alone)
+	@echo "all tests passed: $(TESTS)"
+
+.PHONY: bench
+bench: $(BENCHES) ## every benchmark; figures go to target/bench.json
