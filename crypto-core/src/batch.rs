@@ -1,6 +1,6 @@
 //! Many proofs at once, for hosts that have them at once.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use core::iter;
 
 use curve25519_dalek::{
@@ -11,7 +11,7 @@ use curve25519_dalek::{
 };
 use rand_core::TryCryptoRng;
 
-use crate::{Commitment, Denied, Error, Proof, Statement, group::generator_h, transcript, verify};
+use crate::{Commitment, Denied, Error, Proof, Statement, group::tables, transcript, verify};
 
 /// One proof of a batch with what it is about, any mixture of purposes and clients.
 #[derive(Clone, Copy)]
@@ -55,7 +55,10 @@ fn all_hold<S: Statement, R: TryCryptoRng + ?Sized>(
     let (mut sum_s, mut sum_r) = (Scalar::ZERO, Scalar::ZERO);
     let mut scalars = Vec::with_capacity(2 * entries.len() + 2);
     let mut points = Vec::with_capacity(2 * entries.len() + 2);
-    for entry in entries {
+    let mut coefficients = vec![[0; 16]; entries.len()];
+    rng.try_fill_bytes(coefficients.as_flattened_mut())
+        .map_err(|_| Error::random_source())?;
+    for (entry, coefficient) in entries.iter().zip(coefficients) {
         let proof = entry.proof;
         let Some(announcement) = CompressedRistretto(*proof.announcement()).decompress() else {
             return Ok(false);
@@ -68,9 +71,6 @@ fn all_hold<S: Statement, R: TryCryptoRng + ?Sized>(
         if c == Scalar::ZERO {
             return Ok(false);
         }
-        let mut coefficient = [0; 16];
-        rng.try_fill_bytes(&mut coefficient)
-            .map_err(|_| Error::random_source())?;
         let a = Scalar::from(u128::from_le_bytes(coefficient));
         sum_s += a * proof.response_s();
         sum_r += a * proof.response_r();
@@ -78,7 +78,7 @@ fn all_hold<S: Statement, R: TryCryptoRng + ?Sized>(
         points.extend([*entry.commitment.point(), announcement]);
     }
     scalars.extend([sum_s, sum_r]);
-    points.extend([RISTRETTO_BASEPOINT_POINT, generator_h().point]);
+    points.extend([RISTRETTO_BASEPOINT_POINT, tables().h]);
     Ok(RistrettoPoint::vartime_multiscalar_mul(scalars, points).is_identity())
 }
 

@@ -4,8 +4,11 @@ use alloc::boxed::Box;
 
 use curve25519_dalek::{
     RistrettoPoint, Scalar,
-    constants::{RISTRETTO_BASEPOINT_COMPRESSED, RISTRETTO_BASEPOINT_TABLE},
-    ristretto::{CompressedRistretto, RistrettoBasepointTable},
+    constants::{
+        RISTRETTO_BASEPOINT_COMPRESSED, RISTRETTO_BASEPOINT_POINT, RISTRETTO_BASEPOINT_TABLE,
+    },
+    ristretto::{CompressedRistretto, RistrettoBasepointTable, VartimeRistrettoPrecomputation},
+    traits::VartimePrecomputedMultiscalarMul,
 };
 use once_cell::race::OnceBox;
 
@@ -27,30 +30,48 @@ pub const GENERATOR_H: [u8; ELEMENT_LEN] = [
     0x05, 0x52, 0x91, 0x4e, 0x1b, 0x55, 0x0b, 0xd0, 0xc3, 0x84, 0x6f, 0x3e, 0x55, 0x18, 0x14, 0x2f,
 ];
 
-/// H and what is computed from it, once per process.
-pub(crate) struct GeneratorH {
-    pub(crate) point: RistrettoPoint,
-    /// For constant-time multiplication by a secret.
-    pub(crate) table: RistrettoBasepointTable,
+/// What is computed from the generators once per process: 50 KiB of tables.
+pub(crate) struct Tables {
+    pub(crate) h: RistrettoPoint,
+    /// Multiples of H for constant-time multiplication by a secret.
+    h_multiples: RistrettoBasepointTable,
+    /// Odd multiples of G and H up to 127 for variable-time verification.
+    g_h_odd_multiples: VartimeRistrettoPrecomputation,
 }
 
-pub(crate) fn generator_h() -> &'static GeneratorH {
-    static CELL: OnceBox<GeneratorH> = OnceBox::new();
+pub(crate) fn tables() -> &'static Tables {
+    static CELL: OnceBox<Tables> = OnceBox::new();
     CELL.get_or_init(|| {
         // The checked-in bytes decompress: a test derives H again and compares.
-        let point = CompressedRistretto(GENERATOR_H)
+        let h = CompressedRistretto(GENERATOR_H)
             .decompress()
             .unwrap_or_default();
-        Box::new(GeneratorH {
-            point,
-            table: RistrettoBasepointTable::create(&point),
+        Box::new(Tables {
+            h,
+            h_multiples: RistrettoBasepointTable::create(&h),
+            g_h_odd_multiples: VartimeRistrettoPrecomputation::new([
+                &RISTRETTO_BASEPOINT_POINT,
+                &h,
+            ]),
         })
     })
 }
 
 /// secret·G + blinding·H in constant time.
 pub(crate) fn pedersen(secret: &Scalar, blinding: &Scalar) -> RistrettoPoint {
-    RISTRETTO_BASEPOINT_TABLE * secret + &generator_h().table * blinding
+    RISTRETTO_BASEPOINT_TABLE * secret + &tables().h_multiples * blinding
+}
+
+/// of_g·G + of_h·H + of_point·point in one variable-time multiplication, for public data only.
+pub(crate) fn vartime_g_h_and(
+    of_g: &Scalar,
+    of_h: &Scalar,
+    of_point: &Scalar,
+    point: &RistrettoPoint,
+) -> RistrettoPoint {
+    tables()
+        .g_h_odd_multiples
+        .vartime_mixed_multiscalar_mul([of_g, of_h], [of_point], [point])
 }
 
 /// Decodes a group element that must not be the identity.
@@ -100,7 +121,7 @@ mod tests {
         let uniform: [u8; 64] = Sha512::digest(GENERATOR_H_DST).into();
         let derived = RistrettoPoint::from_uniform_bytes(&uniform);
         assert_eq!(derived.compress().to_bytes(), GENERATOR_H);
-        assert_eq!(generator_h().point, derived);
+        assert_eq!(tables().h, derived);
     }
 
     #[test]
@@ -108,5 +129,10 @@ mod tests {
         let (a, b) = (Scalar::from(7_u64), -Scalar::from(11_u64));
         let (g, h) = crate::generators();
         assert_eq!(pedersen(&a, &b), g * a + h * b);
+        let point = g + h;
+        assert_eq!(
+            vartime_g_h_and(&a, &b, &(a * b), &point),
+            g * a + h * b + point * (a * b)
+        );
     }
 }

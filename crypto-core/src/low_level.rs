@@ -1,19 +1,17 @@
 //! Low-level calls that take a caller's own values: kept because clients use them. Prefer
 //! [`prove`](crate::prove()) and [`verify`](crate::verify()), which cannot be called wrongly.
 
-use curve25519_dalek::{
-    RistrettoPoint, Scalar, constants::RISTRETTO_BASEPOINT_POINT, traits::VartimeMultiscalarMul,
-};
+use curve25519_dalek::{RistrettoPoint, Scalar, constants::RISTRETTO_BASEPOINT_POINT};
 
 use crate::{
     Commitment, GENERATOR_G, GENERATOR_H, Proof,
-    group::{self, ELEMENT_LEN, generator_h},
+    group::{self, ELEMENT_LEN, tables},
 };
 
 /// Low-level: the suite's generators G and H.
 #[must_use]
 pub fn generators() -> (RistrettoPoint, RistrettoPoint) {
-    (RISTRETTO_BASEPOINT_POINT, generator_h().point)
+    (RISTRETTO_BASEPOINT_POINT, tables().h)
 }
 
 /// Low-level: secret·G + blinding·H, in constant time. [`Credential`](crate::Credential) holds the
@@ -63,10 +61,7 @@ pub fn verify_equation_raw(
 /// z_s·G + z_r·H − c·C, encoded, is the announcement. The announcement is never decompressed: what
 /// is not canonical equals no encoding. Variable in time: all of it is public.
 pub(crate) fn equation_holds(commitment: &RistrettoPoint, c: &Scalar, proof: &Proof) -> bool {
-    let expected = RistrettoPoint::vartime_multiscalar_mul(
-        [*proof.response_s(), *proof.response_r(), -c],
-        [RISTRETTO_BASEPOINT_POINT, generator_h().point, *commitment],
-    );
+    let expected = group::vartime_g_h_and(proof.response_s(), proof.response_r(), &-c, commitment);
     expected.compress().as_bytes() == proof.announcement()
 }
 
