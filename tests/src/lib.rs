@@ -2,6 +2,7 @@
 //! speaks its HTTP, and reading a process's memory. A test that fails shows the server's own log.
 
 mod client;
+pub mod figures;
 mod server;
 
 pub use client::{Answer, Api, Enrolled};
