@@ -7,7 +7,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -71,8 +71,8 @@ pub enum Request {
     },
 }
 
-/// What the operator is told.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What the operator is told. Without `Debug`, for it may be an enrolment token.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
     /// An enrolment token, and when it expires (Unix seconds).
@@ -211,9 +211,12 @@ impl AdminSocket {
                 format!("cannot listen on {}: {error}", path.display()),
             )
         };
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named(error)),
-            _ => {}
+        match fs::symlink_metadata(&path) {
+            Ok(there) if there.file_type().is_socket() => {
+                fs::remove_file(&path).map_err(named)?;
+            }
+            Ok(_) => return Err(named(io::ErrorKind::AlreadyExists.into())),
+            Err(_) => {}
         }
         let listener = UnixListener::bind(&path).map_err(named)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(named)?;

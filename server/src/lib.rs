@@ -23,7 +23,7 @@ pub use store::{
     EmbeddedStore, EnrolmentOutcome, InvitationKey, LifecycleChange, Permission, SigningKeyRecord,
     Store, StoreError,
 };
-pub use tokens::{AccessToken, Claims, JWKS_MAX_AGE, KeySchedule};
+pub use tokens::{AccessToken, JWKS_MAX_AGE};
 
 #[cfg(feature = "cli")]
-pub(crate) use http::not_found;
+pub(crate) use http::application;

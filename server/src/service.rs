@@ -6,8 +6,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use twofapi_crypto_core::{
     Audience, Authentication, AuthenticationBinding, Challenge, ChallengeId, ChallengeTtl,
-    ClientId, ClientRecord, Commitment, Enrolment, Error, Nonce, Proof, Rotation, Spend,
-    Transition, deny_unknown_client, verify, verify_rotation,
+    ClientId, ClientRecord, Commitment, Denied, Enrolment, Error, Nonce, Proof, Rotation, Spend,
+    Statement, Transition, deny_unknown_client, verify, verify_rotation,
 };
 use zeroize::Zeroizing;
 
@@ -256,17 +256,14 @@ impl Service {
             nonce: &challenge.nonce,
             binding: &self.binding,
         };
-        let Some(record) = self.active(client_id).await? else {
-            let denied = deny_unknown_client(&statement, proof);
+        let attempt = self.begin(&challenge, client_id).await?;
+        let Some(record) = self
+            .conclude(attempt, &challenge, &statement, proof)
+            .await?
+        else {
             tracing::info!(%client_id, "denied");
-            return Err(denied.into());
+            return Err(Error::Denied);
         };
-        self.spend(&challenge).await?;
-        if let Err(denied) = verify(&record.commitment, &statement, proof) {
-            self.store.refused(&challenge).await?;
-            tracing::info!(%client_id, "denied");
-            return Err(denied.into());
-        }
         let token = self
             .tokens
             .issue(client_id, record.commitment_version, self.clock.wall())
@@ -290,14 +287,17 @@ impl Service {
         let client_id = &name.client_id;
         let challenge = self.recompute(name).await?;
         let statement = Rotation::new(client_id, &challenge.nonce, commitment_new, &self.binding)?;
-        let Some(record) = self.active(client_id).await? else {
-            let denied = deny_unknown_client(&statement, proof_old);
+        let attempt = self.begin(&challenge, client_id).await?;
+        let proven = self
+            .conclude(attempt, &challenge, &statement, proof_old)
+            .await?;
+        let Some(record) = proven else {
             tracing::info!(%client_id, "rotation denied");
-            return Err(denied.into());
+            return Err(Error::Denied);
         };
-        self.spend(&challenge).await?;
+        // The rule is the core's and looks at both proofs. A challenge that the credential's holder
+        // has answered stays spent, whatever the second proof is.
         if let Err(denied) = verify_rotation(&record.commitment, &statement, proof_old, proof_new) {
-            self.store.refused(&challenge).await?;
             tracing::info!(%client_id, "rotation denied");
             return Err(denied.into());
         }
@@ -355,17 +355,71 @@ impl Service {
         Ok(record.filter(ClientRecord::is_active))
     }
 
-    async fn spend(&self, challenge: &Challenge) -> Result<(), Error> {
-        match self.store.spend(challenge, self.clock.steady()).await? {
-            Spend::Fresh => Ok(()),
-            Spend::Spent | Spend::Expired => Err(Error::Denied),
-            Spend::Full { retry_after } => {
-                tracing::warn!(retry_after, "the set of spent challenges is full");
+    /// Spends the challenge of an active client. An attempt that is lost already goes on like any
+    /// other, so that neither its answer nor its time tells which ids are enrolled.
+    async fn begin(&self, challenge: &Challenge, client_id: &ClientId) -> Result<Attempt, Error> {
+        let now = self.clock.steady();
+        let record = self.store.client(client_id).await?;
+        let full = match &record {
+            Some(record) if record.is_active() => match self.store.spend(challenge, now).await? {
+                Spend::Fresh => return Ok(Attempt::Open(*record)),
+                Spend::Spent | Spend::Expired => None,
+                Spend::Full { retry_after } => Some(retry_after),
+            },
+            _ => self.store.full(now).await?,
+        };
+        match full {
+            None => Ok(Attempt::Lost(record)),
+            Some(retry_after_seconds) => {
+                tracing::warn!(retry_after_seconds, "the set of spent challenges is full");
                 Err(Error::Throttled {
-                    retry_after_seconds: retry_after,
+                    retry_after_seconds,
                 })
             }
         }
+    }
+
+    /// Looks at the equation, once for every attempt; the record if the proof is accepted.
+    async fn conclude(
+        &self,
+        attempt: Attempt,
+        challenge: &Challenge,
+        statement: &impl Statement,
+        proof: &Proof,
+    ) -> Result<Option<ClientRecord>, Error> {
+        match attempt {
+            Attempt::Open(record) => {
+                if equation(Some(&record), statement, proof).is_ok() {
+                    return Ok(Some(record));
+                }
+                self.store.refused(challenge).await?;
+            }
+            Attempt::Lost(record) => {
+                let _ = std::hint::black_box(equation(record.as_ref(), statement, proof));
+            }
+        }
+        Ok(None)
+    }
+}
+
+enum Attempt {
+    /// The proof decides.
+    Open(ClientRecord),
+    /// The client is unknown or not active, or the challenge was used: whatever the proof is.
+    Lost(Option<ClientRecord>),
+}
+
+/// The work of one attempt, the same for every one.
+fn equation(
+    record: Option<&ClientRecord>,
+    statement: &impl Statement,
+    proof: &Proof,
+) -> Result<(), Denied> {
+    #[cfg(test)]
+    tests::EQUATIONS.with(|count| count.set(count.get() + 1));
+    match record {
+        Some(record) => verify(&record.commitment, statement, proof),
+        None => Err(deny_unknown_client(statement, proof)),
     }
 }
 
@@ -410,4 +464,187 @@ pub async fn change_status(
         tracing::info!(%client_id, status = %record.status, "changed status");
     }
     Ok((transition, record))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::{clock::SystemClock, store::EmbeddedStore};
+    use twofapi_crypto_core::{Credential, prove};
+
+    thread_local! {
+        /// How many attempts this thread has done the work of.
+        pub(super) static EQUATIONS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    struct Scene {
+        service: Service,
+        store: Arc<EmbeddedStore>,
+        credential: Credential,
+    }
+
+    fn id(text: &str) -> ClientId {
+        ClientId::parse(text).unwrap()
+    }
+
+    impl Scene {
+        /// A service with room for `capacity` spent challenges, where `alice` and `sue` are enrolled
+        /// with one credential and `sue` is suspended.
+        async fn new(capacity: u32) -> Self {
+            let store = Arc::new(EmbeddedStore::in_memory(capacity).unwrap());
+            let config = Config::new("https://api.example.com".parse().unwrap());
+            let clock = Arc::new(SystemClock::new());
+            let service = Service::new(config, store.clone(), clock).await.unwrap();
+            let credential = Credential::generate(&mut getrandom::SysRng).unwrap();
+            for client_id in [id("alice"), id("sue")] {
+                let statement = Enrolment {
+                    client_id: &client_id,
+                };
+                let proof = prove(&credential, &statement, &mut getrandom::SysRng).unwrap();
+                let by = EnrolmentPermission::HostApplication;
+                let commitment = credential.commitment();
+                let enrolled = service.enrol(&client_id, commitment, &proof, by).await;
+                assert!(enrolled.unwrap().is_active());
+            }
+            change_status(&*store, &id("sue"), LifecycleChange::Suspend)
+                .await
+                .unwrap();
+            Self {
+                service,
+                store,
+                credential,
+            }
+        }
+
+        /// A challenge for this client and a proof that answers it.
+        async fn proven(&self, client_id: &ClientId) -> (ChallengeName, Proof) {
+            let issued = self.service.challenge(client_id).await.unwrap();
+            let statement = Authentication {
+                client_id,
+                nonce: &issued.nonce,
+                binding: self.service.binding(),
+            };
+            let proof = prove(&self.credential, &statement, &mut getrandom::SysRng).unwrap();
+            (issued.name, proof)
+        }
+
+        /// How often the equation was looked at, and what came of it.
+        async fn verify(&self, name: &ChallengeName, proof: &Proof) -> (u32, Result<(), Error>) {
+            let before = EQUATIONS.get();
+            let outcome = self.service.verify(name, proof).await;
+            (EQUATIONS.get() - before, outcome.map(drop))
+        }
+    }
+
+    #[tokio::test]
+    async fn every_attempt_does_the_same_work_whoever_makes_it() {
+        let scene = Scene::new(100).await;
+        let (alice, stranger, suspended) = (id("alice"), id("stranger"), id("sue"));
+        let (name, proof) = scene.proven(&alice).await;
+        assert_eq!(scene.verify(&name, &proof).await, (1, Ok(())));
+        assert_eq!(
+            scene.verify(&name, &proof).await,
+            (1, Err(Error::Denied)),
+            "a used challenge"
+        );
+        let (name, _) = scene.proven(&alice).await;
+        assert_eq!(scene.verify(&name, &proof).await, (1, Err(Error::Denied)));
+        for nobody in [stranger, suspended] {
+            let (name, proof) = scene.proven(&nobody).await;
+            for _ in 0..2 {
+                let outcome = scene.verify(&name, &proof).await;
+                assert_eq!(outcome, (1, Err(Error::Denied)), "{nobody}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_set_answers_unknown_clients_as_it_answers_known_ones() {
+        let scene = Scene::new(2).await;
+        let (alice, stranger) = (id("alice"), id("stranger"));
+        for _ in 0..2 {
+            let (name, proof) = scene.proven(&alice).await;
+            assert_eq!(scene.verify(&name, &proof).await.1, Ok(()));
+        }
+        let mut outcomes = Vec::new();
+        for client_id in [alice, stranger, id("sue")] {
+            let (name, proof) = scene.proven(&client_id).await;
+            outcomes.push(scene.verify(&name, &proof).await);
+        }
+        assert!(matches!(
+            outcomes[0],
+            (
+                0,
+                Err(Error::Throttled {
+                    retry_after_seconds: 1..=120
+                })
+            )
+        ));
+        assert_eq!(outcomes[0], outcomes[1]);
+        assert_eq!(outcomes[0], outcomes[2]);
+    }
+
+    #[tokio::test]
+    async fn a_refused_proof_leaves_room_for_good_ones() {
+        let scene = Scene::new(4).await;
+        let alice = id("alice");
+        let (_, wrong) = scene.proven(&alice).await;
+        for _ in 0..50 {
+            let (name, _) = scene.proven(&alice).await;
+            assert_eq!(scene.verify(&name, &wrong).await.1, Err(Error::Denied));
+        }
+        let (name, proof) = scene.proven(&alice).await;
+        assert_eq!(scene.verify(&name, &proof).await.1, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_suspended_client_is_let_in_again_when_it_is_resumed() {
+        let scene = Scene::new(10).await;
+        let sue = id("sue");
+        change_status(&*scene.store, &sue, LifecycleChange::Resume)
+            .await
+            .unwrap();
+        let (name, proof) = scene.proven(&sue).await;
+        assert_eq!(scene.verify(&name, &proof).await.1, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn an_invitation_for_an_enrolled_client_is_refused() {
+        let scene = Scene::new(10).await;
+        for (client_id, expected) in [("alice", Err(Error::AlreadyEnrolled)), ("new", Ok(()))] {
+            let made = invite(&*scene.store, &id(client_id), 1, 10).await;
+            assert_eq!(made.map(drop), expected);
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_in_debug_output() {
+        let token = EnrolmentToken(Zeroizing::new("s3cret".into()));
+        assert!(!format!("{token:?}").contains("s3cret"));
+        let token = AccessToken {
+            jwt: Zeroizing::new("s3cret".into()),
+            expires_in: 1,
+        };
+        assert!(!format!("{token:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn only_the_form_that_is_issued_names_a_challenge() {
+        let good = "ch-6afd86c037009872e54f07c1.alice.b";
+        assert_eq!(ChallengeName::parse(good).unwrap().to_string(), good);
+        for bad in [
+            "",
+            ".",
+            "ch-6afd86c037009872e54f07c1",
+            "ch-6afd86c037009872e54f07c1.",
+            "ch-6afd86c037009872e54f07c1.a b",
+            "ch-6AFD86C037009872E54F07C1.alice",
+            "6afd86c037009872e54f07c1.alice",
+            "alice.ch-6afd86c037009872e54f07c1",
+        ] {
+            assert_eq!(ChallengeName::parse(bad), Err(Error::Denied), "{bad:?}");
+        }
+    }
 }

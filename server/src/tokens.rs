@@ -26,19 +26,21 @@ const REFRESH: u64 = 60;
 
 /// When keys are made and dropped. All in seconds.
 #[derive(Clone, Copy, Debug)]
-pub struct KeySchedule {
+pub(crate) struct KeySchedule {
     /// How long a key signs.
-    pub rotate_after: u64,
+    pub(crate) rotate_after: u64,
     /// How long before it signs a key is published; longer than [`JWKS_MAX_AGE`].
-    pub publish_ahead: u64,
+    pub(crate) publish_ahead: u64,
     /// How long a token lives.
-    pub token_ttl: u64,
+    pub(crate) token_ttl: u64,
 }
 
 impl KeySchedule {
-    /// Which key signs at `now`: the last one that has activated.
-    fn signing<'k>(&self, keys: &'k [SigningKeyRecord], now: u64) -> Option<&'k SigningKeyRecord> {
-        keys.iter().rev().find(|key| key.activates_at <= now)
+    /// Which key signs at `now`: the last one that has activated, or the first one while the wall
+    /// clock is set to before all of them.
+    fn signing(keys: &[SigningKeyRecord], now: u64) -> Option<&SigningKeyRecord> {
+        let activated = keys.iter().rev().find(|key| key.activates_at <= now);
+        activated.or(keys.first())
     }
 
     /// When a key that is still missing has to activate, or `None` when none is missing.
@@ -61,31 +63,27 @@ impl KeySchedule {
     }
 }
 
-/// What an access token says.
+/// What an access token says (RFC 9068, section 2.2). Times are in Unix seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Claims {
-    /// Who issued it.
-    pub iss: String,
-    /// The client id.
-    pub sub: String,
-    /// For whom.
-    pub aud: String,
-    /// When it was issued, in Unix seconds.
-    pub iat: u64,
-    /// From when it is good, in Unix seconds.
-    pub nbf: u64,
-    /// Until when it is good, in Unix seconds.
-    pub exp: u64,
+pub(crate) struct Claims {
+    pub(crate) iss: String,
+    /// The client id, and again under the name that RFC 9068 requires.
+    pub(crate) sub: String,
+    pub(crate) client_id: String,
+    pub(crate) aud: String,
+    pub(crate) iat: u64,
+    pub(crate) nbf: u64,
+    pub(crate) exp: u64,
     /// Its own name, 128 random bits in hex.
-    pub jti: String,
+    pub(crate) jti: String,
     /// How the client authenticated (RFC 8176 style): `["zkp"]`.
-    pub amr: Vec<String>,
+    pub(crate) amr: Vec<String>,
     /// The version of the commitment that was proven; a rotation outdates the token.
-    pub ver: u32,
+    pub(crate) ver: u32,
 }
 
 /// A token that was issued.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AccessToken {
     /// The JWT in compact form. A bearer token: whoever has it is taken for the client.
     pub jwt: Zeroizing<String>,
@@ -93,9 +91,34 @@ pub struct AccessToken {
     pub expires_in: u64,
 }
 
+impl std::fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AccessToken(secret, good for {} s)", self.expires_in)
+    }
+}
+
 struct Ring {
+    /// By the time at which they activate.
     keys: Vec<SigningKeyRecord>,
+    /// In the same order: computing a public key costs as much as a signature.
+    public: Vec<[u8; 32]>,
     read_at: u64,
+}
+
+impl Ring {
+    fn new(keys: Vec<SigningKeyRecord>, read_at: u64) -> Self {
+        let public = keys.iter().map(|key| public_key(&key.seed)).collect();
+        Self {
+            keys,
+            public,
+            read_at,
+        }
+    }
+
+    fn published(&self) -> impl Iterator<Item = (&str, &[u8; 32])> {
+        let names = self.keys.iter().map(|key| key.kid.as_str());
+        names.zip(&self.public)
+    }
 }
 
 /// Issues and checks access tokens with the keys of a store.
@@ -122,10 +145,7 @@ impl Tokens {
             issuer,
             audience,
             schedule,
-            ring: RwLock::new(Arc::new(Ring {
-                keys: Vec::new(),
-                read_at: 0,
-            })),
+            ring: RwLock::new(Arc::new(Ring::new(Vec::new(), 0))),
         };
         tokens.refresh(now).await?;
         Ok(tokens)
@@ -138,9 +158,7 @@ impl Tokens {
         now: u64,
     ) -> Result<AccessToken, Error> {
         let ring = self.ring(now).await?;
-        let key = self
-            .schedule
-            .signing(&ring.keys, now)
+        let key = KeySchedule::signing(&ring.keys, now)
             .ok_or_else(|| unavailable("no signing key is active"))?;
         let mut jti = [0; 16];
         getrandom::fill(&mut jti)
@@ -148,6 +166,7 @@ impl Tokens {
         let claims = Claims {
             iss: self.issuer.clone(),
             sub: client_id.as_str().to_owned(),
+            client_id: client_id.as_str().to_owned(),
             aud: self.audience.clone(),
             iat: now,
             nbf: now,
@@ -174,10 +193,9 @@ impl Tokens {
     pub(crate) async fn check(&self, jwt: &str, now: u64) -> Result<Claims, Error> {
         let ring = self.ring(now).await?;
         let header = decode_header(jwt).map_err(|_| Error::Denied)?;
-        let key = ring
-            .keys
-            .iter()
-            .find(|key| header.kid.as_deref() == Some(&key.kid))
+        let (_, public) = ring
+            .published()
+            .find(|(kid, _)| header.kid.as_deref() == Some(*kid))
             .ok_or(Error::Denied)?;
         // The algorithm is ours to choose, never the token's.
         let mut validation = Validation::new(Algorithm::EdDSA);
@@ -187,7 +205,7 @@ impl Tokens {
         // The times are checked below, by the clock of this server.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let public = DecodingKey::from_ed_der(&public_key(&key.seed));
+        let public = DecodingKey::from_ed_der(public);
         let claims = decode::<Claims>(jwt, &public, &validation)
             .map_err(|_| Error::Denied)?
             .claims;
@@ -202,16 +220,15 @@ impl Tokens {
     pub(crate) async fn jwks(&self, now: u64) -> Result<serde_json::Value, Error> {
         let ring = self.ring(now).await?;
         let keys: Vec<_> = ring
-            .keys
-            .iter()
-            .map(|key| {
+            .published()
+            .map(|(kid, public)| {
                 serde_json::json!({
                     "kty": "OKP",
                     "crv": "Ed25519",
                     "alg": "EdDSA",
                     "use": "sig",
-                    "kid": key.kid,
-                    "x": URL_SAFE_NO_PAD.encode(public_key(&key.seed)),
+                    "kid": kid,
+                    "x": URL_SAFE_NO_PAD.encode(public),
                 })
             })
             .collect();
@@ -230,7 +247,7 @@ impl Tokens {
         }
         match self.refresh(now).await {
             // While the store is down, tokens that it need not be asked about go on being checked.
-            Err(_) if self.schedule.signing(&ring.keys, now).is_some() => Ok(ring),
+            Err(_) if KeySchedule::signing(&ring.keys, now).is_some() => Ok(ring),
             other => other,
         }
     }
@@ -257,7 +274,7 @@ impl Tokens {
             .map(|key| key.kid.clone())
             .collect();
         keys.retain(|key| !outlived.contains(&key.kid));
-        let ring = Arc::new(Ring { keys, read_at: now });
+        let ring = Arc::new(Ring::new(keys, now));
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring.clone();
         Ok(ring)
     }
@@ -415,6 +432,7 @@ mod tests {
         let claims = tokens.check(&good.jwt, NOW).await.unwrap();
 
         let none = part(&format!(r#"{{"alg":"none","typ":"at+jwt","kid":"{kid}"}}"#));
+        let ring = tokens.ring(NOW).await.unwrap();
         // Signed with the public key as if that were a shared secret.
         let confused = encode(
             &Header {
@@ -423,7 +441,7 @@ mod tests {
                 ..Header::new(Algorithm::HS256)
             },
             &claims,
-            &EncodingKey::from_secret(&public_key(&tokens.ring(NOW).await.unwrap().keys[0].seed)),
+            &EncodingKey::from_secret(ring.published().next().unwrap().1),
         )
         .unwrap();
         let stranger = new_key(NOW).unwrap();

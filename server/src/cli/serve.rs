@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use axum::http::StatusCode;
 use clap::Args;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -17,18 +16,20 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, signal::unix::SignalKind, sync::Semaphore};
-use tower_http::timeout::TimeoutLayer;
 use twofapi_crypto_core::{Audience, ChallengeTtl};
 
 use super::{Failure, Output};
 use crate::{
     Clock, Config, EmbeddedStore, RateLimit, Service, Sources, Store, SystemClock,
-    admin::AdminSocket, not_found, router,
+    admin::AdminSocket, application, router,
 };
 
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
+const HEADERS_MAX: usize = 64;
+/// Bytes of a connection's read buffer, which the head of a request has to fit into.
+const BUFFER_MAX: usize = 32 * 1024;
 
 /// Options of `2fapi serve`.
 #[derive(Args, Debug)]
@@ -186,12 +187,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         burst: args.rate_burst,
     });
     let sources = Arc::new(Sources::new(limit, args.trusted_hops));
-    let app = router(service, sources)
-        .fallback(not_found)
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            ANSWER_WITHIN,
-        ));
+    let app = application(router(service, sources), ANSWER_WITHIN);
 
     announce(&origin)?;
     let mut stop = Stop::listen().map_err(unavailable)?;
@@ -238,6 +234,8 @@ async fn accept_all(listener: TcpListener, app: axum::Router, at_once: usize, st
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(BUFFER_MAX)
         .pipeline_flush(true);
     let places = Arc::new(Semaphore::new(at_once));
     let graceful = GracefulShutdown::new();

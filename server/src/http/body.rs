@@ -4,10 +4,11 @@
 use std::fmt;
 
 use axum::{
-    body::Bytes,
+    body::Body,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
+use http_body_util::BodyExt;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, IgnoredAny, MapAccess, Visitor},
@@ -19,6 +20,10 @@ use super::problem::Problem;
 
 /// The largest body in bytes.
 pub(super) const BODY_MAX: usize = 16 * 1024;
+
+/// How many bytes are read and thrown away of a body that is too large. A client that is cut off
+/// while it sends may never see why.
+const DRAIN_MAX: usize = 32 << 20;
 
 /// More fields than any route takes.
 const FIELDS_MAX: usize = 16;
@@ -172,19 +177,45 @@ impl<'de> Deserialize<'de> for Fields {
 impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let body = read(&parts.headers, body).await?;
+        if !is_json(&parts.headers) {
             return Err(Problem::media_type());
         }
-        let body =
-            Bytes::from_request(request, state)
-                .await
-                .map_err(|rejection| match rejection.status().as_u16() {
-                    413 => Problem::too_large(BODY_MAX),
-                    _ => Problem::malformed("the body could not be read to its end"),
-                })?;
         Self::parse(&body)
     }
+}
+
+async fn read(headers: &HeaderMap, mut body: Body) -> Result<Vec<u8>, Problem> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<usize>().ok())
+        .unwrap_or(0);
+    let waits = headers.contains_key(header::EXPECT);
+    if announced > DRAIN_MAX || (waits && announced > BODY_MAX) {
+        return Err(Problem::too_large(BODY_MAX));
+    }
+    let mut kept = Vec::with_capacity(announced.min(BODY_MAX));
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|_| Problem::malformed("the body could not be read to its end"))?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        seen = seen.saturating_add(data.len());
+        if seen <= BODY_MAX {
+            kept.extend_from_slice(data);
+        } else if seen > DRAIN_MAX {
+            break;
+        }
+    }
+    if seen > BODY_MAX {
+        return Err(Problem::too_large(BODY_MAX));
+    }
+    Ok(kept)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -8,6 +8,6 @@ mod source;
 pub use body::Fields;
 pub use problem::Problem;
 #[cfg(feature = "cli")]
-pub(crate) use routes::not_found;
+pub(crate) use routes::application;
 pub use routes::{EnrolmentAuthorised, router};
 pub use source::{RateLimit, Sources};

@@ -57,7 +57,17 @@ impl Problem {
             StatusCode::PAYLOAD_TOO_LARGE,
             "payload_too_large",
             "The request is too large",
-            format!("a body may have {limit} bytes"),
+            format!("a body may have at most {limit} bytes"),
+        )
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) fn too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The request took too long",
+            "send the whole request at once; the server waited in vain for the rest of it",
         )
     }
 
@@ -81,12 +91,14 @@ impl Problem {
         problem
     }
 
+    #[cfg(feature = "cli")]
     pub(super) fn not_found() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "not_found",
             "There is no such resource",
-            "see the OpenAPI document for the resources of this service",
+            "the resources are /auth/zkp/enroll, /auth/zkp/challenge, /auth/zkp/verify, \
+             /auth/zkp/rotate, /auth/zkp/whoami, /.well-known/jwks.json and /healthz",
         )
     }
 
@@ -101,12 +113,20 @@ impl Problem {
 
     /// A proof that was not accepted.
     pub(super) fn of_proof(error: Error, audience: &Audience) -> Self {
-        Self::challenging(error, format!("2FApi realm=\"{}\"", quotable(audience)))
+        let realm = format!("2FApi realm=\"{}\"", quoted(audience));
+        let mut problem = Self::challenging(error, realm);
+        if problem.0.status == StatusCode::UNAUTHORIZED {
+            problem.0.detail = "the proof is not accepted: it must answer a challenge of this server \
+                                that is not expired and was not used, by its challenge_id as it was \
+                                issued, with the enrolled secret and the issued channel_binding"
+                .into();
+        }
+        problem
     }
 
     /// A bearer token that was not accepted (RFC 6750).
     pub(super) fn of_token(error: Error, audience: &Audience, given: bool) -> Self {
-        let realm = quotable(audience);
+        let realm = quoted(audience);
         let mut problem = Self::challenging(
             error,
             if given {
@@ -149,8 +169,9 @@ impl Problem {
 }
 
 /// An audience within a quoted string (RFC 9110, section 5.6.4).
-fn quotable(audience: &Audience) -> String {
-    audience.as_str().replace(['"', '\\'], "")
+fn quoted(audience: &Audience) -> String {
+    let text = audience.as_str();
+    text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 impl From<Error> for Problem {

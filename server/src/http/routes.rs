@@ -4,20 +4,18 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Extension, Json, Router,
-    extract::{ConnectInfo, DefaultBodyLimit, FromRef, FromRequestParts, State},
+    extract::{ConnectInfo, FromRef, FromRequestParts, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
+#[cfg(feature = "cli")]
+use axum::{extract::Request, middleware::Next};
 use serde_json::{Value, json};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use twofapi_crypto_core::{ClientId, Error};
 
-use super::{
-    body::{BODY_MAX, Fields},
-    problem::Problem,
-    source::Sources,
-};
+use super::{body::Fields, problem::Problem, source::Sources};
 use crate::{
     service::{AuthenticatedClient, ChallengeName, EnrolmentPermission, Service},
     tokens::JWKS_MAX_AGE,
@@ -80,7 +78,6 @@ pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
         .route("/auth/zkp/whoami", only("GET, HEAD", get(whoami)))
         .route("/.well-known/jwks.json", only("GET, HEAD", get(jwks)))
         .route("/healthz", only("GET, HEAD", get(healthz)))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(no_store)
         .layer(SetResponseHeaderLayer::overriding(
             HeaderName::from_static("x-content-type-options"),
@@ -92,9 +89,18 @@ pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
         .with_state(Routes { service, sources })
 }
 
-/// What an application of ours alone answers where there is no route.
-pub(crate) async fn not_found() -> Problem {
-    Problem::not_found()
+/// The routes as an application of their own: a problem where there is no route, and for a request
+/// that takes longer than `patience`.
+#[cfg(feature = "cli")]
+pub(crate) fn application(router: Router, patience: std::time::Duration) -> Router {
+    let within = move |request: Request, next: Next| async move {
+        tokio::time::timeout(patience, next.run(request))
+            .await
+            .unwrap_or_else(|_| Problem::too_slow().into_response())
+    };
+    router
+        .fallback(async || Problem::not_found())
+        .layer(axum::middleware::from_fn(within))
 }
 
 fn only<S: Clone + Send + Sync + 'static>(

@@ -9,7 +9,11 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::{self, JoinHandle},
 };
 
@@ -41,6 +45,9 @@ const SIGNING_KEYS: TableDefinition<'_, &str, ([u8; 32], u64)> =
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
 const FORMAT: u64 = 1;
 
+/// Memory for pages of the file, in bytes: those of a few hundred thousand clients.
+const CACHE: usize = 64 << 20;
+
 /// The most changes that share one commit.
 const BATCH: usize = 256;
 
@@ -50,6 +57,8 @@ pub struct EmbeddedStore {
     /// `None` only while it is being dropped.
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
+    /// Whether the last commit failed.
+    failing: Arc<AtomicBool>,
     challenge_key: Arc<ChallengeKey>,
     spent: Mutex<OwnedSpentSet>,
 }
@@ -67,6 +76,7 @@ impl EmbeddedStore {
         };
         let file = open_private(path).map_err(|error| unavailable(error.to_string()))?;
         let database = Database::builder()
+            .set_cache_size(CACHE)
             .create_file(file)
             .map_err(|error| match error {
                 DatabaseError::DatabaseAlreadyOpen => unavailable(
@@ -117,17 +127,19 @@ impl EmbeddedStore {
             .map_err(|error| StoreError(error.to_string()))?;
         let database = Arc::new(database);
         let (jobs, queue) = mpsc::channel();
+        let failing = Arc::new(AtomicBool::new(false));
         let writer = thread::Builder::new()
             .name("2fapi-store".into())
             .spawn({
-                let database = database.clone();
-                move || write_all(&database, &queue)
+                let (database, failing) = (database.clone(), failing.clone());
+                move || write_all(&database, &queue, &failing)
             })
             .map_err(failed)?;
         Ok(Self {
             database,
             jobs: Some(jobs),
             writer: Some(writer),
+            failing,
             challenge_key: Arc::new(challenge_key),
             spent: Mutex::new(OwnedSpentSet::new(spent_capacity)),
         })
@@ -145,7 +157,7 @@ impl EmbeddedStore {
             Done {
                 sound: outcome.is_ok(),
                 answer: Box::new(move |committed| {
-                    let _ = reply.send(committed.and(outcome));
+                    let _ = reply.send(outcome.and_then(|value| committed.map(|()| value)));
                 }),
             }
         });
@@ -187,7 +199,7 @@ struct Done {
 
 /// The writer: takes all changes that wait and commits them together, so that many concurrent
 /// enrolments share the wait for the disk.
-fn write_all(database: &Database, queue: &mpsc::Receiver<Job>) {
+fn write_all(database: &Database, queue: &mpsc::Receiver<Job>, failing: &AtomicBool) {
     while let Ok(first) = queue.recv() {
         let jobs = std::iter::once(first).chain(queue.try_iter().take(BATCH - 1));
         let mut done = Vec::new();
@@ -205,6 +217,7 @@ fn write_all(database: &Database, queue: &mpsc::Receiver<Job>) {
                 Err(StoreError("a change in the same commit failed".into()))
             }
         })();
+        failing.store(committed.is_err(), Ordering::Relaxed);
         for Done { answer, .. } in done {
             answer(match &committed {
                 Ok(()) => Ok(()),
@@ -219,12 +232,14 @@ fn failed(error: impl std::fmt::Display) -> StoreError {
 }
 
 fn open_private(path: &Path) -> io::Result<fs::File> {
-    if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)?;
-    }
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -239,6 +254,8 @@ fn open_private(path: &Path) -> io::Result<fs::File> {
             "it holds the keys that sign tokens, and others may read it; run chmod 600 on it",
         ));
     }
+    // A name that is not on disk would take the first enrolments with it.
+    fs::File::open(directory)?.sync_all()?;
     Ok(file)
 }
 
@@ -450,6 +467,11 @@ impl Store for EmbeddedStore {
             .spend(&challenge.spent_key, challenge.id.expires_at(), now))
     }
 
+    async fn full(&self, now: u64) -> Result<Option<u32>, StoreError> {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(spent.set().full(now))
+    }
+
     async fn refused(&self, challenge: &Challenge) -> Result<(), StoreError> {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         spent.set().refused(&challenge.spent_key);
@@ -518,6 +540,11 @@ impl Store for EmbeddedStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
+        let gone = self.writer.as_ref().is_none_or(JoinHandle::is_finished);
+        if gone || self.failing.load(Ordering::Relaxed) {
+            // Only then is it worth a commit to find out whether the disk has room again.
+            return self.write(|_| Ok(())).await;
+        }
         self.read(|t| t.open_table(ABOUT).map(drop).map_err(Into::into))
     }
 }
@@ -662,6 +689,54 @@ mod tests {
         }
         assert_eq!(seen.len(), 25);
         assert!(seen.is_sorted());
+    }
+
+    /// Memory that refuses to be written on demand, as a full disk does.
+    #[derive(Debug)]
+    struct Disk {
+        memory: redb::backends::InMemoryBackend,
+        full: Arc<AtomicBool>,
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> Result<u64, io::Error> {
+            self.memory.len()
+        }
+        fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+            self.memory.read(offset, out)
+        }
+        fn set_len(&self, len: u64) -> Result<(), io::Error> {
+            self.memory.set_len(len)
+        }
+        fn sync_data(&self) -> Result<(), io::Error> {
+            if self.full.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.memory.sync_data()
+        }
+        fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+            self.memory.write(offset, data)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_disk_refuses_is_not_acknowledged_and_shows_in_the_health_of_the_store() {
+        let full = Arc::new(AtomicBool::new(false));
+        let disk = Disk {
+            memory: redb::backends::InMemoryBackend::new(),
+            full: full.clone(),
+        };
+        let store = EmbeddedStore::with_backend(disk, 10).unwrap();
+        let host = Permission::HostApplication;
+        store
+            .enrol(&id("alice"), &commitment(), host, NOW)
+            .await
+            .unwrap();
+        assert!(store.check().await.is_ok());
+        full.store(true, Ordering::Relaxed);
+        let refused = store.enrol(&id("bob"), &commitment(), host, NOW).await;
+        assert!(refused.is_err());
+        assert!(store.check().await.is_err());
     }
 
     #[test]

@@ -151,6 +151,10 @@ pub trait Store: Send + Sync + 'static {
     /// Spends a challenge; of many callers with one challenge, one is told [`Spend::Fresh`].
     async fn spend(&self, challenge: &Challenge, now: u64) -> Result<Spend, StoreError>;
 
+    /// When the next place for a spent challenge falls free, in seconds, if every place is held; a
+    /// store without such a bound says `None`.
+    async fn full(&self, now: u64) -> Result<Option<u32>, StoreError>;
+
     /// Says that the attempt which spent this challenge was refused.
     async fn refused(&self, challenge: &Challenge) -> Result<(), StoreError>;
 
@@ -167,6 +171,6 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets a signing key.
     async fn remove_signing_key(&self, kid: &str) -> Result<(), StoreError>;
 
-    /// Whether the store answers.
+    /// Whether the store answers, and would take a change.
     async fn check(&self) -> Result<(), StoreError>;
 }
