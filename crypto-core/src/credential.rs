@@ -1,5 +1,6 @@
 //! What a client keeps (a credential) and what it enrols (a commitment).
 
+use alloc::boxed::Box;
 use core::{fmt, hash};
 
 use curve25519_dalek::{RistrettoPoint, Scalar, ristretto::CompressedRistretto};
@@ -87,15 +88,19 @@ impl fmt::Debug for Commitment {
 
 /// The secret s and the blinding r of a client, with their commitment.
 ///
-/// Not `Copy` and not `Clone`, silent in `Debug`, zeroized on drop. Zeroizing covers this value's
-/// own memory; it cannot reach copies that the compiler left in registers or on the stack, nor
-/// pages that the system swapped out or dumped.
-#[derive(Zeroize, ZeroizeOnDrop)]
+/// Not `Copy` and not `Clone`, silent in `Debug`, zeroized on drop. The secrets stay in one place on
+/// the heap, so that moving a credential copies none of them, and the stack below is overwritten after
+/// they were worked on. Zeroizing cannot reach registers, nor pages that the system swapped out or
+/// dumped.
 pub struct Credential {
+    scalars: Box<Scalars>,
+    commitment: Commitment,
+}
+
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Scalars {
     secret: Scalar,
     blinding: Scalar,
-    #[zeroize(skip)]
-    commitment: Commitment,
 }
 
 impl Credential {
@@ -108,10 +113,18 @@ impl Credential {
     /// [`Error::Unavailable`] when the random source fails.
     pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, Error> {
         loop {
-            let secret = random_scalar(rng)?;
-            let blinding = random_scalar(rng)?;
-            // Zero and the identity come up once in 2^252 draws; drawing again keeps the rest uniform.
-            if let Ok(credential) = Self::new(*secret, *blinding) {
+            let mut wide = Zeroizing::new([0_u8; 128]);
+            rng.try_fill_bytes(wide.as_mut())
+                .map_err(|_| Error::random_source())?;
+            let (secret, blinding) = wide.split_at(64);
+            let fill = |scalars: &mut Scalars| {
+                scalars.secret = uniform(secret);
+                scalars.blinding = uniform(blinding);
+                Ok(())
+            };
+            // Zero and the identity come up once in 2^252 draws; drawing again keeps the rest
+            // uniform.
+            if let Ok(credential) = Self::filled_by(fill) {
                 return Ok(credential);
             }
         }
@@ -124,31 +137,37 @@ impl Credential {
     /// [`Error::InvalidLength`] or [`Error::InvalidEncoding`], naming the part; the values are not
     /// in the message.
     pub fn from_bytes(secret: &[u8], blinding: &[u8]) -> Result<Self, Error> {
-        let secret = Zeroizing::new(group::decode_scalar("secret", secret)?);
-        let blinding = Zeroizing::new(group::decode_scalar("blinding", blinding)?);
-        Self::new(*secret, *blinding)
+        Self::filled_by(|scalars| {
+            scalars.secret = group::decode_scalar("secret", secret)?;
+            scalars.blinding = group::decode_scalar("blinding", blinding)?;
+            Ok(())
+        })
     }
 
-    fn new(secret: Scalar, blinding: Scalar) -> Result<Self, Error> {
-        let point = group::pedersen(&secret, &blinding);
-        let commitment = Commitment::from_point(point);
-        let mut credential = Self {
-            secret,
-            blinding,
-            commitment,
-        };
-        let unusable = secret.ct_eq(&Scalar::ZERO)
-            | blinding.ct_eq(&Scalar::ZERO)
+    /// Has the scalars written where they stay, and commits to them.
+    fn filled_by(fill: impl FnOnce(&mut Scalars) -> Result<(), Error>) -> Result<Self, Error> {
+        let mut scalars = Box::new(Scalars {
+            secret: Scalar::ZERO,
+            blinding: Scalar::ZERO,
+        });
+        let point =
+            fill(&mut scalars).map(|()| group::pedersen(&scalars.secret, &scalars.blinding));
+        overwrite_stack();
+        let commitment = Commitment::from_point(point?);
+        let unusable = scalars.secret.ct_eq(&Scalar::ZERO)
+            | scalars.blinding.ct_eq(&Scalar::ZERO)
             | commitment.as_bytes().ct_eq(&[0; ELEMENT_LEN]);
         if bool::from(unusable) {
-            credential.zeroize();
             return Err(Error::InvalidEncoding {
                 what: "credential",
                 expected: "a secret and a blinding that are not zero and whose commitment is not \
                            the identity",
             });
         }
-        Ok(credential)
+        Ok(Self {
+            scalars,
+            commitment,
+        })
     }
 
     /// The commitment, which may be shown to anybody.
@@ -160,21 +179,21 @@ impl Credential {
     /// The secret s, little-endian: for storing it, never for sending it.
     #[must_use]
     pub fn secret_bytes(&self) -> Zeroizing<[u8; ELEMENT_LEN]> {
-        Zeroizing::new(self.secret.to_bytes())
+        Zeroizing::new(*self.scalars.secret.as_bytes())
     }
 
     /// The blinding r, little-endian: for storing it, never for sending it.
     #[must_use]
     pub fn blinding_bytes(&self) -> Zeroizing<[u8; ELEMENT_LEN]> {
-        Zeroizing::new(self.blinding.to_bytes())
+        Zeroizing::new(*self.scalars.blinding.as_bytes())
     }
 
-    pub(crate) const fn secret(&self) -> &Scalar {
-        &self.secret
+    pub(crate) fn secret(&self) -> &Scalar {
+        &self.scalars.secret
     }
 
-    pub(crate) const fn blinding(&self) -> &Scalar {
-        &self.blinding
+    pub(crate) fn blinding(&self) -> &Scalar {
+        &self.scalars.blinding
     }
 }
 
@@ -187,16 +206,24 @@ impl fmt::Debug for Credential {
 /// Equal secrets and blindings, compared in constant time.
 impl ConstantTimeEq for Credential {
     fn ct_eq(&self, other: &Self) -> subtle::Choice {
-        self.secret.ct_eq(&other.secret) & self.blinding.ct_eq(&other.blinding)
+        self.secret().ct_eq(other.secret()) & self.blinding().ct_eq(other.blinding())
     }
 }
 
 /// A uniform scalar: 64 random bytes reduced, so that no value is favoured measurably.
-fn random_scalar<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Zeroizing<Scalar>, Error> {
-    let mut wide = Zeroizing::new([0_u8; 64]);
-    rng.try_fill_bytes(wide.as_mut())
-        .map_err(|_| Error::random_source())?;
-    Ok(Zeroizing::new(Scalar::from_bytes_mod_order_wide(&wide)))
+fn uniform(wide: &[u8]) -> Scalar {
+    let mut bytes = Zeroizing::new([0; 64]);
+    bytes.copy_from_slice(wide);
+    Scalar::from_bytes_mod_order_wide(&bytes)
+}
+
+/// Overwrites the part of the stack that a call of this depth has used, where copies of secrets may
+/// have been left by arithmetic that passes scalars by value.
+#[inline(never)]
+pub(crate) fn overwrite_stack() {
+    let mut used = [0_u8; 8192];
+    used.zeroize();
+    core::hint::black_box(&mut used);
 }
 
 #[cfg(test)]

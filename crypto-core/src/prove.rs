@@ -6,7 +6,7 @@ use sha2::{Digest, Sha512};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::{
-    Credential, Error, Proof, Statement,
+    Credential, Error, Proof, Statement, credential,
     group::{self, ELEMENT_LEN},
     statement::Context,
     transcript,
@@ -31,12 +31,23 @@ pub fn prove<R: TryCryptoRng + ?Sized>(
 ) -> Result<Proof, Error> {
     let context = statement.context();
     loop {
-        let nonces = AnnouncementNonces::hedged(credential, &context, rng)?;
+        let proof = attempt(credential, &context, rng);
+        credential::overwrite_stack();
         // A part that verifiers refuse comes up once in 2^250 draws.
-        if let Some(proof) = nonces.respond(credential, &context) {
+        if let Some(proof) = proof? {
             return Ok(proof);
         }
     }
+}
+
+#[inline(never)]
+fn attempt<R: TryCryptoRng + ?Sized>(
+    credential: &Credential,
+    context: &Context<'_>,
+    rng: &mut R,
+) -> Result<Option<Proof>, Error> {
+    let nonces = AnnouncementNonces::hedged(credential, context, rng)?;
+    Ok(nonces.respond(credential, context))
 }
 
 /// k_s and k_r: used for one proof, then gone. Two proofs from one pair reveal the credential,
