@@ -53,6 +53,13 @@ impl Failure {
         }
     }
 
+    /// The same failure, with what the user could do about it.
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.message.push_str("; ");
+        self.message.push_str(hint);
+        self
+    }
+
     pub(crate) const fn kind(&self) -> FailureKind {
         self.kind
     }

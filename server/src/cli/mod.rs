@@ -6,9 +6,25 @@ use clap::{Parser, Subcommand};
 
 mod admin;
 mod completions;
+mod credential;
+mod enroll;
+mod exchange;
 mod failure;
+mod http_client;
+mod inputs;
+mod keygen;
+mod login;
 mod output;
+mod private_file;
+mod prove;
+mod rotate;
+mod secret_input;
 mod serve;
+mod server_url;
+mod session;
+mod show;
+mod verify;
+mod whoami;
 
 pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use output::Output;
@@ -44,11 +60,27 @@ Each command explains itself with --help.";
 #[derive(Subcommand)]
 enum Command {
     /// Serve HTTP on the embedded store
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Make an enrolment token for a client id
     Invite(admin::InviteArgs),
     /// List, show, suspend, resume or revoke clients
     Clients(admin::ClientsArgs),
+    /// Make a credential
+    Keygen(keygen::KeygenArgs),
+    /// Show the public parts of a credential
+    Show(show::ShowArgs),
+    /// Enrol a credential's commitment at a server
+    Enroll(enroll::EnrollArgs),
+    /// Prove and get an access token
+    Login(login::LoginArgs),
+    /// Open a protected resource with an access token: who am I?
+    Whoami(whoami::WhoamiArgs),
+    /// Replace a credential by a new one
+    Rotate(rotate::RotateArgs),
+    /// Make a proof offline, for psql, redis-cli and the like
+    Prove(prove::ProveArgs),
+    /// Verify a proof offline
+    Verify(verify::VerifyArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -86,9 +118,17 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn run(command: Command, out: Output) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) => serve::run(args, out),
+        Command::Serve(args) => serve::run(*args, out),
         Command::Invite(args) => admin::invite(args, out),
         Command::Clients(args) => admin::clients(args, out),
+        Command::Keygen(args) => keygen::run(args, out),
+        Command::Show(args) => show::run(&args, out),
+        Command::Enroll(args) => enroll::run(&args, out),
+        Command::Login(args) => login::run(&args, out),
+        Command::Whoami(args) => whoami::run(&args, out),
+        Command::Rotate(args) => rotate::run(&args, out),
+        Command::Prove(args) => prove::run(&args, out),
+        Command::Verify(args) => verify::run(&args, out),
         Command::Completions(args) => completions::run(&args),
     }
 }
