@@ -13,6 +13,8 @@ test-core: setup-build ## crypto-core and the specification: rules, laws, vector
 	$(CARGO) test --locked -p twofapi-crypto-core -p twofapi-spec --all-features
 	@# What the optimizer leaves on the stack is another thing than what a debug build leaves.
 	$(CARGO) test --locked --release -p twofapi-crypto-core --test zeroize
+	@scripts/need valgrind=valgrind
+	$(CARGO) test --locked --release -p twofapi-tests --test constant_time
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps -p twofapi-crypto-core -p twofapi-spec -p twofapi-server
 
 .PHONY: test-server
@@ -26,3 +28,7 @@ bench-core: setup-build ## proving and verifying beside ed25519, P-256 and the p
 .PHONY: soak
 soak: setup-build ## ten million challenges over HTTP for one client; takes some minutes
 	TWOFAPI_FLOOD=10000000 $(CARGO) test --locked --release -p twofapi-tests --test server_challenge_flood -- --nocapture
+
+.PHONY: ct
+ct: setup-build ## times of committing and proving for fixed and for random secrets, by dudect's method
+	$(CARGO) run --locked --release -p twofapi-tests --bin constant-time -- dudect

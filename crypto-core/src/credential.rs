@@ -144,7 +144,9 @@ impl Credential {
         })
     }
 
-    /// Has the scalars written where they stay, and commits to them.
+    /// Has the scalars written where they stay, and commits to them. Not inlined, so that the
+    /// evidence for constant time can tell its one branch from the arithmetic.
+    #[inline(never)]
     fn filled_by(fill: impl FnOnce(&mut Scalars) -> Result<(), Error>) -> Result<Self, Error> {
         let mut scalars = Box::new(Scalars {
             secret: Scalar::ZERO,

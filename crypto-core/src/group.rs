@@ -58,6 +58,7 @@ pub(crate) fn tables() -> &'static Tables {
 }
 
 /// secret·G + blinding·H in constant time.
+#[inline(never)]
 pub(crate) fn pedersen(secret: &Scalar, blinding: &Scalar) -> RistrettoPoint {
     RISTRETTO_BASEPOINT_TABLE * secret + &tables().h_multiples * blinding
 }

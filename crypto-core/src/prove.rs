@@ -93,7 +93,9 @@ impl AnnouncementNonces {
     }
 
     /// Announcement, challenge and responses; `None` when one of them is a value that verifiers
-    /// refuse.
+    /// refuse. Not inlined, so that the evidence for constant time can tell its branches on public
+    /// values from the arithmetic.
+    #[inline(never)]
     pub(crate) fn respond(self, credential: &Credential, context: &Context<'_>) -> Option<Proof> {
         let announcement: [u8; ELEMENT_LEN] =
             group::pedersen(&self.k_s, &self.k_r).compress().to_bytes();
