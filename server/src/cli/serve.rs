@@ -189,8 +189,8 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let sources = Arc::new(Sources::new(limit, args.trusted_hops));
     let app = application(router(service, sources), ANSWER_WITHIN);
 
-    announce(&origin)?;
     let mut stop = Stop::listen().map_err(unavailable)?;
+    announce(&origin)?;
     tokio::select! {
         () = accept_all(listener, app, args.max_connections as usize, &mut stop) => {}
         () = admin.serve(store, move || clock.wall()) => {}
