@@ -3,15 +3,10 @@
 use alloc::{vec, vec::Vec};
 use core::iter;
 
-use curve25519_dalek::{
-    RistrettoPoint, Scalar,
-    constants::RISTRETTO_BASEPOINT_POINT,
-    ristretto::CompressedRistretto,
-    traits::{IsIdentity, VartimeMultiscalarMul},
-};
+use curve25519_dalek::{Scalar, ristretto::CompressedRistretto, traits::IsIdentity};
 use rand_core::TryCryptoRng;
 
-use crate::{Commitment, Denied, Error, Proof, Statement, group::tables, transcript, verify};
+use crate::{Commitment, Denied, Error, Proof, Statement, group, transcript, verify};
 
 /// One proof of a batch with what it is about, any mixture of purposes and clients.
 pub struct BatchEntry<'a, S: ?Sized> {
@@ -53,15 +48,16 @@ pub fn verify_batch<S: Statement + ?Sized, R: TryCryptoRng + ?Sized>(
         .collect())
 }
 
-/// Σ aᵢ·(z_s,ᵢ·G + z_r,ᵢ·H − cᵢ·Cᵢ − Aᵢ) is the identity, with random 128-bit aᵢ. In a group of prime
-/// order a wrong entry survives with probability 2^-128.
+/// Σ aᵢ·(Aᵢ + cᵢ·Cᵢ − z_s,ᵢ·G − z_r,ᵢ·H) is the identity, with random 128-bit aᵢ. In a group of prime
+/// order a wrong entry survives with probability 2^-128. The announcements keep the sign that leaves
+/// their coefficients short.
 fn all_hold<S: Statement + ?Sized, R: TryCryptoRng + ?Sized>(
     entries: &[BatchEntry<'_, S>],
     rng: &mut R,
 ) -> Result<bool, Error> {
     let (mut sum_s, mut sum_r) = (Scalar::ZERO, Scalar::ZERO);
-    let mut scalars = Vec::with_capacity(2 * entries.len() + 2);
-    let mut points = Vec::with_capacity(2 * entries.len() + 2);
+    let mut scalars = Vec::with_capacity(2 * entries.len());
+    let mut points = Vec::with_capacity(2 * entries.len());
     let mut coefficients = vec![[0; 16]; entries.len()];
     rng.try_fill_bytes(coefficients.as_flattened_mut())
         .map_err(|_| Error::random_source())?;
@@ -79,14 +75,12 @@ fn all_hold<S: Statement + ?Sized, R: TryCryptoRng + ?Sized>(
             return Ok(false);
         }
         let a = Scalar::from(u128::from_le_bytes(coefficient));
-        sum_s += a * proof.response_s();
-        sum_r += a * proof.response_r();
-        scalars.extend([-(a * c), -a]);
+        sum_s -= a * proof.response_s();
+        sum_r -= a * proof.response_r();
+        scalars.extend([a * c, a]);
         points.extend([*entry.commitment.point(), announcement]);
     }
-    scalars.extend([sum_s, sum_r]);
-    points.extend([RISTRETTO_BASEPOINT_POINT, tables().h]);
-    Ok(RistrettoPoint::vartime_multiscalar_mul(scalars, points).is_identity())
+    Ok(group::vartime_g_h_and_many(&sum_s, &sum_r, &scalars, &points).is_identity())
 }
 
 #[cfg(test)]
