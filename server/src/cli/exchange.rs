@@ -63,7 +63,7 @@ struct ChallengeRequest<'a> {
 }
 
 #[derive(Deserialize)]
-struct ChallengeAnswer {
+pub(super) struct ChallengeAnswer {
     challenge_id: String,
     nonce: String,
     channel_binding: String,
@@ -115,7 +115,8 @@ impl Exchange {
         self.checked(client_id, answer)
     }
 
-    fn checked(
+    /// Checks what a server calls a challenge.
+    pub(super) fn checked(
         &self,
         client_id: &ClientId,
         answer: ChallengeAnswer,

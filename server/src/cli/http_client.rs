@@ -12,7 +12,7 @@ use ureq::{
 };
 use zeroize::Zeroizing;
 
-use super::{Failure, FailureKind, server_url::ServerUrl};
+use super::{Failure, FailureKind, output::printable, server_url::ServerUrl};
 
 /// The longest answer that is read, in bytes; one of ours has less than 4000.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -116,12 +116,21 @@ impl HttpClient {
 
     /// Gets with a bearer token and reads the JSON of an answer in the 200s.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str, bearer: &str) -> Result<T, Failure> {
-        let request = self
-            .agent
-            .get(self.url.resource(path))
-            .header(header::AUTHORIZATION, authorization(bearer).as_str());
+        self.read(self.get_raw(path, Some(bearer))?)
+    }
+
+    /// Gets, and gives the answer as it came, whatever its status.
+    pub(super) fn get_raw(
+        &self,
+        path: &str,
+        bearer: Option<&str>,
+    ) -> Result<Response<Vec<u8>>, Failure> {
+        let mut request = self.agent.get(self.url.resource(path));
+        if let Some(token) = bearer {
+            request = request.header(header::AUTHORIZATION, authorization(token).as_str());
+        }
         let response = request.call().map_err(|error| self.no_answer(&error))?;
-        self.read(self.whole(response)?)
+        self.whole(response)
     }
 
     /// Posts JSON and gives the answer as it came, whatever its status.
@@ -263,12 +272,4 @@ fn authorization(token: &str) -> Zeroizing<String> {
     // Writing to a String does not fail.
     let _ = write!(value, "Bearer {token}");
     value
-}
-
-/// What a server says, made safe for a terminal: no control characters, and not too much.
-fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|character| !character.is_control())
-        .take(500)
-        .collect()
 }

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod admin;
 mod completions;
 mod credential;
+mod demo;
 mod enroll;
 mod exchange;
 mod failure;
@@ -23,6 +24,7 @@ mod serve;
 mod server_url;
 mod session;
 mod show;
+mod vectors;
 mod verify;
 mod whoami;
 
@@ -59,6 +61,8 @@ Each command explains itself with --help.";
 
 #[derive(Subcommand)]
 enum Command {
+    /// See it happen: a server, a client, and the attacks that are refused
+    Demo,
     /// Serve HTTP on the embedded store
     Serve(Box<serve::ServeArgs>),
     /// Make an enrolment token for a client id
@@ -78,9 +82,11 @@ enum Command {
     /// Replace a credential by a new one
     Rotate(rotate::RotateArgs),
     /// Make a proof offline, for psql, redis-cli and the like
-    Prove(prove::ProveArgs),
+    Prove(Box<prove::ProveArgs>),
     /// Verify a proof offline
-    Verify(verify::VerifyArgs),
+    Verify(Box<verify::VerifyArgs>),
+    /// Run vector files of the specification
+    Vectors(vectors::VectorsArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -118,6 +124,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn run(command: Command, out: Output) -> Result<(), Failure> {
     match command {
+        Command::Demo => demo::run(out),
         Command::Serve(args) => serve::run(*args, out),
         Command::Invite(args) => admin::invite(args, out),
         Command::Clients(args) => admin::clients(args, out),
@@ -129,6 +136,7 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
         Command::Rotate(args) => rotate::run(&args, out),
         Command::Prove(args) => prove::run(&args, out),
         Command::Verify(args) => verify::run(&args, out),
+        Command::Vectors(args) => vectors::run(&args, out),
         Command::Completions(args) => completions::run(&args),
     }
 }

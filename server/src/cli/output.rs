@@ -21,31 +21,26 @@ impl Output {
         Self { json }
     }
 
-    /// Whether `--json` was given.
-    pub(crate) const fn is_json(self) -> bool {
-        self.json
-    }
-
     /// Writes the answer of the command: its `Display` with a line end, or one line of JSON.
     ///
     /// # Errors
     /// Unavailable when stdout cannot be written. A reader that went away early (`| head -1`) is no
     /// error.
     pub(crate) fn answer<T: Serialize + Display>(self, value: &T) -> Result<(), Failure> {
-        let line = if self.json {
-            serde_json::to_string(value)
-                .map_err(|error| Failure::unavailable(format!("cannot write JSON: {error}")))?
-        } else {
-            value.to_string()
-        };
-        let mut stdout = io::stdout().lock();
-        let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-        match written {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::unavailable(
-                format!("cannot write to standard output: {error}"),
-            )),
-            _ => Ok(()),
+        if !self.json {
+            return write_line(&value.to_string());
         }
+        let line = serde_json::to_string(value)
+            .map_err(|error| Failure::unavailable(format!("cannot write JSON: {error}")))?;
+        write_line(&line)
+    }
+
+    /// Writes a line of what is told as it goes; silent under `--json`.
+    ///
+    /// # Errors
+    /// As [`Output::answer`].
+    pub(crate) fn line(self, text: &str) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { write_line(text) }
     }
 
     /// Tells a person something beside the answer, on stderr; silent under `--json`.
@@ -75,4 +70,22 @@ impl Output {
             && io::stdout().is_terminal()
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
     }
+}
+
+fn write_line(line: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::unavailable(
+            format!("cannot write to standard output: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Text from elsewhere, made safe for a terminal: no control characters, and not too much.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|character| !character.is_control())
+        .take(500)
+        .collect()
 }
