@@ -74,6 +74,10 @@ pub fn check(json: &str) -> Result<Report, FileError> {
         VectorFile::Challenge(ChallengeFile {
             ttl, live, refused, ..
         }) => {
+            let ttl = ChallengeTtl::from_seconds(ttl).map_err(|_| FileError::OtherConstants {
+                what: "ttl",
+                expected: format!("1 to {} seconds", ChallengeTtl::MAX_SECONDS),
+            })?;
             for case in &live {
                 report.must_be_accepted(&case.name, live_with_its_nonce(case, ttl));
             }
@@ -232,17 +236,16 @@ fn agree(what: &str, theirs: Option<&str>, ours: &[u8]) -> Result<(), String> {
     }
 }
 
-fn live_with_its_nonce(case: &ChallengeCase, ttl: u32) -> Result<(), String> {
+fn live_with_its_nonce(case: &ChallengeCase, ttl: ChallengeTtl) -> Result<(), String> {
     agree("nonce", case.nonce.as_deref(), &recompute(case, ttl)?)
 }
 
-fn recompute(case: &ChallengeCase, ttl: u32) -> Result<Vec<u8>, String> {
+fn recompute(case: &ChallengeCase, ttl: ChallengeTtl) -> Result<Vec<u8>, String> {
     let key = bytes("challenge_key", &case.challenge_key)?;
     let key = <[u8; ChallengeKey::LEN]>::try_from(key)
         .map_err(|key| format!("challenge_key must be 32 bytes, got {}", key.len()))?;
     let client_id = ClientId::parse(&case.client_id).map_err(refusal)?;
     let id = ChallengeId::parse(&case.challenge_id).map_err(refusal)?;
-    let ttl = ChallengeTtl::from_seconds(ttl).map_err(refusal)?;
     let challenge = ChallengeKey::from_bytes(key)
         .recompute(&client_id, id, case.now, ttl)
         .map_err(refusal)?;
@@ -257,6 +260,7 @@ mod tests {
 
     const SIGMA: &str = include_str!("../vectors/sigma-v1.json");
     const CHALLENGE: &str = include_str!("../vectors/challenge-v1.json");
+    const CLIENT_ID: &str = include_str!("../vectors/client-id-v1.json");
 
     fn sigma() -> Value {
         serde_json::from_str(SIGMA).unwrap()
@@ -264,6 +268,42 @@ mod tests {
 
     fn run(file: &Value) -> Report {
         check(&file.to_string()).unwrap()
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,40}".prop_map(Value::from),
+            "([0-9a-fA-F]{2}){0,100}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(2, 8, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-z_]{1,9}", inner, 0..4).prop_map(Value::from_iter),
+            ]
+        })
+    }
+
+    /// Every value of a file, as a JSON pointer.
+    fn each_place(value: &Value, at: String, places: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    each_place(value, format!("{at}/{name}"), places);
+                }
+            }
+            Value::Array(values) => {
+                for (i, value) in values.iter().enumerate() {
+                    each_place(value, format!("{at}/{i}"), places);
+                }
+            }
+            _ => {}
+        }
+        places.push(at);
     }
 
     #[test]
@@ -341,6 +381,10 @@ mod tests {
                 "missing field `accepted`",
             ),
             (other.to_string(), "generator H must be 108d531f"),
+            (
+                r#"{"suite":"2FApi-v1.0-Challenge","ttl":901,"live":[],"refused":[]}"#.into(),
+                "ttl must be 1 to 900 seconds",
+            ),
         ] {
             let error = check(&file).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
@@ -349,13 +393,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn damaged_files_never_panic(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-            for file in [SIGMA, CHALLENGE] {
-                let mut damaged = file.as_bytes()[..file.len().min(6000)].to_vec();
-                let at = at.index(damaged.len());
-                damaged[at] = byte;
-                let _ = check(&String::from_utf8_lossy(&damaged));
+        fn damaged_files_never_panic(
+            which in 0_usize..3,
+            at in any::<prop::sample::Index>(),
+            other in any_json(),
+            byte in any::<u8>(),
+        ) {
+            let mut file: Value = serde_json::from_str([SIGMA, CHALLENGE, CLIENT_ID][which]).unwrap();
+            for list in ["accepted", "rejected", "live", "refused", "valid", "invalid"] {
+                if let Some(list) = file[list].as_array_mut() {
+                    list.truncate(2);
+                }
             }
+            let mut damaged = file.to_string().into_bytes();
+            let byte_at = at.index(damaged.len());
+            damaged[byte_at] = byte;
+            let _ = check(&String::from_utf8_lossy(&damaged));
+
+            let mut places = Vec::new();
+            each_place(&file, String::new(), &mut places);
+            *file.pointer_mut(&places[at.index(places.len())]).unwrap() = other;
+            let _ = check(&file.to_string());
         }
 
         #[test]

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha512};
 use twofapi_crypto_core::{
     ChallengeKey, ChallengeTtl, ClientId, GENERATOR_G, GENERATOR_H, GENERATOR_H_DST, SUITE,
     TRANSCRIPT_DST, commit,
-    curve25519_dalek::{RistrettoPoint, Scalar, traits::Identity},
+    curve25519_dalek::{RistrettoPoint, Scalar},
     generators,
 };
 
@@ -79,6 +79,10 @@ struct Proven {
 
 type Fields = [Vec<u8>; 8];
 
+// Which of the fields they are.
+const COMMITMENT: usize = 3;
+const ANNOUNCEMENT: usize = 4;
+
 impl Proven {
     fn new(
         rng: &mut ChaCha20Rng,
@@ -123,6 +127,12 @@ impl Proven {
 
     fn transcript(&self) -> Vec<u8> {
         self.fields().iter().flat_map(|field| lp(field)).collect()
+    }
+
+    fn transcript_without(&self, left_out: usize) -> Vec<u8> {
+        let fields = self.fields();
+        let kept = fields.iter().enumerate().filter(|(i, _)| *i != left_out);
+        kept.flat_map(|(_, field)| lp(field)).collect()
     }
 
     fn proof(&self) -> [u8; 96] {
@@ -569,27 +579,23 @@ fn out_of_range(refused: &mut Refused, of: &Proven) {
 /// What a prover could forge if the transcript were hashed less strictly.
 fn weak_transcripts(refused: &mut Refused, of: &Proven) {
     let fields = of.fields();
-    let with = |lengths: &dyn Fn(&[u8]) -> Vec<u8>, left_out: Option<usize>| -> Vec<u8> {
-        let kept = fields
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| Some(*i) != left_out);
-        kept.flat_map(|(_, field)| lengths(field)).collect()
+    let with = |lengths: &dyn Fn(&[u8]) -> Vec<u8>| -> Vec<u8> {
+        fields.iter().flat_map(|field| lengths(field)).collect()
     };
     let mut weak = |name: &str, c: Scalar| {
         refused.proof(of, format!("weak-{name}"), "equation", &of.proof_for(&c));
     };
     let names = ["suite", "G", "H", "C", "A", "client", "nonce", "binding"];
     for (i, name) in names.into_iter().enumerate() {
-        weak(&format!("without-{name}"), hash(&with(&lp, Some(i))));
+        weak(&format!("without-{name}"), hash(&of.transcript_without(i)));
     }
     let little = |f: &[u8]| [&(f.len() as u32).to_le_bytes()[..], f].concat();
     let short = |f: &[u8]| [&(f.len() as u16).to_be_bytes()[..], f].concat();
     let none = |f: &[u8]| f.to_vec();
-    weak("little-endian-lengths", hash(&with(&little, None)));
-    weak("two-byte-lengths", hash(&with(&short, None)));
-    weak("no-lengths", hash(&with(&none, None)));
-    let whole = with(&lp, None);
+    weak("little-endian-lengths", hash(&with(&little)));
+    weak("two-byte-lengths", hash(&with(&short)));
+    weak("no-lengths", hash(&with(&none)));
+    let whole = with(&lp);
     let no_dst: [u8; 64] = Sha512::digest(&whole).into();
     weak("no-dst", Scalar::from_bytes_mod_order_wide(&no_dst));
     let digest: [u8; 64] = Sha512::new_with_prefix(TRANSCRIPT_DST)
@@ -634,21 +640,23 @@ fn forgeries(refused: &mut Refused, rng: &mut ChaCha20Rng, of: &Proven) {
         );
         refused.proof(of, name, "equation", &responses);
     }
-    // The announcement is chosen after the challenge: A = z_s·G + z_r·H − c'·C holds for a c' that was
-    // hashed from another announcement.
+    // If A were not hashed: choose the responses, and A = z_s·G + z_r·H − c·C to fit.
     let commitment = commit(&of.secret, &of.blinding);
     let (s, r) = (scalar(rng), scalar(rng));
-    let guessed: RistrettoPoint = g * s + h * r - commitment * c;
-    let forged = join(guessed.compress().as_bytes(), &s, &r);
-    refused.proof(of, "simulated-for-another-challenge", "equation", &forged);
-    // A commitment that is made to fit a proof from nothing, as if C were not hashed.
-    let inverse = c.invert();
-    let fitting = (g * s + h * r - commit(&of.k_s, &of.k_r)) * inverse;
+    let blind = hash(&of.transcript_without(ANNOUNCEMENT));
+    let fitting: RistrettoPoint = g * s + h * r - commitment * blind;
+    let forged = join(fitting.compress().as_bytes(), &s, &r);
+    let name = "forged-if-announcement-not-hashed";
+    refused.proof(of, name, "equation", &forged);
+    // If C were not hashed: choose A and the responses, and C = (z_s·G + z_r·H − A)/c to fit.
+    let blind = hash(&of.transcript_without(COMMITMENT));
+    let fitting = (g * s + h * r - commit(&of.k_s, &of.k_r)) * blind.invert();
     let case = SigmaCase {
         commitment: hex::encode(fitting.compress().as_bytes()),
         ..of.bare(&join(&proof[..32], &s, &r))
     };
-    refused.add(of, "commitment-made-to-fit", "equation", case);
+    let name = "forged-if-commitment-not-hashed";
+    refused.add(of, name, "equation", case);
     // A neighbour of the commitment, C + G, with the response shifted accordingly.
     let related = commitment + g;
     let case = SigmaCase {
@@ -656,7 +664,6 @@ fn forgeries(refused: &mut Refused, rng: &mut ChaCha20Rng, of: &Proven) {
         ..of.bare(&join(&proof[..32], &(z_s + c), &z_r))
     };
     refused.add(of, "related-commitment", "equation", case);
-    debug_assert_ne!(related, RistrettoPoint::identity());
 }
 
 fn purposes(
@@ -690,7 +697,7 @@ fn purposes(
 
     // Purposes that no host has, with equations that hold.
     type Change<'a> = &'a dyn Fn(&mut Proven);
-    let cases: [(&str, &Proven, &str, Change<'_>); 6] = [
+    let cases: [(&str, &Proven, &str, Change<'_>); 7] = [
         (
             "authentication-bound-to-enrollment",
             authentication,
@@ -705,6 +712,9 @@ fn purposes(
         ),
         ("rotation-to-31-bytes", rotation, "binding", &|p| {
             p.binding.truncate(9 + 31)
+        }),
+        ("rotation-binding-984", rotation, "binding", &|p| {
+            p.binding.resize(9 + 32 + 984, b'x')
         }),
         ("rotation-to-the-identity", rotation, "identity", &|p| {
             p.binding[9..41].fill(0)
@@ -915,6 +925,7 @@ mod tests {
     use super::*;
     use crate::check;
     use std::{collections::HashSet, fs, path::Path};
+    use twofapi_crypto_core::curve25519_dalek::ristretto::CompressedRistretto;
 
     fn directory() -> &'static Path {
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/vectors"))
@@ -981,5 +992,61 @@ mod tests {
                 case.name
             );
         }
+    }
+
+    /// Looks at the equation and at nothing else: no size, no range, no purpose. A field may be left
+    /// out of the hash.
+    fn lax_equation_holds(case: &SigmaCase, left_out: Option<usize>) -> bool {
+        let bytes = |digits: &String| hex::decode(digits).unwrap();
+        let (commitment, proof) = (bytes(&case.commitment), bytes(&case.proof));
+        let fields = [
+            SUITE.to_vec(),
+            GENERATOR_G.to_vec(),
+            GENERATOR_H.to_vec(),
+            commitment.clone(),
+            proof[..32].to_vec(),
+            case.client_id.clone().into_bytes(),
+            bytes(&case.nonce),
+            bytes(&case.channel_binding),
+        ];
+        let kept = fields
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| Some(*i) != left_out);
+        let c = hash(&kept.flat_map(|(_, field)| lp(field)).collect::<Vec<_>>());
+        let point = |bytes: &[u8]| {
+            CompressedRistretto::from_slice(bytes)
+                .unwrap()
+                .decompress()
+                .unwrap()
+        };
+        let scalar = |bytes: &[u8]| Scalar::from_bytes_mod_order(bytes.try_into().unwrap());
+        let (g, h) = generators();
+        g * scalar(&proof[32..64]) + h * scalar(&proof[64..])
+            == point(&proof[..32]) + point(&commitment) * c
+    }
+
+    #[test]
+    fn equations_hold_where_a_name_says_so_and_nowhere_else() {
+        let mut seen = [0; 3];
+        for case in &sigma().rejected {
+            let name = case.name.as_str();
+            let forged = [
+                ("forged-if-announcement-not-hashed", ANNOUNCEMENT),
+                ("forged-if-commitment-not-hashed", COMMITMENT),
+            ];
+            if let Some((_, field)) = forged.into_iter().find(|(forged, _)| *forged == name) {
+                assert!(lax_equation_holds(case, Some(field)), "{name}");
+                seen[0] += 1;
+            }
+            if name.ends_with("-valid-equation") {
+                assert!(lax_equation_holds(case, None), "{name}");
+                seen[1] += 1;
+            } else if case.reason.as_deref() == Some("equation") {
+                assert!(!lax_equation_holds(case, None), "{name}");
+                seen[2] += 1;
+            }
+        }
+        assert!(seen[0] == 2 && seen[1] > 30 && seen[2] > 40, "{seen:?}");
     }
 }

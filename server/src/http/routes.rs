@@ -24,7 +24,26 @@ use crate::{
 /// Put into a request's extensions by a host application that has authenticated its user: this
 /// client may be enrolled without an enrolment token.
 ///
-/// It counts for the one client id that it names. Insert it behind your own authentication only.
+/// It counts for the one client id that it names, and nobody but code of the application can put it
+/// there. Insert it behind your own authentication only:
+///
+/// ```
+/// use axum::{Router, extract::Request, middleware::{self, Next}, response::Response};
+/// use twofapi_server::EnrolmentAuthorised;
+/// # use twofapi_crypto_core::ClientId;
+/// # fn user_of_session(_: &Request) -> Option<ClientId> { None }
+///
+/// async fn permit_enrolment(mut request: Request, next: Next) -> Response {
+///     if let Some(user) = user_of_session(&request) {
+///         request.extensions_mut().insert(EnrolmentAuthorised(user));
+///     }
+///     next.run(request).await
+/// }
+///
+/// fn with_sessions(routes_of_2fapi: Router) -> Router {
+///     routes_of_2fapi.layer(middleware::from_fn(permit_enrolment))
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct EnrolmentAuthorised(pub ClientId);
 
