@@ -108,6 +108,12 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Whether these bytes are a credential file, sealed or not: its parser, for fuzzing.
+#[must_use]
+pub fn is_credential_file(contents: &[u8]) -> bool {
+    credential::is_credential_file(contents)
+}
+
 /// Help and version are answers; what clap could not read is bad input, under `--json` as JSON.
 fn usage(error: &clap::Error) -> ExitCode {
     let wants_json = std::env::args_os().any(|arg| arg == "--json");

@@ -17,6 +17,10 @@ mod sealed;
 pub(super) use format::CredentialFile;
 pub(super) use passphrase::{Passphrase, PassphraseArgs};
 
+pub(super) fn is_credential_file(contents: &[u8]) -> bool {
+    CredentialFile::parse(contents).is_ok()
+}
+
 /// Which credential file.
 #[derive(Args)]
 pub(super) struct CredentialFileArgs {

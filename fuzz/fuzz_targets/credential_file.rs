@@ -1,0 +1,6 @@
+//! Credential files, which may come from anywhere; nothing is opened, so no key is derived.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|contents: &[u8]| {
+    let _ = twofapi_server::cli::is_credential_file(contents);
+});
