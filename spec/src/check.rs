@@ -88,10 +88,10 @@ pub fn check(json: &str) -> Result<Report, FileError> {
         VectorFile::ClientId(ClientIdFile { valid, invalid, .. }) => {
             let parse = |text: &str| ClientId::parse(text).map(drop).map_err(refusal);
             for text in &valid {
-                report.must_be_accepted(text, parse(text));
+                report.must_be_accepted(&shortened(text), parse(text));
             }
             for text in &invalid {
-                report.must_be_refused(text, parse(text));
+                report.must_be_refused(&shortened(text), parse(text));
             }
         }
     }
@@ -118,6 +118,14 @@ impl Report {
             name: name.to_owned(),
             what,
         });
+    }
+}
+
+/// Such a case has no name but itself, which may be long.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(140) {
+        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
     }
 }
 
@@ -328,6 +336,19 @@ mod tests {
         let report = run(&file);
         assert_eq!(report.to_string(), "accepted 16, rejected 83, disagree 2");
         assert_eq!(report.disagreements[1].name, "authentication-0");
+    }
+
+    #[test]
+    fn a_long_text_is_named_by_its_beginning() {
+        let file = json!({
+            "suite": "2FApi-v1.0-ClientId",
+            "valid": ["é".repeat(200), "a b"],
+            "invalid": ["alice"],
+        });
+        let report = run(&file);
+        let names: Vec<_> = report.disagreements.iter().map(|d| &*d.name).collect();
+        let long = format!("{}... (400 bytes)", "é".repeat(140));
+        assert_eq!(names, [&long, "a b", "alice"]);
     }
 
     #[test]

@@ -92,7 +92,6 @@ impl Kdf {
     }
 
     fn derive(&self, passphrase: &Passphrase) -> Result<Zeroizing<[u8; 32]>, Failure> {
-        self.check()?;
         let KdfName::Argon2id = self.name;
         let params = self.params()?;
         // An allocation that fails is an error here, not an abort.

@@ -1,11 +1,10 @@
 //! `2fapi demo`: the whole protocol before your eyes, between a real server and a client that
 //! speaks HTTP with it, and the attacks that it refuses.
 
-use std::{fs, path::PathBuf, process, thread};
+use std::{fs, path::PathBuf};
 
 use getrandom::SysRng;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 use twofapi_crypto_core::{
     Audience, Authentication, AuthenticationBinding, ClientId, Credential, Enrolment, Nonce, Proof,
     Rotation, prove,
@@ -19,7 +18,7 @@ use super::{
     http_client::{HttpClient, TrustArgs},
 };
 use narrator::Narrator;
-use server::{Process, Server};
+use server::{Server, Traces};
 
 mod narrator;
 mod server;
@@ -66,12 +65,19 @@ impl Answer {
 }
 
 pub(super) fn run(out: Output) -> Result<(), Failure> {
-    let directory = tempfile::Builder::new()
-        .prefix("2fapi-demo-")
-        .tempdir()
-        .map_err(|error| Failure::unavailable(format!("cannot make a directory: {error}")))?;
-    let mut demo = Demo::begin(out, directory.path().to_owned())?;
-    end_on_signal(demo.server.process(), directory.path().to_owned());
+    let traces = Traces::default();
+    traces
+        .remove_on_signal()
+        .map_err(|error| Failure::unavailable(format!("cannot wait for signals: {error}")))?;
+    let told = tell(out, &traces);
+    let removed = traces.remove();
+    let narrator = told?;
+    removed?;
+    narrator.end(NEXT)
+}
+
+fn tell(out: Output, traces: &Traces) -> Result<Narrator, Failure> {
+    let mut demo = Demo::begin(out, traces)?;
     demo.enrol()?;
     let (name, proof, token) = demo.authenticate()?;
     demo.refuse_replay(&name, &proof)?;
@@ -79,22 +85,15 @@ pub(super) fn run(out: Output) -> Result<(), Failure> {
     demo.refuse_proof_for_another_audience()?;
     demo.refuse_wrong_secret_and_unknown_client_alike()?;
     demo.rotate(&token)?;
-
-    let Demo {
-        narrator, server, ..
-    } = demo;
-    drop(server);
-    directory
-        .close()
-        .map_err(|error| Failure::unavailable(format!("cannot tidy up: {error}")))?;
-    narrator.end(NEXT)
+    Ok(demo.narrator)
 }
 
 impl Demo {
-    fn begin(out: Output, directory: PathBuf) -> Result<Self, Failure> {
+    fn begin(out: Output, traces: &Traces) -> Result<Self, Failure> {
+        let directory = traces.directory()?;
         let mut narrator = Narrator::new(out);
         narrator.step("A server starts, on an empty store of its own")?;
-        let server = Server::start(&directory)?;
+        let server = Server::start(&directory, traces)?;
         narrator.exchange(
             "$ 2fapi serve --listen 127.0.0.1:0 --store store.redb",
             &Value::Null,
@@ -395,28 +394,4 @@ impl Demo {
             .exchange(what, sent, &answer.status.to_string(), &answer.body)?;
         Ok(answer)
     }
-}
-
-/// Leaves nothing behind when the user has seen enough.
-fn end_on_signal(server: Process, directory: PathBuf) {
-    let wait = async || -> std::io::Result<()> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        Ok(())
-    };
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        if runtime.is_ok_and(|runtime| runtime.block_on(wait()).is_ok()) {
-            server.end();
-            // The process ends whether or not this works.
-            let _ = fs::remove_dir_all(directory);
-            process::exit(130);
-        }
-    });
 }

@@ -3,65 +3,141 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    process::{self, Child, ChildStdout, Command, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::Duration,
 };
 
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Failure, server_url::ServerUrl};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
 
-/// The server's process.
-#[derive(Clone)]
-pub(super) struct Process(Arc<Mutex<Child>>);
+/// What the demonstration leaves on the machine while it runs, and how it goes.
+#[derive(Clone, Default)]
+pub(super) struct Traces(Arc<Mutex<Left>>);
+
+#[derive(Default)]
+struct Left {
+    server: Option<Child>,
+    directory: Option<PathBuf>,
+}
+
+impl Traces {
+    fn lock(&self) -> MutexGuard<'_, Left> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a directory that is gone in the end.
+    pub(super) fn directory(&self) -> Result<PathBuf, Failure> {
+        let mut left = self.lock();
+        let directory = tempfile::Builder::new()
+            .prefix("2fapi-demo-")
+            .tempdir()
+            .map_err(|error| Failure::unavailable(format!("cannot make a directory: {error}")))?
+            .keep();
+        left.directory = Some(directory.clone());
+        Ok(directory)
+    }
+
+    /// Ends the server and removes the directory.
+    pub(super) fn remove(&self) -> Result<(), Failure> {
+        self.lock().remove()
+    }
+
+    /// The same when a signal says so, and then ends this process.
+    pub(super) fn remove_on_signal(&self) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (mut interrupt, mut terminate) = {
+            let _within = runtime.enter();
+            (
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::terminate())?,
+            )
+        };
+        let traces = self.clone();
+        thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            });
+            // Locked until the end: whoever else would tidy up or report waits.
+            let mut left = traces.lock();
+            // The process ends whether or not this works.
+            let _ = left.remove();
+            process::exit(130);
+        });
+        Ok(())
+    }
+}
+
+impl Left {
+    fn remove(&mut self) -> Result<(), Failure> {
+        if let Some(mut server) = self.server.take() {
+            // It may have ended by itself.
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+        match self.directory.take() {
+            None => Ok(()),
+            Some(directory) => fs::remove_dir_all(&directory).map_err(|error| {
+                Failure::unavailable(format!("cannot remove {}: {error}", directory.display()))
+            }),
+        }
+    }
+}
 
 pub(super) struct Server {
-    child: Process,
     pub(super) url: ServerUrl,
     pub(super) store: PathBuf,
 }
 
 impl Server {
     /// Starts a server on a free port of the loopback interface and waits until it answers.
-    pub(super) fn start(directory: &Path) -> Result<Self, Failure> {
+    pub(super) fn start(directory: &Path, traces: &Traces) -> Result<Self, Failure> {
         let store = directory.join("store.redb");
         let log = directory.join("server.log");
         let log_file = fs::File::create(&log)
             .map_err(|error| Failure::unavailable(format!("{}: {error}", log.display())))?;
-        let mut child = program()?
+        let mut command = program()?;
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--store"])
             .arg(&store)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log_file)
-            .spawn()
-            .map_err(|error| Failure::unavailable(format!("cannot start a server: {error}")))?;
-        let announced = child.stdout.take().and_then(first_line);
+            .stderr(log_file);
+        let stdout = {
+            // Under the lock, so that no signal comes between starting and knowing of it.
+            let mut left = traces.lock();
+            let mut child = command
+                .spawn()
+                .map_err(|error| Failure::unavailable(format!("cannot start a server: {error}")))?;
+            let stdout = child.stdout.take();
+            left.server = Some(child);
+            stdout
+        };
+        let announced = stdout.and_then(first_line);
         let url = announced
             .as_deref()
             .and_then(|line| line.strip_prefix("listening on "))
             .and_then(|url| ServerUrl::parse(url).ok());
-        match url {
-            Some(url) => Ok(Self {
-                child: Process(Arc::new(Mutex::new(child))),
-                url,
-                store,
-            }),
-            None => {
-                end(&mut child);
-                let log = fs::read_to_string(&log).unwrap_or_default();
-                Err(Failure::unavailable(format!(
-                    "the server did not start: {}",
-                    log.trim()
-                )))
-            }
-        }
+        let Some(url) = url else {
+            let log = fs::read_to_string(&log).unwrap_or_default();
+            return Err(Failure::unavailable(format!(
+                "the server did not start: {}",
+                log.trim()
+            )));
+        };
+        Ok(Self { url, store })
     }
 
     /// Runs a command of the operator on the server's store and gives its answer.
@@ -82,23 +158,6 @@ impl Server {
             ))
         })
     }
-
-    /// The process, for whoever has to end it in a hurry.
-    pub(super) fn process(&self) -> Process {
-        self.child.clone()
-    }
-}
-
-impl Process {
-    pub(super) fn end(&self) {
-        end(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.end();
-    }
 }
 
 /// This program, without what the user has set for it in the environment.
@@ -114,7 +173,7 @@ fn program() -> Result<Command, Failure> {
     Ok(command)
 }
 
-fn first_line(stdout: std::process::ChildStdout) -> Option<String> {
+fn first_line(stdout: ChildStdout) -> Option<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut line = String::new();
@@ -124,10 +183,4 @@ fn first_line(stdout: std::process::ChildStdout) -> Option<String> {
     });
     let line = receiver.recv_timeout(STARTS_WITHIN).ok()?;
     Some(line.trim_end().to_owned())
-}
-
-fn end(child: &mut Child) {
-    // It may have ended by itself.
-    let _ = child.kill();
-    let _ = child.wait();
 }
