@@ -1,9 +1,9 @@
 //! The core's errors in PostgreSQL's manner: SQLSTATE, message, detail and hint.
 
-use core::cell::Cell;
+use core::{cell::Cell, ffi::CStr};
 
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::{PgLogLevel, PgSqlErrorCode, function_name};
+use pgrx::{PgLogLevel, PgSqlErrorCode, function_name, pg_sys};
 use twofapi_crypto_core::{Error, ErrorCode};
 
 use crate::shmem::{self, Shared};
@@ -64,6 +64,12 @@ pub(crate) fn preloaded() -> Shared {
             "Add pg_2fapi to shared_preload_libraries in postgresql.conf and restart the server.",
         )
     })
+}
+
+/// Lets only transactions go on that may write: none on a standby.
+pub(crate) fn must_be_writable(function: &CStr) {
+    // SAFETY: the server's own check, which raises its own error.
+    unsafe { pg_sys::PreventCommandIfReadOnly(function.as_ptr()) }
 }
 
 fn raise_with(sqlstate: PgSqlErrorCode, message: String, code: &str, hint: &str) -> ! {

@@ -19,7 +19,7 @@ use twofapi_crypto_core::{
 use crate::{
     attempt::{self, Accepted, Attempt},
     audit, clients, clock, errors,
-    errors::preloaded,
+    errors::{must_be_writable, preloaded},
     postings,
     rules::{
         ClientKey,
@@ -97,6 +97,7 @@ fn count(shared: Shared, outcome: Outcome) {
 #[pg_extern]
 fn enroll(id: Bytes<'_>, c: Bytes<'_>, p: Bytes<'_>) -> bool {
     let shared = preloaded();
+    must_be_writable(c"twofapi.enroll()");
     let id = client_id(id);
     let enrol = || {
         let id = id.as_ref().map_err(Clone::clone)?;
@@ -231,6 +232,7 @@ fn rotate_commitment(
     proof_new: Bytes<'_>,
 ) -> bool {
     let shared = preloaded();
+    must_be_writable(c"twofapi.rotate_commitment()");
     let id = client_id(id);
     let rotate = || {
         let id = id.as_ref().map_err(Clone::clone)?;
@@ -318,6 +320,7 @@ fn change(
     step: fn(&mut ClientRecord) -> Result<Transition, Error>,
 ) -> bool {
     let shared = preloaded();
+    must_be_writable(c"a change of a 2FApi client");
     let id = client_id(id);
     let change = || {
         let id = id.as_ref().map_err(Clone::clone)?;
@@ -351,6 +354,7 @@ fn client_status(id: Bytes<'_>) -> &'static str {
 #[pg_extern]
 fn cleanup(retention_days: Option<i32>) -> TableIterator<'static, (name!(audit_rows, i64),)> {
     let shared = preloaded();
+    must_be_writable(c"twofapi.cleanup()");
     let purge = || match retention_days {
         Some(days) if days >= 0 => Ok((clients::delete_audit_before(days), Outcome::Accepted)),
         _ => Err(Error::InvalidEncoding {

@@ -250,12 +250,13 @@ fn a_million_challenges_leave_memory_flat_and_the_client_able_to_log_in() {
     );
 }
 
-/// Resident memory of a process in KiB.
+/// A process's own resident memory in KiB: without shared memory, whose pages count as resident once
+/// a backend has touched them.
 pub(crate) fn resident_kib(pid: i32) -> u64 {
     std::fs::read_to_string(format!("/proc/{pid}/status"))
         .unwrap()
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix("RssAnon:"))
         .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
         .unwrap()
 }

@@ -34,6 +34,8 @@ fn pair() -> (Server, Server, twofapi_tests_pg::Database) {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    // The primary's socket lies in its data directory; its lock file is not the standby's.
+    let _ = std::fs::remove_file(dir.join(".s.PGSQL.5432.lock"));
     let standby = Server::over(dir, "shared_preload_libraries = 'pg_2fapi'");
     (primary, standby, database)
 }

@@ -312,8 +312,8 @@ fn cleanup_purges_old_audit_rows_and_counts_them() {
             .unwrap()
             .get(0)
     };
-    assert_eq!(purge("twofapi.cleanup()"), 9);
-    assert_eq!(purge("twofapi.cleanup(85)"), 6);
+    assert_eq!(purge("twofapi.cleanup()"), 10);
+    assert_eq!(purge("twofapi.cleanup(85)"), 5);
     let bad = connection.batch_execute("SELECT twofapi.cleanup(-1)");
     assert_eq!(refusal(bad).0, "22023");
 }
