@@ -71,9 +71,25 @@ unsafe extern "C-unwind" fn subtransaction_ends(
     }
 }
 
+unsafe extern "C-unwind" {
+    /// As the server exports it. pgrx would catch the errors of statements that run inside and raise
+    /// them again, without their position, constraint and other fields.
+    fn standard_ProcessUtility(
+        statement: *mut pg_sys::PlannedStmt,
+        query: *const c_char,
+        read_only_tree: bool,
+        context: pg_sys::ProcessUtilityContext::Type,
+        params: pg_sys::ParamListInfo,
+        environment: *mut pg_sys::QueryEnvironment,
+        destination: *mut pg_sys::DestReceiver,
+        completion: *mut pg_sys::QueryCompletion,
+    );
+}
+
 /// Statements by which a connection is handed to somebody else end the session, before they run.
-#[pg_guard]
-#[allow(clippy::too_many_arguments, reason = "the server's signature")]
+///
+/// Not guarded: what runs inside may leave by the server's own jump, which crosses this frame. It
+/// holds nothing then that would have to be dropped, and nothing here panics.
 unsafe extern "C-unwind" fn utility(
     statement: *mut pg_sys::PlannedStmt,
     query: *const c_char,
@@ -89,30 +105,17 @@ unsafe extern "C-unwind" fn utility(
         if hands_the_connection_over((*statement).utilityStmt) {
             session::forget();
         }
-        let Some(previous) = PREVIOUS_UTILITY else {
-            return pg_sys::standard_ProcessUtility(
-                statement,
-                query,
-                read_only_tree,
-                context,
-                params,
-                environment,
-                destination,
-                completion,
-            );
-        };
-        pg_sys::ffi::pg_guard_ffi_boundary(|| {
-            previous(
-                statement,
-                query,
-                read_only_tree,
-                context,
-                params,
-                environment,
-                destination,
-                completion,
-            );
-        });
+        let next = PREVIOUS_UTILITY.unwrap_or(standard_ProcessUtility);
+        next(
+            statement,
+            query,
+            read_only_tree,
+            context,
+            params,
+            environment,
+            destination,
+            completion,
+        );
     }
 }
 
@@ -141,7 +144,7 @@ unsafe fn hands_the_connection_over(node: *mut pg_sys::Node) -> bool {
 }
 
 /// The statement of one of our errors is not printed: it may hold a proof that was not used yet.
-#[pg_guard]
+/// Not guarded, for the reason that [`utility`] is not.
 unsafe extern "C-unwind" fn log(error: *mut pg_sys::ErrorData) {
     // SAFETY: the server hands over the error that it is about to report; the hook was set once.
     unsafe {
@@ -149,7 +152,7 @@ unsafe extern "C-unwind" fn log(error: *mut pg_sys::ErrorData) {
             (*error).hide_stmt = true;
         }
         if let Some(previous) = PREVIOUS_LOG {
-            pg_sys::ffi::pg_guard_ffi_boundary(|| previous(error));
+            previous(error);
         }
     }
 }

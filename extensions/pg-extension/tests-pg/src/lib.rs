@@ -2,7 +2,7 @@
 //! benchmarks of `pg_2fapi` share.
 //!
 //! `TWOFAPI_PG_CONFIG` names the `pg_config` of the server, `TWOFAPI_PG_WORK` a directory that the
-//! server's user may write; `scripts/test` sets both, and ends and removes what is left there.
+//! server's user may write; `scripts/run` sets both, and ends and removes what is left there.
 
 mod client;
 mod server;

@@ -21,7 +21,7 @@ use postgres::{Client as Connection, Config, NoTls};
 /// Where the server's programs are.
 #[must_use]
 pub fn bin_dir() -> PathBuf {
-    let pg_config = env::var("TWOFAPI_PG_CONFIG").expect("TWOFAPI_PG_CONFIG, set by scripts/test");
+    let pg_config = env::var("TWOFAPI_PG_CONFIG").expect("TWOFAPI_PG_CONFIG, set by scripts/run");
     let output = Command::new(pg_config)
         .arg("--bindir")
         .output()
@@ -30,7 +30,7 @@ pub fn bin_dir() -> PathBuf {
 }
 
 fn work_dir() -> PathBuf {
-    PathBuf::from(env::var("TWOFAPI_PG_WORK").expect("TWOFAPI_PG_WORK, set by scripts/test"))
+    PathBuf::from(env::var("TWOFAPI_PG_WORK").expect("TWOFAPI_PG_WORK, set by scripts/run"))
 }
 
 /// A command as the server's user: PostgreSQL refuses to run as root. It is ended when the thread

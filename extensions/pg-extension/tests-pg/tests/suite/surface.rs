@@ -362,3 +362,24 @@ fn without_preload_every_function_says_so() {
         );
     }
 }
+
+#[test]
+fn errors_of_other_peoples_statements_are_left_as_they_are() {
+    let mut connection = database().connect();
+    connection
+        .batch_execute(
+            "CREATE TABLE t (n int CONSTRAINT positive CHECK (n > 0)); INSERT INTO t VALUES (1)",
+        )
+        .unwrap();
+    let constraint = "ALTER TABLE t ADD CONSTRAINT large CHECK (n > 5)";
+    let error = connection.batch_execute(constraint).unwrap_err();
+    let error = error.as_db_error().unwrap();
+    assert_eq!(
+        (error.constraint(), error.table()),
+        (Some("large"), Some("t"))
+    );
+    assert_eq!(error.detail(), None);
+    let in_a_block = "DO $$ BEGIN INSERT INTO t VALUES (0); END $$";
+    let error = connection.batch_execute(in_a_block).unwrap_err();
+    assert_eq!(error.as_db_error().unwrap().constraint(), Some("positive"));
+}
