@@ -97,32 +97,29 @@ fn log(event: &Event) {
         fn errhidecontext(hide: bool) -> i32;
         fn errfinish(file: *const core::ffi::c_char, line: i32, function: *const core::ffi::c_char);
     }
-    let reason = event.outcome.reason();
-    let line = format!(
-        "2fapi: {} {}{}{}{}\0",
-        event.action.as_str(),
-        event.outcome.as_str(),
-        if reason.is_empty() { "" } else { " (" },
-        reason,
-        if reason.is_empty() { "" } else { ")" },
-    );
-    let client = format!("client=\"{}\"\0", event.client.id_str());
-    let (Ok(line), Ok(client)) = (
-        CStr::from_bytes_with_nul(line.as_bytes()),
-        CStr::from_bytes_with_nul(client.as_bytes()),
-    ) else {
-        return;
-    };
-    // SAFETY: the server's own sequence for a message of its log; all strings end in zero and
-    // outlive the call. A LOG message does not leave this function by a jump unless memory is out.
+    // SAFETY: the server's own sequence for a message of its log: asked first whether it wants one,
+    // then told. All strings end in zero and outlive their calls. Nothing is dropped by a jump: there
+    // is nothing to drop while the server's functions run, but for the two strings if memory is out.
     unsafe {
         pg_sys::ffi::pg_guard_ffi_boundary(|| {
-            if errstart(pg_sys::LOG_SERVER_ONLY as i32, core::ptr::null()) {
-                errmsg_internal(c"%s %s".as_ptr(), line.as_ptr(), client.as_ptr());
-                errhidestmt(true);
-                errhidecontext(true);
-                errfinish(c"audit".as_ptr(), 0, c"audit".as_ptr());
+            if !errstart(pg_sys::LOG_SERVER_ONLY as i32, core::ptr::null()) {
+                return;
             }
+            let reason = match event.outcome.reason() {
+                "" => String::new(),
+                reason => format!(" ({reason})"),
+            };
+            let line = format!(
+                "2fapi: {} {}{reason} client=\"{}\"\0",
+                event.action.as_str(),
+                event.outcome.as_str(),
+                event.client.id_str(),
+            );
+            let line = CStr::from_bytes_until_nul(line.as_bytes()).unwrap_or_default();
+            errmsg_internal(c"%s".as_ptr(), line.as_ptr());
+            errhidestmt(true);
+            errhidecontext(true);
+            errfinish(c"audit".as_ptr(), 0, c"audit".as_ptr());
         });
     }
 }

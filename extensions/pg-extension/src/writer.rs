@@ -13,7 +13,7 @@ use pgrx::{
 use crate::{clock, rules::event::Event, shmem};
 
 /// How many events a writer writes in one transaction.
-const BATCH: usize = 512;
+const BATCH: usize = 128;
 /// How long a writer sleeps when nobody wakes it.
 const NAP: Duration = Duration::from_millis(200);
 /// After how many naps without work a writer goes.

@@ -144,7 +144,7 @@ fn logins(record: &mut impl FnMut(&str, f64)) {
     let database = server.database();
     let mut admin = database.connect();
     let alice = Client::enrolled(&mut admin, "alice");
-    for (connections, each) in [(1, 2000), (8, 400), (64, 60)] {
+    for (connections, each) in [(1, 2000), (8, 500), (64, 100)] {
         let ratio = median((0..7).map(|_| {
             let selects = together(&database, connections, |connection, ready| {
                 ready.wait();
@@ -212,75 +212,67 @@ fn together(
     })
 }
 
-/// Logins per second with a nearly full spent set against an empty one.
-fn full_spent_set(record: &mut impl FnMut(&str, f64)) {
-    let server = Server::start(&format!("{CONFIGURATION}\ntwofapi.spent_capacity = 60000"));
+/// How long logins take at one of two servers against the other, measured in turn.
+fn one_against_other(ours: (&mut Connection, &Client), other: (&mut Connection, &Client)) -> f64 {
+    median((0..9).map(|_| {
+        let [ours, other] =
+            [(&mut *ours.0, ours.1), (&mut *other.0, other.1)].map(|(connection, client)| {
+                let tickets = tickets(connection, client, 500);
+                spend(connection, client, &tickets).as_secs_f64()
+            });
+        other / ours
+    }))
+}
+
+/// A fresh server without audit, so that only logins are measured.
+fn quiet(configuration: &str) -> (Server, Database, Connection, Client) {
+    let configuration = format!("{CONFIGURATION}\ntwofapi.audit_log = off\n{configuration}");
+    let server = Server::start(&configuration);
     let database = server.database();
     let mut connection = database.connect();
-    connection
-        .batch_execute("SET twofapi.audit_log = off")
-        .expect("a setting");
     let alice = Client::enrolled(&mut connection, "alice");
-    let measure = |connection: &mut Connection| {
-        median((0..5).map(|_| {
-            let tickets = tickets(connection, &alice, 500);
-            spend(connection, &alice, &tickets).as_secs_f64()
-        }))
-    };
-    let empty = measure(&mut connection);
+    (server, database, connection, alice)
+}
+
+/// Logins per second with a nearly full spent set against an empty one.
+fn full_spent_set(record: &mut impl FnMut(&str, f64)) {
+    let (_full, database, mut full, alice) = quiet("twofapi.spent_capacity = 60000");
+    let (_empty, _, mut empty, bob) = quiet("twofapi.spent_capacity = 60000");
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 let mut connection = database.connect();
-                connection
-                    .batch_execute("SET twofapi.audit_log = off")
-                    .expect("a setting");
                 let tickets = tickets(&mut connection, &alice, 27_000);
                 spend(&mut connection, &alice, &tickets);
             });
         }
     });
-    let full = measure(&mut connection);
-    let held: i64 = connection
+    let ratio = one_against_other((&mut full, &alice), (&mut empty, &bob));
+    let held: i64 = full
         .query_one("SELECT spent_held FROM twofapi.stats", &[])
         .expect("stats")
         .get(0);
     assert!(held > 58_000, "only {held} of 60000 are held");
-    record("pg.login_tps_full_spent_vs_empty", empty / full);
+    record("pg.login_tps_full_spent_vs_empty", ratio);
 }
 
 /// Logins per second with a million clients against ten.
 fn many_clients(record: &mut impl FnMut(&str, f64)) {
-    let server = Server::start(CONFIGURATION);
-    let mut connection = server.database().connect();
-    connection
-        .batch_execute("SET twofapi.audit_log = off")
-        .expect("a setting");
-    let clients: Vec<_> = (0..10)
-        .map(|n| Client::enrolled(&mut connection, &format!("client-{n}")))
-        .collect();
-    let measure = |connection: &mut Connection| {
-        median((0..9).map(|n| {
-            let client = &clients[n % clients.len()];
-            let tickets = tickets(connection, client, 1000);
-            spend(connection, client, &tickets).as_secs_f64()
-        }))
-    };
-    let ten = measure(&mut connection);
-    connection
-        .batch_execute(
-            "INSERT INTO twofapi.clients (client_id, commitment, commitment_version, status)
-             SELECT 'many-' || n, commitment, 1, 'active'
-             FROM generate_series(1, 1000000) n,
-                  (SELECT commitment FROM twofapi.clients LIMIT 1) c",
-        )
-        .and_then(|()| connection.batch_execute("VACUUM ANALYZE twofapi.clients"))
-        .and_then(|()| connection.batch_execute("CHECKPOINT"))
-        .expect("a million clients");
-    record(
-        "pg.login_tps_1m_clients_vs_10",
-        ten / measure(&mut connection),
-    );
+    let (_many, _, mut many, alice) = quiet("");
+    let (_ten, _, mut ten, bob) = quiet("");
+    for n in 1..10 {
+        let _ = Client::enrolled(&mut ten, &format!("client-{n}"));
+    }
+    many.batch_execute(
+        "INSERT INTO twofapi.clients (client_id, commitment, commitment_version, status)
+         SELECT 'many-' || n, commitment, 1, 'active'
+         FROM generate_series(1, 1000000) n, twofapi.clients",
+    )
+    .and_then(|()| many.batch_execute("VACUUM ANALYZE twofapi.clients"))
+    .and_then(|()| many.batch_execute("CHECKPOINT"))
+    .expect("a million clients");
+    let ratio = one_against_other((&mut many, &alice), (&mut ten, &bob));
+    record("pg.login_tps_1m_clients_vs_10", ratio);
 }
 
 fn median(samples: impl Iterator<Item = f64>) -> f64 {
