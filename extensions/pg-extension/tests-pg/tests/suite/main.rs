@@ -8,10 +8,12 @@ mod dump;
 mod fake_session;
 mod parallel;
 mod pooler;
+mod readme;
 mod session;
 mod single_use;
 mod standby;
 mod surface;
+mod vectors;
 
 use std::{
     sync::OnceLock,
