@@ -14,8 +14,7 @@ use rand_core::TryCryptoRng;
 use crate::{Commitment, Denied, Error, Proof, Statement, group::tables, transcript, verify};
 
 /// One proof of a batch with what it is about, any mixture of purposes and clients.
-#[derive(Clone, Copy)]
-pub struct BatchEntry<'a, S> {
+pub struct BatchEntry<'a, S: ?Sized> {
     /// The client's commitment.
     pub commitment: &'a Commitment,
     /// What the proof is to stand behind.
@@ -23,6 +22,14 @@ pub struct BatchEntry<'a, S> {
     /// The proof.
     pub proof: &'a Proof,
 }
+
+impl<S: ?Sized> Clone for BatchEntry<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: ?Sized> Copy for BatchEntry<'_, S> {}
 
 /// Verifies all entries by one random linear combination, and one by one only if that fails. The
 /// answers are in the order of the entries and are what [`verify`](crate::verify()) would give, but
@@ -33,7 +40,7 @@ pub struct BatchEntry<'a, S> {
 ///
 /// # Errors
 /// [`Error::Unavailable`] when the random source fails; no answer is given then.
-pub fn verify_batch<S: Statement, R: TryCryptoRng + ?Sized>(
+pub fn verify_batch<S: Statement + ?Sized, R: TryCryptoRng + ?Sized>(
     entries: &[BatchEntry<'_, S>],
     rng: &mut R,
 ) -> Result<Vec<Result<(), Denied>>, Error> {
@@ -48,7 +55,7 @@ pub fn verify_batch<S: Statement, R: TryCryptoRng + ?Sized>(
 
 /// Σ aᵢ·(z_s,ᵢ·G + z_r,ᵢ·H − cᵢ·Cᵢ − Aᵢ) is the identity, with random 128-bit aᵢ. In a group of prime
 /// order a wrong entry survives with probability 2^-128.
-fn all_hold<S: Statement, R: TryCryptoRng + ?Sized>(
+fn all_hold<S: Statement + ?Sized, R: TryCryptoRng + ?Sized>(
     entries: &[BatchEntry<'_, S>],
     rng: &mut R,
 ) -> Result<bool, Error> {

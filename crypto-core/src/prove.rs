@@ -26,7 +26,7 @@ const NONCE_DST: &[u8] = b"2FApi-v1.0-Nonce";
 /// [`Error::Unavailable`] when the random source fails.
 pub fn prove<R: TryCryptoRng + ?Sized>(
     credential: &Credential,
-    statement: &impl Statement,
+    statement: &(impl Statement + ?Sized),
     rng: &mut R,
 ) -> Result<Proof, Error> {
     let context = statement.context();
@@ -114,7 +114,7 @@ impl AnnouncementNonces {
 #[cfg(feature = "hazmat")]
 pub fn prove_with_nonces(
     credential: &Credential,
-    statement: &impl Statement,
+    statement: &(impl Statement + ?Sized),
     k_s: &[u8],
     k_r: &[u8],
 ) -> Result<Proof, Error> {

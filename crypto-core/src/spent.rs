@@ -184,8 +184,7 @@ impl<'a> SpentSet<'a> {
             Ok(_) => return Spend::Spent,
             Err(free) => free,
         };
-        let live = self.header.held + self.header.refused;
-        if live >= self.header.capacity || self.header.taken as usize + 1 >= self.slots.len() {
+        if self.has_no_place() {
             // A full table is swept as well, so that it recovers without insertions.
             self.sweep();
             return Spend::Full {
@@ -225,6 +224,14 @@ impl<'a> SpentSet<'a> {
         }
     }
 
+    /// When the next place falls free, in seconds, if every place is held at `now`: so that a host
+    /// can answer an attempt for an unknown client, which spends nothing, as it answers others.
+    #[must_use]
+    pub fn full(&mut self, now: u64) -> Option<u32> {
+        self.advance(now);
+        self.has_no_place().then(|| self.next_expiry())
+    }
+
     /// How full the set is at `now`.
     #[must_use]
     pub fn stats(&mut self, now: u64) -> SpentStats {
@@ -234,6 +241,11 @@ impl<'a> SpentSet<'a> {
             held: self.header.held,
             refused: self.header.refused,
         }
+    }
+
+    fn has_no_place(&self) -> bool {
+        let live = self.header.held + self.header.refused;
+        live >= self.header.capacity || self.header.taken as usize + 1 >= self.slots.len()
     }
 
     /// Moves the clock on and takes out of the counts what has expired by then.
@@ -388,9 +400,11 @@ mod tests {
                 Spend::Full { retry_after: 30 }
             );
         }
+        assert_eq!(set.full(NOW + 20), Some(30));
         for n in 0..100 {
             assert_eq!(set.spend(&key(n), expiry(50), NOW + 49), Spend::Spent);
         }
+        assert_eq!(set.full(NOW + 50), None);
         for n in 100..200 {
             assert_eq!(set.spend(&key(n), expiry(120), NOW + 50), Spend::Fresh);
         }

@@ -83,7 +83,7 @@ impl Context<'_> {
 pub fn transcript(
     commitment: &[u8; ELEMENT_LEN],
     announcement: &[u8; ELEMENT_LEN],
-    statement: &impl Statement,
+    statement: &(impl Statement + ?Sized),
 ) -> Vec<u8> {
     let mut bytes = Vec::new();
     each_piece(commitment, announcement, &statement.context(), |piece| {

@@ -21,7 +21,7 @@ const DECOY_DST: &[u8] = b"2FApi-v1.0-Decoy-Commitment";
 /// [`Denied`], whatever the cause.
 pub fn verify(
     commitment: &Commitment,
-    statement: &impl Statement,
+    statement: &(impl Statement + ?Sized),
     proof: &Proof,
 ) -> Result<(), Denied> {
     let c = transcript::challenge_scalar(
@@ -38,7 +38,7 @@ pub fn verify(
 
 /// Does the work of [`verify`] for a client that is not enrolled, and denies, so that the time of
 /// the answer does not tell who is enrolled. Decoding the decoy is part of that work.
-pub fn deny_unknown_client(statement: &impl Statement, proof: &Proof) -> Denied {
+pub fn deny_unknown_client(statement: &(impl Statement + ?Sized), proof: &Proof) -> Denied {
     if let Ok(decoy) = Commitment::from_bytes(decoy_commitment()) {
         let _ = core::hint::black_box(verify(&decoy, statement, proof));
     }
@@ -107,10 +107,10 @@ mod tests {
                 binding: &self.binding,
             }
         }
-        fn proof(&self, statement: &impl Statement) -> Proof {
+        fn proof(&self, statement: &(impl Statement + ?Sized)) -> Proof {
             prove(&self.credential, statement, &mut rng(99)).unwrap()
         }
-        fn accepts(&self, statement: &impl Statement, proof: &Proof) -> bool {
+        fn accepts(&self, statement: &(impl Statement + ?Sized), proof: &Proof) -> bool {
             verify(self.credential.commitment(), statement, proof).is_ok()
         }
     }

@@ -1,4 +1,29 @@
 //! The HTTP service of 2FApi: a router that other services can mount, and what stands behind it.
+//!
+//! [`router`] serves a [`Service`] over a [`Store`]; [`AuthenticatedClient`] protects routes of the
+//! application around it. The protocol is in `spec/protocol.md`, the HTTP surface in
+//! `spec/openapi.yaml`.
 
+pub mod admin;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod clock;
+mod http;
+mod service;
+mod store;
+mod tokens;
+
+pub use clock::{Clock, SystemClock};
+pub use http::{EnrolmentAuthorised, Fields, Problem, RateLimit, Sources, router};
+pub use service::{
+    AuthenticatedClient, ChallengeName, Config, EnrolmentPermission, EnrolmentToken,
+    IssuedChallenge, Service, change_status, invite,
+};
+pub use store::{
+    EmbeddedStore, EnrolmentOutcome, InvitationKey, LifecycleChange, Permission, SigningKeyRecord,
+    Store, StoreError,
+};
+pub use tokens::{AccessToken, JWKS_MAX_AGE};
+
+#[cfg(feature = "cli")]
+pub(crate) use http::application;

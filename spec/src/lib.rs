@@ -1,1 +1,15 @@
 //! The contract every host obeys: vector files, their generator and their runner.
+//!
+//! A vector file names its kind in `suite`. [`check`] runs any of them against `crypto-core`;
+//! [`VectorFile`] hands the cases to hosts that run them through their own surface.
+
+mod cases;
+mod check;
+pub mod generate;
+mod purpose;
+
+pub use cases::{
+    ChallengeCase, ChallengeFile, ClientIdFile, FileError, SigmaCase, SigmaFile, VectorFile,
+};
+pub use check::{Disagreement, Report, check};
+pub use purpose::Purpose;

@@ -1,1 +1,9 @@
-//! What crosses two rooms or needs a real server.
+//! What the tests that need real processes share: building and starting `2fapi serve`, a client that
+//! speaks its HTTP, and reading a process's memory. A test that fails shows the server's own log.
+
+mod client;
+pub mod figures;
+mod server;
+
+pub use client::{Answer, Api, Enrolled};
+pub use server::{Server, ServerOptions, memory_kib, run_2fapi};

@@ -1,52 +1,134 @@
-//! The command `2fapi`: one file per subcommand, and here what they share.
+//! The command `2fapi`: the tree of subcommands; one file for each, and a few that they share.
 
-use std::{fmt, process::ExitCode};
+use std::process::ExitCode;
 
-use twofapi_crypto_core as core;
+use clap::{Parser, Subcommand};
 
-/// Why a command did not end well; it decides the exit code.
-#[derive(Debug)]
-pub enum Failure {
-    /// The answer is no: a proof was not accepted. Exit code 1.
-    Denied(String),
-    /// The input was wrong. The message says what would be right. Exit code 2.
-    BadInput(String),
-    /// Something that is needed is not there: server, file, store. Exit code 3.
-    Unavailable(String),
+mod admin;
+mod completions;
+mod credential;
+mod enroll;
+mod exchange;
+mod failure;
+mod http_client;
+mod inputs;
+mod keygen;
+mod login;
+mod output;
+mod private_file;
+mod prove;
+mod rotate;
+mod secret_input;
+mod serve;
+mod server_url;
+mod session;
+mod show;
+mod verify;
+mod whoami;
+
+pub(crate) use failure::{Failure, FailureKind};
+pub(crate) use output::Output;
+
+/// Zero-knowledge authentication for APIs: prove that you hold a secret, never send it.
+#[derive(Parser)]
+#[command(
+    name = "2fapi",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = AFTER_HELP,
+)]
+struct Cli {
+    /// Answer in JSON: one object on stdout, or {"error":{"code","message"}} on stderr
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
 }
 
-impl Failure {
-    /// 0 is yes, 1 denied, 2 bad input, 3 unavailable.
-    #[must_use]
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Denied(_) => 1,
-            Self::BadInput(_) => 2,
-            Self::Unavailable(_) => 3,
-        }
-    }
+const AFTER_HELP: &str = "\
+See it happen:   2fapi demo
+For real:        2fapi serve                          (the operator, on the server)
+                 2fapi invite alice                   (the operator: an enrolment token)
+                 2fapi keygen alice                   (the client, on its own machine)
+                 2fapi enroll alice --server URL --token-file FILE
+                 2fapi login alice --server URL
+
+Exit codes: 0 yes, 1 denied, 2 bad input, 3 unavailable.
+Each command explains itself with --help.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve HTTP on the embedded store
+    Serve(Box<serve::ServeArgs>),
+    /// Make an enrolment token for a client id
+    Invite(admin::InviteArgs),
+    /// List, show, suspend, resume or revoke clients
+    Clients(admin::ClientsArgs),
+    /// Make a credential
+    Keygen(keygen::KeygenArgs),
+    /// Show the public parts of a credential
+    Show(show::ShowArgs),
+    /// Enrol a credential's commitment at a server
+    Enroll(enroll::EnrollArgs),
+    /// Prove and get an access token
+    Login(login::LoginArgs),
+    /// Open a protected resource with an access token: who am I?
+    Whoami(whoami::WhoamiArgs),
+    /// Replace a credential by a new one
+    Rotate(rotate::RotateArgs),
+    /// Make a proof offline, for psql, redis-cli and the like
+    Prove(prove::ProveArgs),
+    /// Verify a proof offline
+    Verify(verify::VerifyArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Denied(message) | Self::BadInput(message) | Self::Unavailable(message)) = self;
-        f.write_str(message)
-    }
-}
-
-impl From<core::Error> for Failure {
-    fn from(error: core::Error) -> Self {
-        let message = error.to_string();
-        match error.code() {
-            core::ErrorCode::Denied => Self::Denied(message),
-            core::ErrorCode::Unavailable | core::ErrorCode::Throttled => Self::Unavailable(message),
-            _ => Self::BadInput(message),
-        }
-    }
-}
-
-/// Runs the command line of this process.
+/// Runs the command line of this process: 0 is yes, 1 denied, 2 bad input, 3 unavailable.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let out = Output::new(cli.json);
+    match run(cli.command, out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            out.failure(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Help and version are answers; what clap could not read is bad input, under `--json` as JSON.
+fn usage(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|arg| arg == "--json");
+    if error.use_stderr() && wants_json {
+        let text = error.render().to_string();
+        let message = text.trim().trim_start_matches("error: ");
+        Output::new(true).failure(&Failure::bad_input(message));
+    } else {
+        // Nobody is left to tell when the stream is gone.
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+fn run(command: Command, out: Output) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(*args, out),
+        Command::Invite(args) => admin::invite(args, out),
+        Command::Clients(args) => admin::clients(args, out),
+        Command::Keygen(args) => keygen::run(args, out),
+        Command::Show(args) => show::run(&args, out),
+        Command::Enroll(args) => enroll::run(&args, out),
+        Command::Login(args) => login::run(&args, out),
+        Command::Whoami(args) => whoami::run(&args, out),
+        Command::Rotate(args) => rotate::run(&args, out),
+        Command::Prove(args) => prove::run(&args, out),
+        Command::Verify(args) => verify::run(&args, out),
+        Command::Completions(args) => completions::run(&args),
+    }
 }

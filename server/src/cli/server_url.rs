@@ -1,0 +1,195 @@
+//! The server's URL as the user gives it, and the origin that is its audience.
+
+use std::{fmt, net::IpAddr};
+
+use ureq::http::Uri;
+
+/// An `https` or `http` URL without user, query or fragment; a path is where the service is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ServerUrl {
+    /// Scheme, host and port, as RFC 6454 serializes an origin.
+    origin: String,
+    /// The path without a `/` at its end.
+    path: String,
+    secure: bool,
+    loopback: bool,
+}
+
+impl ServerUrl {
+    /// Parses and normalizes: scheme and host in lower case, no default port.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if let Some(character) = text.chars().find(|c| !c.is_ascii_graphic()) {
+            return Err(format!(
+                "{character:?} has no place in a URL (a host name that is not ASCII is written \
+                 xn--...)"
+            ));
+        }
+        if text.contains(['?', '#', '@']) {
+            return Err("give the URL without user, query and fragment".into());
+        }
+        let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
+        let secure = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err("the URL must begin with https:// (or http:// for loopback)".into()),
+        };
+        let host = uri.host().unwrap_or_default();
+        let literal = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        let address: Option<IpAddr> = literal.parse().ok();
+        let host = match address {
+            Some(IpAddr::V6(address)) => format!("[{address}]"),
+            Some(IpAddr::V4(address)) => address.to_string(),
+            None => host.to_ascii_lowercase(),
+        };
+        if host.is_empty() {
+            return Err("the URL has no host".into());
+        }
+        let loopback = match address {
+            Some(address) => address.is_loopback(),
+            None => host == "localhost" || host.ends_with(".localhost"),
+        };
+        let scheme = if secure { "https" } else { "http" };
+        let default_port = if secure { 443 } else { 80 };
+        let rest = uri
+            .authority()
+            .and_then(|authority| {
+                authority
+                    .as_str()
+                    .strip_prefix(uri.host().unwrap_or_default())
+            })
+            .unwrap_or_default();
+        let port: Option<u16> = match rest.strip_prefix(':') {
+            None => None,
+            Some(digits) => match digits.parse() {
+                Ok(port) if port != 0 => Some(port),
+                _ => return Err("the port must be a number from 1 to 65535".into()),
+            },
+        };
+        let origin = match port {
+            Some(port) if port != default_port => format!("{scheme}://{host}:{port}"),
+            _ => format!("{scheme}://{host}"),
+        };
+        Ok(Self {
+            origin,
+            path: uri.path().trim_end_matches('/').into(),
+            secure,
+            loopback,
+        })
+    }
+
+    /// `https://api.example.com:8443`, without a path.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The URL of a resource of the service; `path` begins with `/`.
+    pub(super) fn resource(&self, path: &str) -> String {
+        format!("{}{}{path}", self.origin, self.path)
+    }
+
+    /// Whether only this machine sees what is sent.
+    pub(super) const fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    /// Whether nobody on the way can read what is sent.
+    pub(super) const fn is_private(&self) -> bool {
+        self.secure || self.loopback
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.origin, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_origin_is_normalized() {
+        for (text, origin) in [
+            ("https://api.example.com", "https://api.example.com"),
+            ("https://API.Example.com:443/", "https://api.example.com"),
+            (
+                "HTTPS://api.example.com:8443/x/y/",
+                "https://api.example.com:8443",
+            ),
+            ("http://localhost:80", "http://localhost"),
+            ("http://127.0.0.1:7250", "http://127.0.0.1:7250"),
+            ("http://[0:0::1]:7250", "http://[::1]:7250"),
+        ] {
+            assert_eq!(ServerUrl::parse(text).unwrap().origin(), origin, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_where_the_service_is_mounted() {
+        let url = ServerUrl::parse("https://example.com/api/").unwrap();
+        assert_eq!(url.resource("/healthz"), "https://example.com/api/healthz");
+        let url = ServerUrl::parse("https://example.com").unwrap();
+        assert_eq!(url.resource("/healthz"), "https://example.com/healthz");
+    }
+
+    #[test]
+    fn what_is_no_server_is_refused_with_what_would_be_right() {
+        for (text, problem) in [
+            ("", "empty"),
+            ("example.com", "begin with https://"),
+            ("/auth", "begin with https://"),
+            ("ftp://example.com", "begin with https://"),
+            ("https://u:p@example.com", "without user"),
+            ("https://example.com?x", "without user"),
+            ("https://example.com#x", "without user"),
+            ("https://exämple.com", "xn--"),
+            ("https://exa mple.com", "has no place"),
+            ("https://example.com:0", "1 to 65535"),
+            ("https://example.com:99999", "1 to 65535"),
+            ("https://[::1]:99999", "1 to 65535"),
+            ("https://example.com:", "1 to 65535"),
+            ("https://", ""),
+        ] {
+            let error = ServerUrl::parse(text).unwrap_err();
+            assert!(error.contains(problem), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_loopback_and_https_are_private() {
+        for (text, private) in [
+            ("https://example.com", true),
+            ("http://127.8.9.1", true),
+            ("http://[::1]", true),
+            ("http://localhost:1", true),
+            ("http://a.localhost", true),
+            ("http://example.com", false),
+            ("http://10.0.0.1", false),
+            ("http://localhost.example.com", false),
+            ("http://127.0.0.1.example.com", false),
+            ("http://0.0.0.0", false),
+        ] {
+            assert_eq!(
+                ServerUrl::parse(text).unwrap().is_private(),
+                private,
+                "{text}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_never_panics(text in "(https?://)?\\PC{0,40}") {
+            if let Ok(url) = ServerUrl::parse(&text) {
+                // What was normalized once stays as it is.
+                let again = ServerUrl::parse(url.origin()).unwrap();
+                prop_assert_eq!(again.origin(), url.origin());
+            }
+        }
+    }
+}

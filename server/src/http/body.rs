@@ -1,0 +1,227 @@
+//! Request bodies: a flat JSON object whose fields are taken one by one, so that each thing that can
+//! be wrong has a message of its own and nothing of the body is repeated in it.
+
+use std::fmt;
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, header},
+};
+use http_body_util::BodyExt;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::Value;
+use twofapi_crypto_core::{ClientId, Commitment, Error, Proof};
+
+use super::problem::Problem;
+
+/// The largest body in bytes.
+pub(super) const BODY_MAX: usize = 16 * 1024;
+
+/// How many bytes are read and thrown away of a body that is too large. A client that is cut off
+/// while it sends may never see why.
+const DRAIN_MAX: usize = 32 << 20;
+
+/// More fields than any route takes.
+const FIELDS_MAX: usize = 16;
+
+/// The fields of a body that were not taken yet.
+#[derive(Debug, Default)]
+pub struct Fields(Vec<(String, Value)>);
+
+impl Fields {
+    /// Parses a body. The error says what would be right.
+    ///
+    /// # Errors
+    /// [`Problem`] 400 for what is no JSON object, has a field twice, or has far too many.
+    pub fn parse(body: &[u8]) -> Result<Self, Problem> {
+        if body.is_empty() {
+            return Err(Problem::malformed("the body is empty; send a JSON object"));
+        }
+        serde_json::from_slice(body).map_err(|error| {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            match error.classify() {
+                // Our own visitor's messages hold nothing of the body; serde's might.
+                serde_json::error::Category::Data => {
+                    let own = OWN_MESSAGES
+                        .iter()
+                        .find(|own| error.to_string().starts_with(**own));
+                    Problem::malformed(*own.unwrap_or(&"the body must be a JSON object"))
+                }
+                _ => Problem::malformed(format!("the body is not JSON ({place})")),
+            }
+        })
+    }
+
+    /// Takes `client_id`, also known as `user_id`.
+    ///
+    /// # Errors
+    /// [`Problem`] 400.
+    pub fn client_id(&mut self) -> Result<ClientId, Problem> {
+        let text = match (self.take("client_id"), self.take("user_id")) {
+            (Some(value), None) => text("client_id", value)?,
+            (None, Some(value)) => text("user_id", value)?,
+            (Some(_), Some(_)) => {
+                return Err(Problem::malformed(
+                    "client_id and user_id are two names of one field; send one of them",
+                ));
+            }
+            (None, None) => return Err(missing("client_id")),
+        };
+        Ok(ClientId::parse(&text)?)
+    }
+
+    /// Takes a string.
+    ///
+    /// # Errors
+    /// [`Problem`] 400.
+    pub fn text(&mut self, name: &'static str) -> Result<String, Problem> {
+        text(name, self.take(name).ok_or_else(|| missing(name))?)
+    }
+
+    /// Takes a commitment.
+    ///
+    /// # Errors
+    /// [`Problem`] 400.
+    pub fn commitment(&mut self, name: &'static str) -> Result<Commitment, Problem> {
+        Ok(Commitment::from_bytes(&self.hex(name)?)?)
+    }
+
+    /// Takes a proof.
+    ///
+    /// # Errors
+    /// [`Problem`] 400.
+    pub fn proof(&mut self, name: &'static str) -> Result<Proof, Problem> {
+        Ok(Proof::from_bytes(&self.hex(name)?)?)
+    }
+
+    /// Sees to it that every field was taken.
+    ///
+    /// # Errors
+    /// [`Problem`] 400.
+    pub fn end(self, known: &'static str) -> Result<(), Problem> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        Err(Problem::malformed(format!(
+            "the body has a field that this resource does not know; it knows {known}"
+        )))
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let at = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    fn hex(&mut self, name: &'static str) -> Result<Vec<u8>, Problem> {
+        let digits = self.text(name)?;
+        hex::decode(&digits).map_err(|error| {
+            Problem::from(match error {
+                hex::FromHexError::OddLength => Error::InvalidLength {
+                    what: name,
+                    expected: "an even number of hex digits",
+                    actual: digits.chars().count(),
+                },
+                _ => Error::InvalidEncoding {
+                    what: name,
+                    expected: "hex digits (0-9, a-f) and nothing else",
+                },
+            })
+        })
+    }
+}
+
+fn missing(name: &str) -> Problem {
+    Problem::malformed(format!("the field {name} is missing"))
+}
+
+fn text(name: &str, value: Value) -> Result<String, Problem> {
+    match value {
+        Value::String(text) => Ok(text),
+        _ => Err(Problem::malformed(format!("{name} must be a string"))),
+    }
+}
+
+const OWN_MESSAGES: [&str; 2] = ["a field is there twice", "the body has too many fields"];
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Flat;
+        impl<'de> Visitor<'de> for Flat {
+            type Value = Fields;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if fields.len() == FIELDS_MAX {
+                        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                        return Err(A::Error::custom(OWN_MESSAGES[1]));
+                    }
+                    if fields.iter().any(|(known, _)| *known == name) {
+                        return Err(A::Error::custom(OWN_MESSAGES[0]));
+                    }
+                    fields.push((name, map.next_value()?));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Flat)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let body = read(&parts.headers, body).await?;
+        if !is_json(&parts.headers) {
+            return Err(Problem::media_type());
+        }
+        Self::parse(&body)
+    }
+}
+
+async fn read(headers: &HeaderMap, mut body: Body) -> Result<Vec<u8>, Problem> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<usize>().ok())
+        .unwrap_or(0);
+    let waits = headers.contains_key(header::EXPECT);
+    if announced > DRAIN_MAX || (waits && announced > BODY_MAX) {
+        return Err(Problem::too_large(BODY_MAX));
+    }
+    let mut kept = Vec::with_capacity(announced.min(BODY_MAX));
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|_| Problem::malformed("the body could not be read to its end"))?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        seen = seen.saturating_add(data.len());
+        if seen <= BODY_MAX {
+            kept.extend_from_slice(data);
+        } else if seen > DRAIN_MAX {
+            break;
+        }
+    }
+    if seen > BODY_MAX {
+        return Err(Problem::too_large(BODY_MAX));
+    }
+    Ok(kept)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"))
+}

@@ -1,0 +1,13 @@
+//! The HTTP surface: routes that parse, call the [`Service`] and answer.
+
+mod body;
+mod problem;
+mod routes;
+mod source;
+
+pub use body::Fields;
+pub use problem::Problem;
+#[cfg(feature = "cli")]
+pub(crate) use routes::application;
+pub use routes::{EnrolmentAuthorised, router};
+pub use source::{RateLimit, Sources};

@@ -1,0 +1,229 @@
+//! Errors as `application/problem+json` (RFC 9457).
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use twofapi_crypto_core::{Audience, Error, ErrorCode};
+
+/// An error on its way to the client. Boxed, because most answers are none.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Contents>);
+
+#[derive(Clone, Debug)]
+struct Contents {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    retry_after: Option<u32>,
+    authenticate: Option<HeaderValue>,
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self(Box::new(Contents {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            retry_after: None,
+            authenticate: None,
+            allow: None,
+        }))
+    }
+
+    /// A body that is not what the route takes. The detail says what would be right, and repeats
+    /// nothing of the body: a secret may be in the wrong place.
+    pub(super) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "malformed_request",
+            "The request is malformed",
+            detail,
+        )
+    }
+
+    pub(super) fn too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            "The request is too large",
+            format!("a body may have at most {limit} bytes"),
+        )
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) fn too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The request took too long",
+            "send the whole request at once; the server waited in vain for the rest of it",
+        )
+    }
+
+    pub(super) fn media_type() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "The content type is not supported",
+            "send a JSON object with content-type: application/json",
+        )
+    }
+
+    pub(super) fn method(allow: &'static str) -> Self {
+        let mut problem = Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "The method is not allowed",
+            format!("this resource answers to {allow}"),
+        );
+        problem.0.allow = Some(allow);
+        problem
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) fn not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is no such resource",
+            "the resources are /auth/zkp/enroll, /auth/zkp/challenge, /auth/zkp/verify, \
+             /auth/zkp/rotate, /auth/zkp/whoami, /.well-known/jwks.json and /healthz",
+        )
+    }
+
+    pub(super) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "The server failed",
+            "the server met a fault of its own; nothing was changed",
+        )
+    }
+
+    /// A proof that was not accepted.
+    pub(super) fn of_proof(error: Error, audience: &Audience) -> Self {
+        let realm = format!("2FApi realm=\"{}\"", quoted(audience));
+        let mut problem = Self::challenging(error, realm);
+        if problem.0.status == StatusCode::UNAUTHORIZED {
+            problem.0.detail = "the proof is not accepted: it must answer a challenge of this server \
+                                that is not expired and was not used, by its challenge_id as it was \
+                                issued, with the enrolled secret and the issued channel_binding"
+                .into();
+        }
+        problem
+    }
+
+    /// A bearer token that was not accepted (RFC 6750).
+    pub(super) fn of_token(error: Error, audience: &Audience, given: bool) -> Self {
+        let realm = quoted(audience);
+        let mut problem = Self::challenging(
+            error,
+            if given {
+                format!("Bearer realm=\"{realm}\", error=\"invalid_token\"")
+            } else {
+                format!("Bearer realm=\"{realm}\"")
+            },
+        );
+        if problem.0.status == StatusCode::UNAUTHORIZED {
+            problem.0.detail = if given {
+                "the bearer token is not accepted: expired, used up, revoked, or not for this use"
+            } else {
+                "send a token as \"Authorization: Bearer <token>\""
+            }
+            .into();
+        }
+        problem
+    }
+
+    /// An enrolment that was not accepted: for want of a good token, or of a good proof.
+    pub(super) fn of_enrolment(error: Error, audience: &Audience) -> Self {
+        let mut problem = Self::of_token(error, audience, true);
+        if problem.0.status == StatusCode::UNAUTHORIZED {
+            problem.0.detail =
+                "the enrolment token or the proof is not accepted: the token may be \
+                              expired, used up or for another client id, or the proof not one of \
+                              this commitment and client id"
+                    .into();
+        }
+        problem
+    }
+
+    fn challenging(error: Error, scheme: String) -> Self {
+        let mut problem = Self::from(error);
+        if problem.0.status == StatusCode::UNAUTHORIZED {
+            problem.0.authenticate = HeaderValue::try_from(scheme).ok();
+        }
+        problem
+    }
+}
+
+/// An audience within a quoted string (RFC 9110, section 5.6.4).
+fn quoted(audience: &Audience) -> String {
+    let text = audience.as_str();
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let (status, title) = match error.code() {
+            ErrorCode::InvalidClientId => (StatusCode::BAD_REQUEST, "The client id is not valid"),
+            ErrorCode::InvalidLength => (StatusCode::BAD_REQUEST, "A value has the wrong length"),
+            ErrorCode::InvalidEncoding => (StatusCode::BAD_REQUEST, "A value is not well encoded"),
+            ErrorCode::AlreadyEnrolled => (StatusCode::CONFLICT, "The client id is taken"),
+            ErrorCode::Throttled => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+            ErrorCode::Denied => (StatusCode::UNAUTHORIZED, "Not accepted"),
+            ErrorCode::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Not available for now"),
+            // Said to operators only; a caller of the routes never sees these.
+            _ => return Self::internal(),
+        };
+        let mut problem = Self::new(status, error.code().as_str(), title, error.to_string());
+        if let Error::Throttled {
+            retry_after_seconds,
+        } = error
+        {
+            problem.0.retry_after = Some(retry_after_seconds);
+        }
+        problem
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let problem = *self.0;
+        let body = json!({
+            "type": format!("urn:2fapi:error:{}", problem.code),
+            "title": problem.title,
+            "status": problem.status.as_u16(),
+            "detail": problem.detail,
+            "code": problem.code,
+        });
+        let mut response = Response::new(Body::from(body.to_string()));
+        *response.status_mut() = problem.status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = problem.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(scheme) = problem.authenticate {
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        if let Some(methods) = problem.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+        }
+        response
+    }
+}

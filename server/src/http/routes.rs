@@ -1,0 +1,288 @@
+//! The routes.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Extension, Json, Router,
+    extract::{ConnectInfo, FromRef, FromRequestParts, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+#[cfg(feature = "cli")]
+use axum::{extract::Request, middleware::Next};
+use serde_json::{Value, json};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
+use twofapi_crypto_core::{ClientId, Error};
+
+use super::{body::Fields, problem::Problem, source::Sources};
+use crate::{
+    service::{AuthenticatedClient, ChallengeName, EnrolmentPermission, Service},
+    tokens::JWKS_MAX_AGE,
+};
+
+/// Put into a request's extensions by a host application that has authenticated its user: this
+/// client may be enrolled without an enrolment token.
+///
+/// It counts for the one client id that it names. Insert it behind your own authentication only.
+#[derive(Clone, Debug)]
+pub struct EnrolmentAuthorised(pub ClientId);
+
+#[derive(Clone)]
+struct Routes {
+    service: Arc<Service>,
+    sources: Arc<Sources>,
+}
+
+/// The routes of the service, to be served alone or nested into another application:
+///
+/// ```
+/// use std::sync::Arc;
+/// use axum::{Router, extract::FromRef, routing::get};
+/// use twofapi_server::{
+///     AuthenticatedClient, Config, EmbeddedStore, Service, Sources, SystemClock, router,
+/// };
+///
+/// #[derive(Clone)]
+/// struct App { authentication: Arc<Service> }
+/// impl FromRef<App> for Arc<Service> {
+///     fn from_ref(app: &App) -> Self { app.authentication.clone() }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let store = Arc::new(EmbeddedStore::in_memory(1_000_000)?);
+/// let config = Config::new("https://api.example.com".parse()?);
+/// let service = Arc::new(Service::new(config, store, Arc::new(SystemClock::new())).await?);
+/// let app: Router = Router::new()
+///     .route("/reports", get(async |client: AuthenticatedClient| {
+///         format!("reports of {}", client.client_id)
+///     }))
+///     .with_state(App { authentication: service.clone() })
+///     .merge(router(service, Arc::new(Sources::new(None, 0))));
+/// # Ok::<(), twofapi_crypto_core::Error>(())
+/// # }).unwrap();
+/// ```
+///
+/// For throttling by source, serve the application with
+/// `into_make_service_with_connect_info::<SocketAddr>()`.
+pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
+    let no_store = SetResponseHeaderLayer::if_not_present(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store"),
+    );
+    Router::new()
+        .route("/auth/zkp/enroll", only("POST", post(enrol)))
+        .route("/auth/zkp/challenge", only("POST", post(challenge)))
+        .route("/auth/zkp/verify", only("POST", post(verify)))
+        .route("/auth/zkp/rotate", only("POST", post(rotate)))
+        .route("/auth/zkp/whoami", only("GET, HEAD", get(whoami)))
+        .route("/.well-known/jwks.json", only("GET, HEAD", get(jwks)))
+        .route("/healthz", only("GET, HEAD", get(healthz)))
+        .layer(no_store)
+        .layer(SetResponseHeaderLayer::overriding(
+            HeaderName::from_static("x-content-type-options"),
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(CatchPanicLayer::custom(|_| {
+            Problem::internal().into_response()
+        }))
+        .with_state(Routes { service, sources })
+}
+
+/// The routes as an application of their own: a problem where there is no route, and for a request
+/// that takes longer than `patience`.
+#[cfg(feature = "cli")]
+pub(crate) fn application(router: Router, patience: std::time::Duration) -> Router {
+    let within = move |request: Request, next: Next| async move {
+        tokio::time::timeout(patience, next.run(request))
+            .await
+            .unwrap_or_else(|_| Problem::too_slow().into_response())
+    };
+    router
+        .fallback(async || Problem::not_found())
+        .layer(axum::middleware::from_fn(within))
+}
+
+fn only<S: Clone + Send + Sync + 'static>(
+    allow: &'static str,
+    methods: MethodRouter<S>,
+) -> MethodRouter<S> {
+    methods.fallback(async move || Problem::method(allow))
+}
+
+type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
+
+impl Routes {
+    fn admit(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
+        let peer = peer.map(|Extension(ConnectInfo(address))| address);
+        Ok(self.sources.admit(peer, headers)?)
+    }
+
+    fn refuse(&self) -> impl Fn(Error) -> Problem {
+        |error| Problem::of_proof(error, self.service.audience())
+    }
+}
+
+async fn enrol(
+    State(routes): State<Routes>,
+    peer: Peer,
+    authorised: Option<Extension<EnrolmentAuthorised>>,
+    headers: HeaderMap,
+    fields: Result<Fields, Problem>,
+) -> Result<Response, Problem> {
+    routes.admit(peer, &headers)?;
+    let mut fields = fields?;
+    let client_id = fields.client_id()?;
+    let commitment = fields.commitment("commitment")?;
+    let proof = fields.proof("proof")?;
+    fields.end("client_id (or user_id), commitment and proof")?;
+
+    let by_host = authorised.is_some_and(|Extension(EnrolmentAuthorised(id))| id == client_id);
+    let token = bearer(&headers);
+    let permission = match token {
+        _ if by_host => EnrolmentPermission::HostApplication,
+        Some(token) => EnrolmentPermission::Token(token),
+        None => {
+            let audience = routes.service.audience();
+            return Err(Problem::of_token(Error::Denied, audience, false));
+        }
+    };
+    let record = routes
+        .service
+        .enrol(&client_id, &commitment, &proof, permission)
+        .await
+        .map_err(|error| Problem::of_enrolment(error, routes.service.audience()))?;
+    let body = json!({
+        "client_id": client_id.as_str(),
+        "status": record.status.as_str(),
+        "commitment_version": record.commitment_version,
+    });
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+async fn challenge(
+    State(routes): State<Routes>,
+    fields: Result<Fields, Problem>,
+) -> Result<Json<Value>, Problem> {
+    let mut fields = fields?;
+    let client_id = fields.client_id()?;
+    fields.end("client_id (or user_id)")?;
+    let issued = routes.service.challenge(&client_id).await?;
+    Ok(Json(json!({
+        "challenge_id": issued.name.to_string(),
+        "nonce": hex::encode(issued.nonce.as_bytes()),
+        "expires_at": issued.expires_at,
+        "channel_binding": hex::encode(routes.service.binding().as_bytes()),
+    })))
+}
+
+async fn verify(
+    State(routes): State<Routes>,
+    peer: Peer,
+    headers: HeaderMap,
+    fields: Result<Fields, Problem>,
+) -> Result<Json<Value>, Problem> {
+    routes.admit(peer, &headers)?;
+    let mut fields = fields?;
+    let name = fields.text("challenge_id")?;
+    let proof = fields.proof("proof")?;
+    fields.end("challenge_id and proof")?;
+    let name = ChallengeName::parse(&name).map_err(routes.refuse())?;
+    let token = routes
+        .service
+        .verify(&name, &proof)
+        .await
+        .map_err(routes.refuse())?;
+    Ok(Json(json!({
+        "access_token": token.jwt.as_str(),
+        "token_type": "Bearer",
+        "expires_in": token.expires_in,
+        "client_id": name.client_id.as_str(),
+    })))
+}
+
+async fn rotate(
+    State(routes): State<Routes>,
+    peer: Peer,
+    headers: HeaderMap,
+    fields: Result<Fields, Problem>,
+) -> Result<Json<Value>, Problem> {
+    routes.admit(peer, &headers)?;
+    let mut fields = fields?;
+    let name = fields.text("challenge_id")?;
+    let proof_old = fields.proof("proof_old")?;
+    let commitment_new = fields.commitment("commitment_new")?;
+    let proof_new = fields.proof("proof_new")?;
+    fields.end("challenge_id, proof_old, commitment_new and proof_new")?;
+    let name = ChallengeName::parse(&name).map_err(routes.refuse())?;
+    let record = routes
+        .service
+        .rotate(&name, &proof_old, &commitment_new, &proof_new)
+        .await
+        .map_err(routes.refuse())?;
+    Ok(Json(json!({
+        "client_id": name.client_id.as_str(),
+        "commitment_version": record.commitment_version,
+    })))
+}
+
+async fn whoami(client: AuthenticatedClient) -> Json<Value> {
+    Json(json!({
+        "client_id": client.client_id.as_str(),
+        "expires_at": client.expires_at,
+        "commitment_version": client.commitment_version,
+    }))
+}
+
+async fn jwks(State(routes): State<Routes>) -> Result<Response, Problem> {
+    let set = routes.service.jwks().await?;
+    let cache = [(
+        header::CACHE_CONTROL,
+        format!("public, max-age={JWKS_MAX_AGE}"),
+    )];
+    Ok((cache, Json(set)).into_response())
+}
+
+async fn healthz(State(routes): State<Routes>) -> Result<Json<Value>, Problem> {
+    routes.service.check().await?;
+    Ok(Json(json!({ "status": "ok" })))
+}
+
+impl FromRef<Routes> for Arc<Service> {
+    fn from_ref(routes: &Routes) -> Self {
+        routes.service.clone()
+    }
+}
+
+/// Protects a route: the request is answered only if it carries an access token of this server whose
+/// client is active and has not rotated since.
+impl<S> FromRequestParts<S> for AuthenticatedClient
+where
+    S: Send + Sync,
+    Arc<Service>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let service = <Arc<Service>>::from_ref(state);
+        let token = bearer(&parts.headers);
+        let Some(jwt) = token else {
+            return Err(Problem::of_token(Error::Denied, service.audience(), false));
+        };
+        service
+            .authenticate(jwt)
+            .await
+            .map_err(|error| Problem::of_token(error, service.audience(), true))
+    }
+}
+
+/// The credentials of `Authorization: Bearer <token>` (RFC 6750), if there is exactly one.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}

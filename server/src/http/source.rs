@@ -1,0 +1,167 @@
+//! Throttling by rate and by source: never by client, so that nobody can lock a client out.
+
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    num::NonZeroU32,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use axum::http::HeaderMap;
+use governor::{
+    DefaultKeyedRateLimiter, Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+};
+use twofapi_crypto_core::Error;
+
+/// How many requests a source may make.
+#[derive(Clone, Copy, Debug)]
+pub struct RateLimit {
+    /// Per second, on average.
+    pub per_second: NonZeroU32,
+    /// At once, after a pause.
+    pub burst: NonZeroU32,
+}
+
+/// What each source has asked of us lately.
+pub struct Sources {
+    limiter: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    clock: DefaultClock,
+    trusted_hops: usize,
+    since_cleaning: AtomicU32,
+}
+
+/// How many requests go by between two cleanings, which also bounds the memory of the limiter.
+const CLEAN_EVERY: u32 = 10_000;
+
+impl Sources {
+    /// `limit` is `None` for no throttling. `trusted_hops` says how many proxies of ours stand before
+    /// the server and add to `X-Forwarded-For`; none is 0, and the field is then ignored.
+    #[must_use]
+    pub fn new(limit: Option<RateLimit>, trusted_hops: usize) -> Self {
+        Self {
+            limiter: limit.map(|limit| {
+                RateLimiter::keyed(Quota::per_second(limit.per_second).allow_burst(limit.burst))
+            }),
+            clock: DefaultClock::default(),
+            trusted_hops,
+            since_cleaning: AtomicU32::new(0),
+        }
+    }
+
+    /// Counts one request of this source. Without a peer address (a host application that does not
+    /// hand it on) nothing is counted.
+    pub(super) fn admit(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Result<(), Error> {
+        let (Some(limiter), Some(peer)) = (&self.limiter, peer) else {
+            return Ok(());
+        };
+        if self.since_cleaning.fetch_add(1, Ordering::Relaxed) >= CLEAN_EVERY {
+            self.since_cleaning.store(0, Ordering::Relaxed);
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+        let source = network(self.origin(peer.ip(), headers));
+        limiter.check_key(&source).map_err(|denied| {
+            let wait = denied.wait_time_from(self.clock.now());
+            Error::Throttled {
+                retry_after_seconds: u32::try_from(wait.as_secs())
+                    .unwrap_or(u32::MAX)
+                    .saturating_add(1),
+            }
+        })
+    }
+
+    /// The address that the outermost proxy of ours saw.
+    fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let Some(skip) = self.trusted_hops.checked_sub(1) else {
+            return peer;
+        };
+        headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .rev()
+            .nth(skip)
+            .and_then(|address| address.parse().ok())
+            .unwrap_or(peer)
+    }
+}
+
+/// One IPv4 address, or one IPv6 /64: what one customer of an access provider has.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limited(trusted_hops: usize) -> Sources {
+        let limit = RateLimit {
+            per_second: NonZeroU32::new(1).unwrap(),
+            burst: NonZeroU32::new(3).unwrap(),
+        };
+        Sources::new(Some(limit), trusted_hops)
+    }
+
+    fn peer(text: &str) -> Option<SocketAddr> {
+        Some(SocketAddr::new(text.parse().unwrap(), 1))
+    }
+
+    #[test]
+    fn a_source_that_asks_too_often_is_throttled_and_others_are_not() {
+        let sources = limited(0);
+        let none = HeaderMap::new();
+        for _ in 0..3 {
+            assert!(sources.admit(peer("192.0.2.1"), &none).is_ok());
+        }
+        let Err(Error::Throttled {
+            retry_after_seconds,
+        }) = sources.admit(peer("192.0.2.1"), &none)
+        else {
+            panic!("not throttled");
+        };
+        assert!((1..=2).contains(&retry_after_seconds));
+        assert!(sources.admit(peer("::ffff:192.0.2.1"), &none).is_err());
+        assert!(sources.admit(peer("192.0.2.2"), &none).is_ok());
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_source() {
+        let sources = limited(0);
+        for n in 0..3 {
+            let address = format!("2001:db8::{n}");
+            assert!(sources.admit(peer(&address), &HeaderMap::new()).is_ok());
+        }
+        assert!(
+            sources
+                .admit(peer("2001:db8::9"), &HeaderMap::new())
+                .is_err()
+        );
+        assert!(
+            sources
+                .admit(peer("2001:db8:0:1::9"), &HeaderMap::new())
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn forwarded_addresses_count_only_as_far_as_our_own_proxies_say_so() {
+        let mut headers = HeaderMap::new();
+        headers.append(
+            "x-forwarded-for",
+            "203.0.113.7, 198.51.100.1".parse().unwrap(),
+        );
+        let proxy: IpAddr = "10.0.0.1".parse().unwrap();
+        assert_eq!(limited(0).origin(proxy, &headers), proxy);
+        let one: IpAddr = "198.51.100.1".parse().unwrap();
+        assert_eq!(limited(1).origin(proxy, &headers), one);
+        let two: IpAddr = "203.0.113.7".parse().unwrap();
+        assert_eq!(limited(2).origin(proxy, &headers), two);
+        assert_eq!(limited(3).origin(proxy, &headers), proxy);
+    }
+}

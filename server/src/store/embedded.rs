@@ -1,0 +1,765 @@
+//! The embedded store: one `redb` file for what must last, process memory for what must not.
+//!
+//! Clients, invitations and signing keys are in the file and durable before a call returns. The
+//! challenge key and the set of spent challenges are in memory: after a crash both are gone together,
+//! and every challenge from before is dead.
+
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+};
+
+use async_trait::async_trait;
+use redb::{
+    Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    WriteTransaction,
+};
+use tokio::sync::oneshot;
+use twofapi_crypto_core::{
+    Challenge, ChallengeKey, ClientId, ClientRecord, ClientStatus, Commitment, Error,
+    OwnedSpentSet, Spend, Transition,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    EnrolmentOutcome, InvitationKey, LifecycleChange, Permission, SigningKeyRecord, Store,
+    StoreError,
+};
+
+/// Client id → record, see [`encode_client`].
+const CLIENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("clients");
+/// SHA-256 of the token → client id and expiry (Unix seconds).
+const INVITATIONS: TableDefinition<'_, [u8; 32], (&str, u64)> = TableDefinition::new("invitations");
+/// Key id → seed and time of activation (Unix seconds).
+const SIGNING_KEYS: TableDefinition<'_, &str, ([u8; 32], u64)> =
+    TableDefinition::new("signing_keys");
+/// What the file says about itself.
+const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
+const FORMAT: u64 = 1;
+
+/// Memory for pages of the file, in bytes: those of a few hundred thousand clients.
+const CACHE: usize = 64 << 20;
+
+/// The most changes that share one commit.
+const BATCH: usize = 256;
+
+/// The store of a single server.
+pub struct EmbeddedStore {
+    database: Arc<Database>,
+    /// `None` only while it is being dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+    /// Whether the last commit failed.
+    failing: Arc<AtomicBool>,
+    challenge_key: Arc<ChallengeKey>,
+    spent: Mutex<OwnedSpentSet>,
+}
+
+impl EmbeddedStore {
+    /// Opens the file, or makes it (mode 0600, in a directory of mode 0700 if that has to be made).
+    /// Draws a new challenge key; at most `spent_capacity` challenges can be spent at a time.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], saying what the operator can do: the file is in use, can be read by
+    /// others, is of another format, or cannot be opened.
+    pub fn open(path: &Path, spent_capacity: u32) -> Result<Self, Error> {
+        let unavailable = |reason: String| Error::Unavailable {
+            reason: format!("cannot open the store {}: {reason}", path.display()),
+        };
+        let file = open_private(path).map_err(|error| unavailable(error.to_string()))?;
+        let database = Database::builder()
+            .set_cache_size(CACHE)
+            .create_file(file)
+            .map_err(|error| match error {
+                DatabaseError::DatabaseAlreadyOpen => unavailable(
+                    "another process has it open; is a server running on it already?".into(),
+                ),
+                error => unavailable(error.to_string()),
+            })?;
+        Self::over(database, spent_capacity).map_err(|error| unavailable(error.0))
+    }
+
+    /// A store that is gone with the process, for trying things out and for tests.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the random source fails.
+    pub fn in_memory(spent_capacity: u32) -> Result<Self, Error> {
+        let backend = redb::backends::InMemoryBackend::new();
+        Ok(Self::with_backend(backend, spent_capacity)?)
+    }
+
+    fn with_backend(backend: impl StorageBackend, spent_capacity: u32) -> Result<Self, StoreError> {
+        let database = Database::builder()
+            .create_with_backend(backend)
+            .map_err(failed)?;
+        Self::over(database, spent_capacity)
+    }
+
+    fn over(database: Database, spent_capacity: u32) -> Result<Self, StoreError> {
+        let setup = database.begin_write().map_err(failed)?;
+        {
+            setup.open_table(CLIENTS).map_err(failed)?;
+            setup.open_table(INVITATIONS).map_err(failed)?;
+            setup.open_table(SIGNING_KEYS).map_err(failed)?;
+            let mut about = setup.open_table(ABOUT).map_err(failed)?;
+            let format = about.get("format").map_err(failed)?.map(|f| f.value());
+            match format {
+                None => drop(about.insert("format", FORMAT).map_err(failed)?),
+                Some(FORMAT) => {}
+                Some(other) => {
+                    return Err(StoreError(format!(
+                        "it has format {other}, and this version reads format {FORMAT}"
+                    )));
+                }
+            }
+        }
+        setup.commit().map_err(failed)?;
+
+        let challenge_key = ChallengeKey::generate(&mut getrandom::SysRng)
+            .map_err(|error| StoreError(error.to_string()))?;
+        let database = Arc::new(database);
+        let (jobs, queue) = mpsc::channel();
+        let failing = Arc::new(AtomicBool::new(false));
+        let writer = thread::Builder::new()
+            .name("2fapi-store".into())
+            .spawn({
+                let (database, failing) = (database.clone(), failing.clone());
+                move || write_all(&database, &queue, &failing)
+            })
+            .map_err(failed)?;
+        Ok(Self {
+            database,
+            jobs: Some(jobs),
+            writer: Some(writer),
+            failing,
+            challenge_key: Arc::new(challenge_key),
+            spent: Mutex::new(OwnedSpentSet::new(spent_capacity)),
+        })
+    }
+
+    /// Runs a change in the writer's next transaction and waits until it is durable. A change either
+    /// writes all it has to or, by returning early, nothing.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |transaction| {
+            let outcome = change(transaction);
+            Done {
+                sound: outcome.is_ok(),
+                answer: Box::new(move |committed| {
+                    let _ = reply.send(outcome.and_then(|value| committed.map(|()| value)));
+                }),
+            }
+        });
+        let gone = || StoreError("its writer has stopped".into());
+        self.jobs
+            .as_ref()
+            .ok_or_else(gone)?
+            .send(job)
+            .map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    fn read<T>(
+        &self,
+        look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        // A few microseconds from the page cache: not worth handing to another thread.
+        let transaction = self.database.begin_read().map_err(failed)?;
+        look(&transaction).map_err(failed)
+    }
+}
+
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+type Job = Box<dyn FnOnce(&WriteTransaction) -> Done + Send>;
+
+struct Done {
+    /// False when the change failed midway, so that the transaction must not be committed.
+    sound: bool,
+    answer: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+}
+
+/// The writer: takes all changes that wait and commits them together, so that many concurrent
+/// enrolments share the wait for the disk.
+fn write_all(database: &Database, queue: &mpsc::Receiver<Job>, failing: &AtomicBool) {
+    while let Ok(first) = queue.recv() {
+        let jobs = std::iter::once(first).chain(queue.try_iter().take(BATCH - 1));
+        let mut done = Vec::new();
+        let committed = (|| {
+            let mut transaction = database.begin_write().map_err(failed)?;
+            // Opening the file after a crash takes no longer than after an orderly end.
+            transaction.set_quick_repair(true);
+            for job in jobs {
+                done.push(job(&transaction));
+            }
+            if done.iter().all(|done| done.sound) {
+                transaction.commit().map_err(failed)
+            } else {
+                transaction.abort().map_err(failed)?;
+                Err(StoreError("a change in the same commit failed".into()))
+            }
+        })();
+        failing.store(committed.is_err(), Ordering::Relaxed);
+        for Done { answer, .. } in done {
+            answer(match &committed {
+                Ok(()) => Ok(()),
+                Err(StoreError(reason)) => Err(StoreError(reason.clone())),
+            });
+        }
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> StoreError {
+    StoreError(error.to_string())
+}
+
+fn open_private(path: &Path) -> io::Result<fs::File> {
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "it holds the keys that sign tokens, and others may read it; run chmod 600 on it",
+        ));
+    }
+    // A name that is not on disk would take the first enrolments with it.
+    fs::File::open(directory)?.sync_all()?;
+    Ok(file)
+}
+
+const CLIENT_LEN: usize = 1 + 4 + Commitment::LEN;
+
+/// Status, version (big-endian), commitment.
+fn encode_client(record: &ClientRecord) -> [u8; CLIENT_LEN] {
+    let mut bytes = [0; CLIENT_LEN];
+    bytes[0] = match record.status {
+        ClientStatus::Active => 0,
+        ClientStatus::Suspended => 1,
+        ClientStatus::Revoked => 2,
+    };
+    bytes[1..5].copy_from_slice(&record.commitment_version.to_be_bytes());
+    bytes[5..].copy_from_slice(record.commitment.as_bytes());
+    bytes
+}
+
+fn decode_client(bytes: &[u8]) -> Result<ClientRecord, StoreError> {
+    let damaged = || StoreError("the record of a client is damaged".into());
+    let bytes: &[u8; CLIENT_LEN] = bytes.try_into().map_err(|_| damaged())?;
+    let [status, v0, v1, v2, v3, commitment @ ..] = bytes;
+    Ok(ClientRecord {
+        commitment: Commitment::from_bytes(commitment).map_err(|_| damaged())?,
+        commitment_version: u32::from_be_bytes([*v0, *v1, *v2, *v3]),
+        status: match status {
+            0 => ClientStatus::Active,
+            1 => ClientStatus::Suspended,
+            2 => ClientStatus::Revoked,
+            _ => return Err(damaged()),
+        },
+    })
+}
+
+fn client_in(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    id: &ClientId,
+) -> Result<Option<ClientRecord>, StoreError> {
+    table
+        .get(id.as_str())
+        .map_err(failed)?
+        .map(|bytes| decode_client(bytes.value()))
+        .transpose()
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
+        self.read(|t| {
+            let table = t.open_table(CLIENTS)?;
+            Ok(client_in(&table, id))
+        })?
+    }
+
+    async fn clients_after(
+        &self,
+        after: Option<&ClientId>,
+        limit: usize,
+    ) -> Result<Vec<(ClientId, ClientRecord)>, StoreError> {
+        self.read(|t| {
+            let table = t.open_table(CLIENTS)?;
+            let from = after.map_or("", ClientId::as_str);
+            let mut clients = Vec::new();
+            for entry in table.range(from..)? {
+                let (id, bytes) = entry?;
+                if after.is_some_and(|after| after.as_str() == id.value()) {
+                    continue;
+                }
+                if clients.len() == limit {
+                    break;
+                }
+                let id = ClientId::parse(id.value()).map_err(failed);
+                clients.push(id.and_then(|id| Ok((id, decode_client(bytes.value())?))));
+            }
+            Ok(clients.into_iter().collect())
+        })?
+    }
+
+    async fn invite(
+        &self,
+        invitation: &InvitationKey,
+        id: &ClientId,
+        expires_at: u64,
+        now: u64,
+    ) -> Result<(), StoreError> {
+        let (invitation, id) = (*invitation, id.clone());
+        self.write(move |t| {
+            let mut table = t.open_table(INVITATIONS).map_err(failed)?;
+            table
+                .retain(|_, (_, expires_at)| expires_at > now)
+                .map_err(failed)?;
+            table
+                .insert(invitation, (id.as_str(), expires_at))
+                .map_err(failed)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn is_invited(
+        &self,
+        invitation: &InvitationKey,
+        id: &ClientId,
+        now: u64,
+    ) -> Result<bool, StoreError> {
+        self.read(|t| {
+            let table = t.open_table(INVITATIONS)?;
+            let entry = table.get(invitation)?;
+            Ok(entry.is_some_and(|entry| {
+                let (invited, expires_at) = entry.value();
+                invited == id.as_str() && now < expires_at
+            }))
+        })
+    }
+
+    async fn enrol(
+        &self,
+        id: &ClientId,
+        commitment: &Commitment,
+        permission: Permission<'_>,
+        now: u64,
+    ) -> Result<EnrolmentOutcome, StoreError> {
+        let (id, commitment) = (id.clone(), *commitment);
+        let invitation = match permission {
+            Permission::Invitation(key) => Some(*key),
+            Permission::HostApplication => None,
+        };
+        self.write(move |t| {
+            let mut invitations = t.open_table(INVITATIONS).map_err(failed)?;
+            if let Some(key) = invitation {
+                let live = invitations.get(key).map_err(failed)?.is_some_and(|entry| {
+                    let (invited, expires_at) = entry.value();
+                    invited == id.as_str() && now < expires_at
+                });
+                if !live {
+                    return Ok(EnrolmentOutcome::NotInvited);
+                }
+            }
+            let mut clients = t.open_table(CLIENTS).map_err(failed)?;
+            if clients.get(id.as_str()).map_err(failed)?.is_some() {
+                return Ok(EnrolmentOutcome::AlreadyEnrolled);
+            }
+            let record = encode_client(&ClientRecord::enrolled(commitment));
+            clients.insert(id.as_str(), &record[..]).map_err(failed)?;
+            if let Some(key) = invitation {
+                invitations.remove(key).map_err(failed)?;
+            }
+            Ok(EnrolmentOutcome::Enrolled)
+        })
+        .await
+    }
+
+    async fn rotate(
+        &self,
+        id: &ClientId,
+        expected_version: u32,
+        new_commitment: &Commitment,
+    ) -> Result<Option<ClientRecord>, StoreError> {
+        let (id, new_commitment) = (id.clone(), *new_commitment);
+        self.write(move |t| {
+            let mut clients = t.open_table(CLIENTS).map_err(failed)?;
+            let Some(mut record) = client_in(&clients, &id)? else {
+                return Ok(None);
+            };
+            if record.commitment_version != expected_version
+                || record.rotate(new_commitment).is_err()
+            {
+                return Ok(None);
+            }
+            clients
+                .insert(id.as_str(), &encode_client(&record)[..])
+                .map_err(failed)?;
+            Ok(Some(record))
+        })
+        .await
+    }
+
+    async fn change_status(
+        &self,
+        id: &ClientId,
+        change: LifecycleChange,
+    ) -> Result<Result<(Transition, ClientRecord), Error>, StoreError> {
+        let id = id.clone();
+        self.write(move |t| {
+            let mut clients = t.open_table(CLIENTS).map_err(failed)?;
+            let Some(mut record) = client_in(&clients, &id)? else {
+                return Ok(Err(Error::NotEnrolled));
+            };
+            let transition = match change.apply(&mut record) {
+                Ok(transition) => transition,
+                Err(error) => return Ok(Err(error)),
+            };
+            clients
+                .insert(id.as_str(), &encode_client(&record)[..])
+                .map_err(failed)?;
+            Ok(Ok((transition, record)))
+        })
+        .await
+    }
+
+    async fn challenge_key(&self) -> Result<Arc<ChallengeKey>, StoreError> {
+        Ok(self.challenge_key.clone())
+    }
+
+    async fn spend(&self, challenge: &Challenge, now: u64) -> Result<Spend, StoreError> {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(spent
+            .set()
+            .spend(&challenge.spent_key, challenge.id.expires_at(), now))
+    }
+
+    async fn full(&self, now: u64) -> Result<Option<u32>, StoreError> {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(spent.set().full(now))
+    }
+
+    async fn refused(&self, challenge: &Challenge) -> Result<(), StoreError> {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        spent.set().refused(&challenge.spent_key);
+        Ok(())
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
+        let mut keys = self.read(|t| {
+            let table = t.open_table(SIGNING_KEYS)?;
+            table
+                .iter()?
+                .map(|entry| {
+                    let (kid, value) = entry?;
+                    let (seed, activates_at) = value.value();
+                    let seed = Zeroizing::new(seed);
+                    Ok(SigningKeyRecord {
+                        kid: kid.value().to_owned(),
+                        activates_at,
+                        seed: *seed,
+                    })
+                })
+                .collect::<Result<Vec<_>, redb::Error>>()
+        })?;
+        keys.sort_by_key(|key| key.activates_at);
+        Ok(keys)
+    }
+
+    async fn add_signing_key(
+        &self,
+        key: &SigningKeyRecord,
+        newest: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let (key, newest) = (key.clone(), newest.map(str::to_owned));
+        self.write(move |t| {
+            let mut table = t.open_table(SIGNING_KEYS).map_err(failed)?;
+            let mut found: Option<(String, u64)> = None;
+            for entry in table.iter().map_err(failed)? {
+                let (kid, value) = entry.map_err(failed)?;
+                let (_, activates_at) = value.value();
+                if found
+                    .as_ref()
+                    .is_none_or(|(_, newest)| activates_at > *newest)
+                {
+                    found = Some((kid.value().to_owned(), activates_at));
+                }
+            }
+            if found.map(|(kid, _)| kid) != newest {
+                return Ok(false);
+            }
+            table
+                .insert(key.kid.as_str(), (key.seed, key.activates_at))
+                .map_err(failed)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn remove_signing_key(&self, kid: &str) -> Result<(), StoreError> {
+        let kid = kid.to_owned();
+        self.write(move |t| {
+            let mut table = t.open_table(SIGNING_KEYS).map_err(failed)?;
+            table.remove(kid.as_str()).map_err(failed)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let gone = self.writer.as_ref().is_none_or(JoinHandle::is_finished);
+        if gone || self.failing.load(Ordering::Relaxed) {
+            // Only then is it worth a commit to find out whether the disk has room again.
+            return self.write(|_| Ok(())).await;
+        }
+        self.read(|t| t.open_table(ABOUT).map(drop).map_err(Into::into))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twofapi_crypto_core::Credential;
+
+    const NOW: u64 = 1_795_000_000;
+
+    fn commitment() -> Commitment {
+        *Credential::generate(&mut getrandom::SysRng)
+            .unwrap()
+            .commitment()
+    }
+
+    fn id(text: &str) -> ClientId {
+        ClientId::parse(text).unwrap()
+    }
+
+    fn store() -> EmbeddedStore {
+        EmbeddedStore::in_memory(100).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_invitation_enrols_its_client_once() {
+        let store = store();
+        let (alice, key) = (id("alice"), [7; 32]);
+        store.invite(&key, &alice, NOW + 10, NOW).await.unwrap();
+        let permission = Permission::Invitation(&key);
+        let bob = store
+            .enrol(&id("bob"), &commitment(), permission, NOW)
+            .await;
+        assert_eq!(bob.unwrap(), EnrolmentOutcome::NotInvited);
+        let late = store
+            .enrol(&alice, &commitment(), permission, NOW + 10)
+            .await;
+        assert_eq!(late.unwrap(), EnrolmentOutcome::NotInvited);
+        let first = store.enrol(&alice, &commitment(), permission, NOW).await;
+        assert_eq!(first.unwrap(), EnrolmentOutcome::Enrolled);
+        let again = store.enrol(&alice, &commitment(), permission, NOW).await;
+        assert_eq!(again.unwrap(), EnrolmentOutcome::NotInvited);
+        assert!(!store.is_invited(&key, &alice, NOW).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_revoked_id_is_never_enrolled_again() {
+        let store = store();
+        let alice = id("alice");
+        let host = Permission::HostApplication;
+        store.enrol(&alice, &commitment(), host, NOW).await.unwrap();
+        let revoked = store.change_status(&alice, LifecycleChange::Revoke).await;
+        assert_eq!(revoked.unwrap().unwrap().0, Transition::Changed);
+        let again = store.enrol(&alice, &commitment(), host, NOW).await;
+        assert_eq!(again.unwrap(), EnrolmentOutcome::AlreadyEnrolled);
+        let resumed = store.change_status(&alice, LifecycleChange::Resume).await;
+        assert!(matches!(resumed.unwrap(), Err(Error::NotActive { .. })));
+    }
+
+    #[tokio::test]
+    async fn of_two_rotations_from_one_version_one_wins() {
+        let store = store();
+        let alice = id("alice");
+        let host = Permission::HostApplication;
+        store.enrol(&alice, &commitment(), host, NOW).await.unwrap();
+        let (a, b) = (commitment(), commitment());
+        let (first, second) =
+            tokio::join!(store.rotate(&alice, 1, &a), store.rotate(&alice, 1, &b));
+        let winners = [first.unwrap(), second.unwrap()];
+        assert_eq!(winners.iter().flatten().count(), 1);
+        let kept = store.client(&alice).await.unwrap().unwrap();
+        assert_eq!(kept.commitment_version, 2);
+        assert_eq!(Some(kept), winners.into_iter().flatten().next());
+    }
+
+    #[tokio::test]
+    async fn expired_invitations_are_forgotten() {
+        let store = store();
+        for n in 0..10_u8 {
+            let expires_at = NOW + u64::from(n);
+            store
+                .invite(&[n; 32], &id("alice"), expires_at, NOW)
+                .await
+                .unwrap();
+        }
+        store
+            .invite(&[99; 32], &id("alice"), NOW + 100, NOW + 50)
+            .await
+            .unwrap();
+        let left = store
+            .read(|t| {
+                Ok(redb::ReadableTableMetadata::len(
+                    &t.open_table(INVITATIONS)?,
+                )?)
+            })
+            .unwrap();
+        assert_eq!(left, 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_acknowledged_is_there_after_opening_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("made/for/it/2fapi.redb");
+        let (alice, committed) = (id("alice"), commitment());
+        {
+            let store = EmbeddedStore::open(&path, 10).unwrap();
+            store
+                .enrol(&alice, &committed, Permission::HostApplication, NOW)
+                .await
+                .unwrap();
+        }
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        let store = EmbeddedStore::open(&path, 10).unwrap();
+        let record = store.client(&alice).await.unwrap().unwrap();
+        assert_eq!(record, ClientRecord::enrolled(committed));
+
+        let busy = EmbeddedStore::open(&path, 10).err().unwrap().to_string();
+        assert!(busy.contains("another process has it open"), "{busy}");
+        drop(store);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let open = EmbeddedStore::open(&path, 10).err().unwrap().to_string();
+        assert!(open.contains("chmod 600"), "{open}");
+    }
+
+    #[tokio::test]
+    async fn pages_of_clients_are_in_order_and_complete() {
+        let store = store();
+        for n in 0..25 {
+            let host = Permission::HostApplication;
+            let id = id(&format!("client-{n:02}"));
+            store.enrol(&id, &commitment(), host, NOW).await.unwrap();
+        }
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.clients_after(after.as_ref(), 10).await.unwrap();
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            seen.extend(page.into_iter().map(|(id, _)| id));
+        }
+        assert_eq!(seen.len(), 25);
+        assert!(seen.is_sorted());
+    }
+
+    /// Memory that refuses to be written on demand, as a full disk does.
+    #[derive(Debug)]
+    struct Disk {
+        memory: redb::backends::InMemoryBackend,
+        full: Arc<AtomicBool>,
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> Result<u64, io::Error> {
+            self.memory.len()
+        }
+        fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+            self.memory.read(offset, out)
+        }
+        fn set_len(&self, len: u64) -> Result<(), io::Error> {
+            self.memory.set_len(len)
+        }
+        fn sync_data(&self) -> Result<(), io::Error> {
+            if self.full.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.memory.sync_data()
+        }
+        fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+            self.memory.write(offset, data)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_disk_refuses_is_not_acknowledged_and_shows_in_the_health_of_the_store() {
+        let full = Arc::new(AtomicBool::new(false));
+        let disk = Disk {
+            memory: redb::backends::InMemoryBackend::new(),
+            full: full.clone(),
+        };
+        let store = EmbeddedStore::with_backend(disk, 10).unwrap();
+        let host = Permission::HostApplication;
+        store
+            .enrol(&id("alice"), &commitment(), host, NOW)
+            .await
+            .unwrap();
+        assert!(store.check().await.is_ok());
+        full.store(true, Ordering::Relaxed);
+        let refused = store.enrol(&id("bob"), &commitment(), host, NOW).await;
+        assert!(refused.is_err());
+        assert!(store.check().await.is_err());
+    }
+
+    #[test]
+    fn records_survive_a_round_trip_and_damage_is_an_error() {
+        for status in [
+            ClientStatus::Active,
+            ClientStatus::Suspended,
+            ClientStatus::Revoked,
+        ] {
+            let record = ClientRecord {
+                status,
+                commitment_version: 0x0102_0304,
+                ..ClientRecord::enrolled(commitment())
+            };
+            let bytes = encode_client(&record);
+            assert_eq!(decode_client(&bytes).unwrap(), record);
+            assert!(decode_client(&bytes[1..]).is_err());
+            let mut damaged = bytes;
+            damaged[0] = 3;
+            assert!(decode_client(&damaged).is_err());
+            damaged = bytes;
+            damaged[36] |= 0x80;
+            assert!(decode_client(&damaged).is_err());
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What a server keeps, behind one trait, so that one machine's file and a shared database serve the
+//! same rules.
+
+mod embedded;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+pub use embedded::EmbeddedStore;
+use twofapi_crypto_core::{
+    Challenge, ChallengeKey, ClientId, ClientRecord, Commitment, Error, Spend, Transition,
+};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// The store could not do its work. The operator reads the reason; clients are told `unavailable`.
+#[derive(Debug, thiserror::Error)]
+#[error("the store does not work: {0}")]
+pub struct StoreError(pub String);
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(reason = error.0, "the store does not work");
+        Self::Unavailable {
+            reason: "the store does not work for now".into(),
+        }
+    }
+}
+
+/// SHA-256 of an enrolment token: what is stored of it.
+pub type InvitationKey = [u8; 32];
+
+/// Who permits an enrolment.
+#[derive(Clone, Copy, Debug)]
+pub enum Permission<'a> {
+    /// An enrolment token, which the enrolment uses up.
+    Invitation(&'a InvitationKey),
+    /// The application that mounted the router has authenticated its user.
+    HostApplication,
+}
+
+/// How an enrolment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnrolmentOutcome {
+    /// The client is enrolled; an invitation is used up.
+    Enrolled,
+    /// The id has a record already, of whatever status. Nothing changed.
+    AlreadyEnrolled,
+    /// There is no such invitation for this client id now. Nothing changed.
+    NotInvited,
+}
+
+/// A change in the life of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LifecycleChange {
+    /// Keep it out until it is resumed.
+    Suspend,
+    /// Let it in again.
+    Resume,
+    /// Keep it out for ever.
+    Revoke,
+}
+
+impl LifecycleChange {
+    pub(crate) fn apply(self, record: &mut ClientRecord) -> Result<Transition, Error> {
+        match self {
+            Self::Suspend => record.suspend(),
+            Self::Resume => record.resume(),
+            Self::Revoke => Ok(record.revoke()),
+        }
+    }
+}
+
+/// A key that signs access tokens. The seed is zeroized on drop and never printed.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct SigningKeyRecord {
+    /// Its name in the JWKS and in token headers.
+    #[zeroize(skip)]
+    pub kid: String,
+    /// From when it signs, in Unix seconds; it is published before.
+    #[zeroize(skip)]
+    pub activates_at: u64,
+    /// The Ed25519 seed (RFC 8032).
+    pub seed: [u8; 32],
+}
+
+impl std::fmt::Debug for SigningKeyRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SigningKeyRecord({})", self.kid)
+    }
+}
+
+/// What a server needs of a store. Every change is durable when its call returns, and atomic.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The record of a client.
+    async fn client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError>;
+
+    /// Up to `limit` clients whose ids come after `after`, in the order of their ids.
+    async fn clients_after(
+        &self,
+        after: Option<&ClientId>,
+        limit: usize,
+    ) -> Result<Vec<(ClientId, ClientRecord)>, StoreError>;
+
+    /// Keeps an invitation until `expires_at` (Unix seconds), and forgets those that expired by
+    /// `now`.
+    async fn invite(
+        &self,
+        invitation: &InvitationKey,
+        id: &ClientId,
+        expires_at: u64,
+        now: u64,
+    ) -> Result<(), StoreError>;
+
+    /// Whether there is a live invitation for this client id. Looking does not use it up.
+    async fn is_invited(
+        &self,
+        invitation: &InvitationKey,
+        id: &ClientId,
+        now: u64,
+    ) -> Result<bool, StoreError>;
+
+    /// Enrols a client that has no record, and uses the invitation up with it.
+    async fn enrol(
+        &self,
+        id: &ClientId,
+        commitment: &Commitment,
+        permission: Permission<'_>,
+        now: u64,
+    ) -> Result<EnrolmentOutcome, StoreError>;
+
+    /// Replaces the commitment of an active client whose version is still `expected_version`;
+    /// `None` when it is not.
+    async fn rotate(
+        &self,
+        id: &ClientId,
+        expected_version: u32,
+        new_commitment: &Commitment,
+    ) -> Result<Option<ClientRecord>, StoreError>;
+
+    /// Changes the status of a client. The inner error is the rule's: not enrolled, or revoked.
+    async fn change_status(
+        &self,
+        id: &ClientId,
+        change: LifecycleChange,
+    ) -> Result<Result<(Transition, ClientRecord), Error>, StoreError>;
+
+    /// The key from which challenges are computed.
+    async fn challenge_key(&self) -> Result<Arc<ChallengeKey>, StoreError>;
+
+    /// Spends a challenge; of many callers with one challenge, one is told [`Spend::Fresh`].
+    async fn spend(&self, challenge: &Challenge, now: u64) -> Result<Spend, StoreError>;
+
+    /// When the next place for a spent challenge falls free, in seconds, if every place is held; a
+    /// store without such a bound says `None`.
+    async fn full(&self, now: u64) -> Result<Option<u32>, StoreError>;
+
+    /// Says that the attempt which spent this challenge was refused.
+    async fn refused(&self, challenge: &Challenge) -> Result<(), StoreError>;
+
+    /// All signing keys, by the time at which they activate.
+    async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError>;
+
+    /// Adds a signing key if the newest one is still `newest`; false when another server was first.
+    async fn add_signing_key(
+        &self,
+        key: &SigningKeyRecord,
+        newest: Option<&str>,
+    ) -> Result<bool, StoreError>;
+
+    /// Forgets a signing key.
+    async fn remove_signing_key(&self, kid: &str) -> Result<(), StoreError>;
+
+    /// Whether the store answers, and would take a change.
+    async fn check(&self) -> Result<(), StoreError>;
+}

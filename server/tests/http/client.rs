@@ -1,0 +1,245 @@
+//! A client of the service that sends what a test wants it to send.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use twofapi_crypto_core::{
+    Authentication, AuthenticationBinding, ClientId, Credential, Enrolment, Nonce, Rotation, prove,
+};
+use ureq::http::HeaderMap;
+
+use crate::server::Server;
+
+pub(crate) const ENROLL: &str = "/auth/zkp/enroll";
+pub(crate) const CHALLENGE: &str = "/auth/zkp/challenge";
+pub(crate) const VERIFY: &str = "/auth/zkp/verify";
+pub(crate) const ROTATE: &str = "/auth/zkp/rotate";
+pub(crate) const WHOAMI: &str = "/auth/zkp/whoami";
+pub(crate) const JWKS: &str = "/.well-known/jwks.json";
+
+/// What the server answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn text(&self, field: &str) -> &str {
+        self.body[field].as_str().unwrap_or_default()
+    }
+
+    /// Sees to it that this is a problem as RFC 9457 and our contract have it, and gives its code.
+    #[track_caller]
+    pub(crate) fn problem(&self) -> (u16, &str) {
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{self:?}"
+        );
+        let mut fields: Vec<_> = self.body.as_object().unwrap().keys().collect();
+        fields.sort();
+        assert_eq!(fields, ["code", "detail", "status", "title", "type"]);
+        assert_eq!(self.body["status"], self.status);
+        let code = self.text("code");
+        assert_eq!(self.text("type"), format!("urn:2fapi:error:{code}"));
+        assert!(self.text("detail").len() >= 10, "{self:?}");
+        (self.status, code)
+    }
+}
+
+/// An enrolled client.
+pub(crate) struct Client {
+    pub(crate) id: ClientId,
+    pub(crate) credential: Credential,
+}
+
+pub(crate) fn credential() -> Credential {
+    Credential::generate(&mut getrandom::SysRng).unwrap()
+}
+
+/// A request with any body and any header fields.
+pub(crate) fn send(
+    base_url: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
+    let agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build()
+        .new_agent();
+    let mut request = ureq::http::Request::builder()
+        .method(method)
+        .uri(format!("{base_url}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut response = if body.is_empty() && method != "POST" {
+        agent.run(request.body(()).unwrap()).unwrap()
+    } else {
+        agent.run(request.body(body).unwrap()).unwrap()
+    };
+    let text = response.body_mut().read_to_vec().unwrap();
+    Answer {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        body: serde_json::from_slice(&text).unwrap_or(Value::Null),
+    }
+}
+
+/// Bytes on a connection of their own, and all that comes back until the server closes it.
+pub(crate) fn raw(base_url: &str, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(base_url.strip_prefix("http://").unwrap()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+pub(crate) fn post(base_url: &str, path: &str, token: Option<&str>, body: &Value) -> Answer {
+    let mut headers = vec![("content-type", "application/json")];
+    let bearer = token.map(|token| format!("Bearer {token}"));
+    if let Some(bearer) = &bearer {
+        headers.push(("authorization", bearer));
+    }
+    send(
+        base_url,
+        "POST",
+        path,
+        &headers,
+        body.to_string().as_bytes(),
+    )
+}
+
+pub(crate) fn get(base_url: &str, path: &str, token: Option<&str>) -> Answer {
+    let bearer = token.map(|token| format!("Bearer {token}"));
+    let headers: Vec<_> = bearer
+        .iter()
+        .map(|bearer| ("authorization", bearer.as_str()))
+        .collect();
+    send(base_url, "GET", path, &headers, b"")
+}
+
+/// The body of an enrolment.
+pub(crate) fn possession(client_id: &str, credential: &Credential) -> Value {
+    let client_id = ClientId::parse(client_id).unwrap();
+    let statement = Enrolment {
+        client_id: &client_id,
+    };
+    let proof = prove(credential, &statement, &mut getrandom::SysRng).unwrap();
+    json!({
+        "client_id": client_id.as_str(),
+        "commitment": hex::encode(credential.commitment().as_bytes()),
+        "proof": hex::encode(proof.to_bytes()),
+    })
+}
+
+/// The body of a verification: this credential's proof over a challenge that was answered.
+pub(crate) fn proven(
+    client: &Client,
+    challenge: &Answer,
+    binding: &AuthenticationBinding,
+) -> Value {
+    let nonce = nonce(challenge);
+    let statement = Authentication {
+        client_id: &client.id,
+        nonce: &nonce,
+        binding,
+    };
+    let proof = prove(&client.credential, &statement, &mut getrandom::SysRng).unwrap();
+    json!({
+        "challenge_id": challenge.body["challenge_id"],
+        "proof": hex::encode(proof.to_bytes()),
+    })
+}
+
+/// The body of a rotation to another credential.
+pub(crate) fn rotation(
+    client: &Client,
+    new: &Credential,
+    challenge: &Answer,
+    binding: &AuthenticationBinding,
+) -> Value {
+    let nonce = nonce(challenge);
+    let statement = Rotation::new(&client.id, &nonce, new.commitment(), binding).unwrap();
+    let proof = prove(&client.credential, &statement, &mut getrandom::SysRng).unwrap();
+    let new = possession(client.id.as_str(), new);
+    json!({
+        "challenge_id": challenge.body["challenge_id"],
+        "proof_old": hex::encode(proof.to_bytes()),
+        "commitment_new": new["commitment"],
+        "proof_new": new["proof"],
+    })
+}
+
+fn nonce(challenge: &Answer) -> Nonce {
+    Nonce::from_bytes(&hex::decode(challenge.text("nonce")).unwrap()).unwrap()
+}
+
+impl Server {
+    pub(crate) fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Answer {
+        post(&self.base_url, path, token, body)
+    }
+
+    pub(crate) fn get(&self, path: &str, token: Option<&str>) -> Answer {
+        get(&self.base_url, path, token)
+    }
+
+    pub(crate) fn enrol(&self, client_id: &str) -> Client {
+        let credential = credential();
+        let token = self.invite(client_id);
+        let body = possession(client_id, &credential);
+        let answer = self.post(ENROLL, Some(&token), &body);
+        assert_eq!(answer.status, 201, "{answer:?}");
+        Client {
+            id: ClientId::parse(client_id).unwrap(),
+            credential,
+        }
+    }
+
+    pub(crate) fn challenge(&self, client_id: &str) -> Answer {
+        let answer = self.post(CHALLENGE, None, &json!({ "client_id": client_id }));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer
+    }
+
+    /// A verification of this client that would be accepted.
+    pub(crate) fn proven(&self, client: &Client) -> Value {
+        let challenge = self.challenge(client.id.as_str());
+        proven(client, &challenge, self.binding())
+    }
+
+    pub(crate) fn rotation(&self, client: &Client, new: &Credential) -> Value {
+        let challenge = self.challenge(client.id.as_str());
+        rotation(client, new, &challenge, self.binding())
+    }
+
+    pub(crate) fn verify(&self, body: &Value) -> Answer {
+        self.post(VERIFY, None, body)
+    }
+
+    /// An access token.
+    pub(crate) fn log_in(&self, client: &Client) -> String {
+        let answer = self.verify(&self.proven(client));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.text("access_token").to_owned()
+    }
+}

@@ -1,0 +1,245 @@
+//! `spec/openapi.yaml` and the server say the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use twofapi_crypto_core::ErrorCode;
+use twofapi_server::LifecycleChange;
+
+use crate::{
+    client::{
+        Answer, CHALLENGE, ENROLL, JWKS, ROTATE, VERIFY, WHOAMI, credential, possession, send,
+    },
+    server::Server,
+};
+
+fn document() -> Value {
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/openapi.yaml"))
+            .unwrap();
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+/// What a reference within the document points to.
+fn resolve<'d>(document: &'d Value, mut value: &'d Value) -> &'d Value {
+    while let Some(reference) = value["$ref"].as_str() {
+        let pointer = reference.strip_prefix('#').unwrap();
+        value = document
+            .pointer(pointer)
+            .unwrap_or_else(|| panic!("{reference} is not there"));
+    }
+    value
+}
+
+/// As far as the document uses JSON Schema.
+fn conforms(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+    let schema = resolve(document, schema);
+    let wrong = |what: &str| Err(format!("{value} is not {what} of {schema}"));
+    if !schema["const"].is_null() && schema["const"] != *value {
+        return wrong("the const");
+    }
+    if schema["enum"]
+        .as_array()
+        .is_some_and(|known| !known.contains(value))
+    {
+        return wrong("in the enum");
+    }
+    match schema["type"].as_str() {
+        Some("string") if !value.is_string() => wrong("a string"),
+        Some("integer") if !value.is_u64() => wrong("an integer"),
+        Some("array") => {
+            let Some(items) = value.as_array() else {
+                return wrong("an array");
+            };
+            items
+                .iter()
+                .try_for_each(|item| conforms(document, &schema["items"], item))
+        }
+        Some("object") => {
+            let Some(fields) = value.as_object() else {
+                return wrong("an object");
+            };
+            for required in schema["required"].as_array().into_iter().flatten() {
+                if !fields.contains_key(required.as_str().unwrap()) {
+                    return Err(format!("{value} lacks {required}"));
+                }
+            }
+            fields
+                .iter()
+                .try_for_each(|(name, field)| match schema["properties"].get(name) {
+                    Some(schema) => conforms(document, schema, field),
+                    None => Err(format!("{value} has {name}, which is not in the document")),
+                })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the document says of one answer; an error says where the two differ.
+fn documented(document: &Value, method: &str, path: &str, answer: &Answer) -> Result<(), String> {
+    let operation = &document["paths"][path][method.to_lowercase()];
+    let status = answer.status.to_string();
+    let response = resolve(document, &operation["responses"][&status]);
+    if response.is_null() {
+        return Err(format!("{method} {path} answered {status}"));
+    }
+    let media = answer.header("content-type");
+    let schema = &response["content"][media]["schema"];
+    if schema.is_null() {
+        return Err(format!("{method} {path} {status} has content type {media}"));
+    }
+    for (name, header) in response["headers"].as_object().into_iter().flatten() {
+        let value = answer.header(name);
+        let schema = &resolve(document, header)["schema"];
+        let value = match schema["type"].as_str() {
+            Some("integer") => value.parse().map(|n: u64| json!(n)).unwrap_or_default(),
+            _ => json!(value),
+        };
+        if value == json!("") {
+            return Err(format!("{method} {path} {status} lacks {name}"));
+        }
+        conforms(document, schema, &value)?;
+    }
+    conforms(document, schema, &answer.body)
+}
+
+/// One request for each answer that can be had without breaking the server.
+fn every_answer(server: &Server) -> Vec<(&'static str, &'static str, Answer)> {
+    let mut answers = Vec::new();
+    let alice = server.enrol("alice");
+    let json = [("content-type", "application/json")];
+    let big = b" ".repeat(20_000);
+    for path in [ENROLL, CHALLENGE, VERIFY, ROTATE] {
+        let mut ask = |headers: &[_], body: &[u8]| {
+            answers.push((
+                "POST",
+                path,
+                send(&server.base_url, "POST", path, headers, body),
+            ));
+        };
+        ask(&json, b"{}");
+        ask(&[("content-type", "text/plain")], b"{}");
+        ask(&json, &big);
+    }
+    let token = server.invite("bob");
+    let taken = server.invite("carol");
+    server.enrol("carol");
+    let mut bad = server.proven(&alice);
+    bad["challenge_id"] = json!("ch-000000000000000000000000.alice");
+    let new = credential();
+    let rotation = server.rotation(&alice, &new);
+    for (path, token, body) in [
+        (ENROLL, Some(&token), possession("bob", &credential())),
+        (ENROLL, Some(&token), possession("bob", &credential())),
+        (ENROLL, None, possession("bob", &credential())),
+        (ENROLL, Some(&taken), possession("carol", &credential())),
+        (CHALLENGE, None, json!({ "client_id": "alice" })),
+        (VERIFY, None, server.proven(&alice)),
+        (VERIFY, None, bad),
+        (ROTATE, None, rotation.clone()),
+        (ROTATE, None, rotation),
+    ] {
+        let answer = server.post(path, token.map(String::as_str), &body);
+        answers.push(("POST", path, answer));
+    }
+    let dave = server.enrol("dave");
+    let token = server.log_in(&dave);
+    for (path, token) in [
+        (WHOAMI, Some(&token)),
+        (WHOAMI, None),
+        (JWKS, None),
+        ("/healthz", None),
+    ] {
+        answers.push(("GET", path, server.get(path, token.map(String::as_str))));
+    }
+    server.change("dave", LifecycleChange::Suspend);
+    answers.push(("GET", WHOAMI, server.get(WHOAMI, Some(&token))));
+    answers
+}
+
+#[test]
+fn every_answer_is_in_the_document_and_every_answer_of_the_document_is_given() {
+    let document = document();
+    let server = Server::start();
+    let mut given: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
+    for (method, path, answer) in every_answer(&server) {
+        documented(&document, method, path, &answer).unwrap();
+        let statuses = given.entry((path, method)).or_default();
+        statuses.insert(answer.status.to_string());
+    }
+    // Had by other means: another method, a slow sender, a flood, a broken store.
+    let elsewhere = ["405", "408", "429", "500", "503"];
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let method = method.to_uppercase();
+            let given = &given[&(path.as_str(), method.as_str())];
+            let promised = operation["responses"].as_object().unwrap().keys();
+            let promised: BTreeSet<String> = promised
+                .filter(|status| !elsewhere.contains(&status.as_str()))
+                .cloned()
+                .collect();
+            assert_eq!(given, &promised, "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn another_method_is_refused_with_the_right_ones() {
+    let document = document();
+    let server = Server::start();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let allowed = operations.as_object().unwrap().keys().next().unwrap();
+        for method in [
+            "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW",
+        ] {
+            if method.eq_ignore_ascii_case(allowed) {
+                continue;
+            }
+            let answer = send(&server.base_url, method, path, &[], b"");
+            assert_eq!(
+                answer.problem(),
+                (405, "method_not_allowed"),
+                "{method} {path}"
+            );
+            let right = answer.header("allow");
+            assert!(right.contains(&allowed.to_uppercase()), "{right}");
+            assert!(answer.text("detail").contains(right), "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn codes_of_the_document_are_those_of_the_core_and_of_http() {
+    let document = document();
+    let known = document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+        .as_array()
+        .unwrap();
+    for code in ErrorCode::ALL {
+        // The last two are said to operators only.
+        let shown = !matches!(code, ErrorCode::NotEnrolled | ErrorCode::NotActive);
+        assert_eq!(known.contains(&json!(code.as_str())), shown, "{code}");
+    }
+}
+
+#[test]
+fn a_challenge_is_what_the_protocol_says() {
+    let server = Server::start();
+    let answer = server.challenge("alice.b@example.com");
+    let id = answer.text("challenge_id");
+    let (handle, client_id) = id.split_once('.').unwrap();
+    assert_eq!(client_id, "alice.b@example.com");
+    let expiry = u64::from_str_radix(&handle[3..11], 16).unwrap();
+    assert_eq!(answer.body["expires_at"], expiry);
+    assert_eq!(expiry, crate::server::NOW + 120);
+    let binding = hex::decode(answer.text("channel_binding")).unwrap();
+    assert_eq!(
+        binding,
+        format!("aud:{}", crate::server::AUDIENCE).into_bytes()
+    );
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert_ne!(
+        server.challenge("alice.b@example.com").text("nonce"),
+        answer.text("nonce")
+    );
+}

@@ -1,0 +1,15 @@
+//! The HTTP service against real sockets: the contract of `spec/openapi.yaml`, and what an attacker
+//! would send.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod attacks;
+mod client;
+mod contract;
+mod enrolment;
+mod malformed;
+mod mounted;
+mod process;
+mod rotation;
+mod server;
+mod throttling;
+mod tokens;

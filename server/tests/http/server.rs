@@ -1,0 +1,130 @@
+//! A server in this process, on a port of its own, with clocks that a test can set.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use axum::Router;
+use tokio::{net::TcpListener, runtime::Runtime};
+use twofapi_crypto_core::{AuthenticationBinding, ClientId};
+use twofapi_server::{
+    Clock, Config, EmbeddedStore, LifecycleChange, RateLimit, Service, Sources, Store,
+    change_status, invite, router,
+};
+
+pub(crate) const AUDIENCE: &str = "https://auth.example.com";
+pub(crate) const NOW: u64 = 1_795_000_000;
+
+/// Clocks that stand still unless a test moves them.
+pub(crate) struct TestClock {
+    steady: AtomicU64,
+    wall: AtomicU64,
+}
+
+impl TestClock {
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.steady.fetch_add(seconds, Ordering::SeqCst);
+        self.wall.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_wall(&self, now: u64) {
+        self.wall.store(now, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn steady(&self) -> u64 {
+        self.steady.load(Ordering::SeqCst)
+    }
+
+    fn wall(&self) -> u64 {
+        self.wall.load(Ordering::SeqCst)
+    }
+}
+
+pub(crate) struct Server {
+    pub(crate) base_url: String,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) service: Arc<Service>,
+    pub(crate) store: Arc<dyn Store>,
+    runtime: Runtime,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with(Config::new(AUDIENCE.parse().unwrap()), None)
+    }
+
+    pub(crate) fn with(config: Config, limit: Option<RateLimit>) -> Self {
+        let sources = Arc::new(Sources::new(limit, 0));
+        Self::mounted(config, move |service| router(service, sources))
+    }
+
+    /// Serves what an application makes of the service.
+    pub(crate) fn mounted(
+        config: Config,
+        application: impl FnOnce(Arc<Service>) -> Router,
+    ) -> Self {
+        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory(10_000).unwrap());
+        Self::over(store, config, application)
+    }
+
+    pub(crate) fn over(
+        store: Arc<dyn Store>,
+        config: Config,
+        application: impl FnOnce(Arc<Service>) -> Router,
+    ) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let clock = Arc::new(TestClock {
+            steady: NOW.into(),
+            wall: NOW.into(),
+        });
+        let (service, listener) = runtime.block_on(async {
+            let service = Service::new(config, store.clone(), clock.clone());
+            let listener = TcpListener::bind("127.0.0.1:0");
+            (Arc::new(service.await.unwrap()), listener.await.unwrap())
+        });
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let application = application(service.clone());
+        runtime.spawn(async move {
+            let application = application.into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, application).await.unwrap();
+        });
+        Self {
+            base_url,
+            clock,
+            service,
+            store,
+            runtime,
+        }
+    }
+
+    pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    pub(crate) fn binding(&self) -> &AuthenticationBinding {
+        self.service.binding()
+    }
+
+    /// An enrolment token that is good for an hour.
+    pub(crate) fn invite(&self, client_id: &str) -> String {
+        let client_id = ClientId::parse(client_id).unwrap();
+        let token = invite(&*self.store, &client_id, self.clock.wall(), 3600);
+        self.run(token).unwrap().expose().to_owned()
+    }
+
+    pub(crate) fn change(&self, client_id: &str, change: LifecycleChange) {
+        let client_id = ClientId::parse(client_id).unwrap();
+        let changed = change_status(&*self.store, &client_id, change);
+        self.run(changed).unwrap();
+    }
+}

@@ -1,0 +1,47 @@
+//! The vector files are what their schemas say, and the schemas refuse what they should.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+
+fn json(path: &str) -> Value {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("vectors")
+        .join(path);
+    let text =
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn schema(kind: &str) -> jsonschema::Validator {
+    jsonschema::draft202012::new(&json(&format!("schema/{kind}.schema.json"))).expect("a schema")
+}
+
+const FILES: [(&str, &str); 5] = [
+    ("sigma-v1.json", "sigma"),
+    ("sigma-generated-v1.json", "sigma"),
+    ("challenge-v1.json", "challenge"),
+    ("challenge-generated-v1.json", "challenge"),
+    ("client-id-v1.json", "client-id"),
+];
+
+#[test]
+fn every_file_is_what_its_schema_says() {
+    for (file, kind) in FILES {
+        if let Err(error) = schema(kind).validate(&json(file)) {
+            panic!("{file}: {error} at {}", error.instance_path());
+        }
+    }
+}
+
+#[test]
+fn a_schema_refuses_a_file_of_another_kind_and_a_damaged_one() {
+    for (file, kind) in FILES {
+        for other in ["sigma", "challenge", "client-id"] {
+            assert_eq!(schema(other).is_valid(&json(file)), other == kind);
+        }
+    }
+    let mut damaged = json("sigma-v1.json");
+    damaged["accepted"][0]["proof"] = "abc".into();
+    assert!(!schema("sigma").is_valid(&damaged));
+}
