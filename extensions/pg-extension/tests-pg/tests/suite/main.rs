@@ -6,6 +6,7 @@ mod bad_input;
 mod crash;
 mod dump;
 mod fake_session;
+mod image;
 mod parallel;
 mod pooler;
 mod readme;

@@ -23,7 +23,16 @@ fn the_quick_start_works_line_by_line_in_psql() {
     server_user_owns(&home);
     let path = format!("{}:{}", home.display(), env::var("PATH").unwrap());
     let mut psql = run_as_server(bin_dir().join("psql"))
-        .args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"])
+        .args([
+            "-X",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            "postgres",
+            "-h",
+        ])
         .arg(server.dir())
         .env("PATH", path)
         .env("HOME", &home)
@@ -33,7 +42,11 @@ fn the_quick_start_works_line_by_line_in_psql() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    psql.stdin.take().unwrap().write_all(block.as_bytes()).unwrap();
+    psql.stdin
+        .take()
+        .unwrap()
+        .write_all(block.as_bytes())
+        .unwrap();
     let output = psql.wait_with_output().unwrap();
     let (said, errors) = (
         String::from_utf8_lossy(&output.stdout),

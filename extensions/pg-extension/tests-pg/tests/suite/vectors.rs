@@ -16,7 +16,10 @@ fn vectors(suite: &str) -> Vec<Value> {
     let found: Vec<Value> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
         .map(|path| serde_json::from_slice::<Value>(&fs::read(path).unwrap()).unwrap())
         .filter(|file| file["suite"] == suite)
         .collect();
@@ -90,10 +93,13 @@ fn accepted_vectors_are_accepted() {
         let binding = bytes(case, "channel_binding");
         let client = Client {
             id: case["client_id"].as_str().unwrap().parse().unwrap(),
-            credential: Credential::from_bytes(&bytes(case, "secret"), &bytes(case, "blinding")).unwrap(),
+            credential: Credential::from_bytes(&bytes(case, "secret"), &bytes(case, "blinding"))
+                .unwrap(),
         };
         assert_eq!(client.commitment(), bytes(case, "commitment"), "{name}");
-        connection.batch_execute("TRUNCATE twofapi.clients").unwrap();
+        connection
+            .batch_execute("TRUNCATE twofapi.clients")
+            .unwrap();
         assert!(client.enrol(&mut connection).unwrap(), "{name}");
         if binding.starts_with(b"rotation:") {
             continue;
@@ -127,7 +133,12 @@ fn rejected_vectors_are_never_accepted() {
         };
         let accepted = connection.query_one(
             "SELECT twofapi.authenticate($1, $2, $3, $4)",
-            &[&id, &challenge, &bytes(case, "proof"), &bytes(case, "channel_binding")],
+            &[
+                &id,
+                &challenge,
+                &bytes(case, "proof"),
+                &bytes(case, "channel_binding"),
+            ],
         );
         assert!(!accepted.is_ok_and(|row| row.get(0)), "{}", case["name"]);
         assert_eq!(crate::current_client(&mut connection), None);
