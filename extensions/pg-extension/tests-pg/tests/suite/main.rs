@@ -1,5 +1,5 @@
 //! What `pg_2fapi` promises, each promise a test on a real server with real connections.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod audit;
 mod bad_input;
