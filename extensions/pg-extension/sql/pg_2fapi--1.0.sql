@@ -9,6 +9,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) 'twofapi_admin') THEN
         CREATE ROLE twofapi_admin NOLOGIN;
     END IF;
+EXCEPTION
+    -- Made meanwhile for another database.
+    WHEN duplicate_object OR unique_violation THEN NULL;
 END
 $$;
 

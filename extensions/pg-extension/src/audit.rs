@@ -77,8 +77,7 @@ pub(crate) fn record_key(
     match put {
         Put::Writer { pid, wake: true } => wake_up(pid),
         Put::Writer { .. } | Put::Waiting => {}
-        // Without a free worker slot the events wait in their channel; a later one asks again.
-        Put::Start => start_writer(),
+        Put::Start => start_writer(shared, database()),
         Put::Dropped => {
             shared
                 .counters()
@@ -135,17 +134,20 @@ fn wake_up(pid: i32) {
     }
 }
 
-fn start_writer() {
-    let database = pg_sys::Oid::from_u32(database());
-    // When every worker slot is taken, this fails and a later event tries again.
-    let _ = BackgroundWorkerBuilder::new("pg_2fapi audit writer")
+/// Asks the server for a writer of a database.
+pub(crate) fn start_writer(shared: Shared, database: u32) {
+    let started = BackgroundWorkerBuilder::new("pg_2fapi audit writer")
         .set_type("pg_2fapi audit writer")
         .set_library("pg_2fapi")
         .set_function("pg_2fapi_audit_writer")
-        .set_argument(database.into_datum())
+        .set_argument(pg_sys::Oid::from_u32(database).into_datum())
         .set_start_time(BgWorkerStartTime::RecoveryFinished)
         .set_restart_time(None)
         .enable_shmem_access(None)
         .enable_spi_access()
         .load_dynamic();
+    if started.is_err() {
+        // Every worker slot is taken: the next event, or a writer that leaves, tries again.
+        shared.with_channels(|c| c.not_started(database));
+    }
 }

@@ -3,7 +3,10 @@
 //!
 //! Text arrives as bytes: what a client id may hold is ASCII, whatever the database's encoding is.
 
-#![allow(clippy::type_complexity, reason = "the shape of an answer is its documentation")]
+#![allow(
+    clippy::type_complexity,
+    reason = "the shape of an answer is its documentation"
+)]
 
 use core::sync::atomic::Ordering;
 

@@ -10,7 +10,7 @@ use pgrx::{
     prelude::TimestampWithTimeZone,
 };
 
-use crate::{clock, rules::event::Event, shmem};
+use crate::{audit, clock, rules::event::Event, shmem};
 
 /// How many events a writer writes in one transaction.
 const BATCH: usize = 128;
@@ -45,6 +45,10 @@ pub extern "C-unwind" fn pg_2fapi_audit_writer(argument: pg_sys::Datum) {
             idle += 1;
             if !BackgroundWorker::wait_latch(Some(NAP)) {
                 return;
+            }
+            // Of databases whose writer found no free slot.
+            for forsaken in shared.with_channels(|c| c.forsaken(clock::steady_millis())) {
+                audit::start_writer(shared, forsaken);
             }
             if idle > IDLE_NAPS && !shared.with_channels(|c| c.give_back(database, pid)) {
                 idle = 0;

@@ -135,6 +135,29 @@ impl<E: Copy> Channels<E> {
         }
     }
 
+    /// The databases whose events wait although nobody writes them: a writer could not be started.
+    /// Whoever asks must start one for each.
+    pub(crate) fn forsaken(&mut self, now: u64) -> Vec<u32> {
+        let forsaken = self.0.iter_mut().filter(|channel| {
+            channel.database != 0 && channel.must_start(now) && channel.put > channel.taken
+        });
+        forsaken
+            .map(|channel| {
+                channel.writer.asked_at = now.max(1);
+                channel.database
+            })
+            .collect()
+    }
+
+    /// A writer could not be started: the next event asks again.
+    pub(crate) fn not_started(&mut self, database: u32) {
+        if let Some(channel) = self.find(database)
+            && channel.writer.pid == 0
+        {
+            channel.writer.asked_at = 0;
+        }
+    }
+
     fn find(&mut self, database: u32) -> Option<&mut Channel<E>> {
         self.0
             .iter_mut()
@@ -236,6 +259,21 @@ mod tests {
         assert_eq!(c.put(1, 1_000_000, 0), Put::Dropped);
         assert_eq!(c.put(1, 1_000_001, 2 * PATIENCE), Put::Start);
         assert_eq!(waiting(&mut c, 1), (0..EVENTS as u32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_waits_without_a_writer_is_found_and_asked_for_again() {
+        let mut c = channels();
+        assert_eq!(c.put(1, 10, 0), Put::Start);
+        c.not_started(1);
+        assert_eq!(c.put(1, 11, 1), Put::Start);
+        c.put(2, 20, 1);
+        c.writer_came(2, 77);
+        assert!(c.forsaken(2).is_empty());
+        c.not_started(1);
+        assert_eq!(c.forsaken(2), [1]);
+        assert_eq!(c.put(1, 12, 3), Put::Waiting);
+        assert_eq!(waiting(&mut c, 1), [10, 11, 12]);
     }
 
     #[test]

@@ -166,8 +166,26 @@ impl Server {
         writeln!(file, "{lines}").expect("conf");
     }
 
-    /// Starts the server after it ended.
+    /// Starts the server after it ended. After a kill its backends may hold the shared memory for a
+    /// moment longer, and the first start fails.
     pub fn launch(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut child = self.spawn_postmaster();
+        while let Err(error) = self.config("postgres").connect(NoTls) {
+            assert!(
+                Instant::now() < deadline,
+                "the server does not answer: {error}\n{}",
+                self.log()
+            );
+            if let Ok(Some(_)) = child.try_wait() {
+                child = self.spawn_postmaster();
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        self.child = Some(child);
+    }
+
+    fn spawn_postmaster(&self) -> Child {
         let log = OpenOptions::new()
             .create(true)
             .append(true)
@@ -179,22 +197,18 @@ impl Server {
             .arg(&self.dir)
             .stdout(log.try_clone().expect("log"))
             .stderr(log);
-        self.child = Some(spawn(command));
-        self.wait_until_ready();
+        spawn(command)
     }
 
     /// Waits until connections are taken, as after a crash of a backend.
     pub fn wait_until_ready(&self) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            match self.config("postgres").connect(NoTls) {
-                Ok(_) => return,
-                Err(error) => assert!(
-                    Instant::now() < deadline,
-                    "the server does not answer: {error}\n{}",
-                    self.log()
-                ),
-            }
+        while let Err(error) = self.config("postgres").connect(NoTls) {
+            assert!(
+                Instant::now() < deadline,
+                "the server does not answer: {error}\n{}",
+                self.log()
+            );
             thread::sleep(Duration::from_millis(50));
         }
     }
