@@ -74,16 +74,14 @@ pub(crate) fn record_key(
         return;
     }
     let put = shared.with_channels(|c| c.put(database(), event, clock::steady_millis()));
+    if matches!(put, Put::Dropped | Put::DroppedStart) {
+        let dropped = &shared.counters().audit_dropped;
+        dropped.fetch_add(1, Ordering::Relaxed);
+    }
     match put {
         Put::Writer { pid, wake: true } => wake_up(pid),
-        Put::Writer { .. } | Put::Waiting => {}
-        Put::Start => start_writer(shared, database()),
-        Put::Dropped => {
-            shared
-                .counters()
-                .audit_dropped
-                .fetch_add(1, Ordering::Relaxed);
-        }
+        Put::Start | Put::DroppedStart => start_writer(shared, database()),
+        Put::Writer { .. } | Put::Waiting | Put::Dropped => {}
     }
 }
 
@@ -148,6 +146,6 @@ pub(crate) fn start_writer(shared: Shared, database: u32) {
         .load_dynamic();
     if started.is_err() {
         // Every worker slot is taken: the next event, or a writer that leaves, tries again.
-        shared.with_channels(|c| c.not_started(database));
+        shared.with_channels(|c| c.not_started(database, clock::steady_millis()));
     }
 }

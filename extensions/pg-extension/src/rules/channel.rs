@@ -8,6 +8,8 @@ pub(crate) const EVENTS: usize = 4096;
 
 /// How long a writer that was asked for may take to come, in milliseconds.
 const PATIENCE: u64 = 5_000;
+/// After how many milliseconds a writer that could not be started is asked for again.
+const RETRY: u64 = 1_000;
 
 /// One channel. Database 0 is nobody's: the channel is free.
 #[derive(Clone, Copy)]
@@ -44,6 +46,8 @@ pub(crate) enum Put {
     Waiting,
     /// No writer is at work: start one.
     Start,
+    /// There was no place, and no writer is at work: start one.
+    DroppedStart,
     /// There was no place. Nothing was kept, and the writer is as it was.
     Dropped,
 }
@@ -71,7 +75,11 @@ impl<E: Copy> Channels<E> {
         }
         if starting {
             channel.writer.asked_at = now.max(1);
-            return Put::Start;
+            return if waiting < EVENTS as u64 {
+                Put::Start
+            } else {
+                Put::DroppedStart
+            };
         }
         match channel.writer.pid {
             0 => Put::Waiting,
@@ -149,12 +157,12 @@ impl<E: Copy> Channels<E> {
             .collect()
     }
 
-    /// A writer could not be started: the next event asks again.
-    pub(crate) fn not_started(&mut self, database: u32) {
+    /// A writer could not be started: ask again in a second.
+    pub(crate) fn not_started(&mut self, database: u32, now: u64) {
         if let Some(channel) = self.find(database)
             && channel.writer.pid == 0
         {
-            channel.writer.asked_at = 0;
+            channel.writer.asked_at = (now + RETRY).saturating_sub(PATIENCE).max(1);
         }
     }
 
@@ -257,23 +265,21 @@ mod tests {
             assert_ne!(c.put(1, n, 0), Put::Dropped);
         }
         assert_eq!(c.put(1, 1_000_000, 0), Put::Dropped);
-        assert_eq!(c.put(1, 1_000_001, 2 * PATIENCE), Put::Start);
+        assert_eq!(c.put(1, 1_000_001, 2 * PATIENCE), Put::DroppedStart);
         assert_eq!(waiting(&mut c, 1), (0..EVENTS as u32).collect::<Vec<_>>());
     }
 
     #[test]
     fn what_waits_without_a_writer_is_found_and_asked_for_again() {
         let mut c = channels();
-        assert_eq!(c.put(1, 10, 0), Put::Start);
-        c.not_started(1);
-        assert_eq!(c.put(1, 11, 1), Put::Start);
-        c.put(2, 20, 1);
-        c.writer_came(2, 77);
-        assert!(c.forsaken(2).is_empty());
-        c.not_started(1);
-        assert_eq!(c.forsaken(2), [1]);
-        assert_eq!(c.put(1, 12, 3), Put::Waiting);
-        assert_eq!(waiting(&mut c, 1), [10, 11, 12]);
+        let now = 10 * PATIENCE;
+        assert_eq!(c.put(1, 10, now), Put::Start);
+        c.not_started(1, now);
+        assert_eq!(c.put(1, 11, now + 1), Put::Waiting);
+        assert!(c.forsaken(now + RETRY).is_empty());
+        assert_eq!(c.forsaken(now + RETRY + 1), [1]);
+        assert!(c.forsaken(now + RETRY + 2).is_empty());
+        assert_eq!(waiting(&mut c, 1), [10, 11]);
     }
 
     #[test]
