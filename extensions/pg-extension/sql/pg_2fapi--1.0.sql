@@ -1,0 +1,180 @@
+-- Version 1.0 of the extension: schema, tables, functions, grants.
+-- Nothing is created IF NOT EXISTS or OR REPLACE: what is there already is somebody else's.
+\echo Use "CREATE EXTENSION pg_2fapi" to load this file. \quit
+
+-- Roles belong to the whole server and are in no dump: this one is made when it is missing, and
+-- stays when the extension goes, because another database may use it.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) 'twofapi_admin') THEN
+        CREATE ROLE twofapi_admin NOLOGIN;
+    END IF;
+EXCEPTION
+    -- Made meanwhile for another database.
+    WHEN duplicate_object OR unique_violation THEN NULL;
+END
+$$;
+
+CREATE SCHEMA twofapi;
+GRANT USAGE ON SCHEMA twofapi TO PUBLIC;
+
+-- Who is enrolled. Only the extension's functions write here.
+CREATE TABLE twofapi.clients (
+    client_id text COLLATE "C" CONSTRAINT clients_pkey PRIMARY KEY
+        CHECK (pg_catalog.octet_length(client_id) BETWEEN 1 AND 128),
+    commitment bytea NOT NULL CHECK (pg_catalog.octet_length(commitment) OPERATOR(pg_catalog.=) 32),
+    commitment_version integer NOT NULL CHECK (commitment_version OPERATOR(pg_catalog.>=) 1),
+    status text COLLATE "C" NOT NULL
+        CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['active', 'suspended', 'revoked'])),
+    enrolled_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    changed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+
+-- What happened. Written by a background worker, so that no rollback takes a row away.
+CREATE TABLE twofapi.audit_log (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT audit_log_pkey PRIMARY KEY,
+    at timestamptz NOT NULL,
+    action text NOT NULL,
+    outcome text NOT NULL,
+    reason text,
+    client_id text,
+    role text,
+    backend integer NOT NULL,
+    transaction xid8
+);
+CREATE INDEX audit_log_at ON twofapi.audit_log (at);
+COMMENT ON COLUMN twofapi.audit_log.transaction IS
+    'the transaction that wrote the change, if one did; pg_xact_status(transaction) says whether it was committed';
+
+SELECT pg_catalog.pg_extension_config_dump('twofapi.clients', '');
+SELECT pg_catalog.pg_extension_config_dump('twofapi.audit_log', '');
+SELECT pg_catalog.pg_extension_config_dump('twofapi.audit_log_id_seq', '');
+
+-- Enrolment. It writes, so it runs as the extension's owner, with a search path that nobody shadows.
+CREATE FUNCTION twofapi.enroll(client_id text, commitment bytea, proof bytea) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = twofapi, pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'enroll_wrapper';
+
+-- Authentication.
+CREATE FUNCTION twofapi.issue_challenge(client_id text) RETURNS text
+    LANGUAGE c VOLATILE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'issue_challenge_wrapper';
+
+CREATE FUNCTION twofapi.get_challenge_nonce(client_id text, challenge_id text) RETURNS bytea
+    LANGUAGE c VOLATILE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'get_challenge_nonce_wrapper';
+
+CREATE FUNCTION twofapi.challenge(client_id text)
+    RETURNS TABLE (challenge_id text, nonce bytea, channel_binding bytea, expires_at timestamptz)
+    LANGUAGE c VOLATILE PARALLEL SAFE ROWS 1
+    AS 'MODULE_PATHNAME', 'challenge_wrapper';
+
+CREATE FUNCTION twofapi.authenticate(client_id text, challenge_id text, proof bytea,
+                                     channel_binding bytea DEFAULT NULL) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'authenticate_wrapper';
+
+CREATE FUNCTION twofapi.verify(client_id text, challenge_id text, proof bytea,
+                               channel_binding bytea DEFAULT NULL) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'verify_wrapper';
+
+CREATE FUNCTION twofapi.rotate_commitment(client_id text, challenge_id text, proof_old bytea,
+                                          commitment_new bytea, proof_new bytea) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = twofapi, pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'rotate_commitment_wrapper';
+
+-- The session. Parallel workers do not see it; no SECURITY DEFINER and no SET on what policies call
+-- for every row.
+CREATE FUNCTION twofapi.current_client() RETURNS text
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'current_client_wrapper';
+
+CREATE FUNCTION twofapi.session()
+    RETURNS TABLE (client_id text, since timestamptz, expires_at timestamptz, scope text)
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
+    AS 'MODULE_PATHNAME', 'session_of_this_connection_wrapper';
+
+CREATE FUNCTION twofapi.logout() RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'logout_wrapper';
+
+-- Administration.
+CREATE FUNCTION twofapi.suspend_client(client_id text) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = twofapi, pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'suspend_client_wrapper';
+
+CREATE FUNCTION twofapi.resume_client(client_id text) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = twofapi, pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'resume_client_wrapper';
+
+CREATE FUNCTION twofapi.revoke_client(client_id text) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = twofapi, pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'revoke_client_wrapper';
+
+CREATE FUNCTION twofapi.client_status(client_id text) RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'client_status_wrapper';
+
+CREATE FUNCTION twofapi.cleanup(retention_days integer DEFAULT 90) RETURNS TABLE (audit_rows bigint)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
+    SET search_path = twofapi, pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cleanup_wrapper';
+
+-- About the extension.
+CREATE FUNCTION twofapi.version() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'version_wrapper';
+
+CREATE FUNCTION twofapi.statistics()
+    RETURNS TABLE (challenges_issued bigint, accepted bigint, denied bigint, throttled bigint,
+                   sessions_opened bigint, spent_capacity bigint, spent_held bigint,
+                   spent_refused bigint, audit_written bigint, audit_dropped bigint)
+    LANGUAGE c VOLATILE PARALLEL SAFE ROWS 1
+    AS 'MODULE_PATHNAME', 'statistics_wrapper';
+
+CREATE VIEW twofapi.stats AS SELECT * FROM twofapi.statistics();
+
+-- Whoever changes a client, and by whatever statement: sessions of that client end at commit.
+CREATE FUNCTION twofapi.clients_changed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'clients_changed_wrapper';
+
+CREATE TRIGGER clients_changed AFTER UPDATE OR DELETE ON twofapi.clients
+    FOR EACH ROW EXECUTE FUNCTION twofapi.clients_changed();
+CREATE TRIGGER clients_truncated AFTER TRUNCATE ON twofapi.clients
+    FOR EACH STATEMENT EXECUTE FUNCTION twofapi.clients_changed();
+ALTER TABLE twofapi.clients ENABLE ALWAYS TRIGGER clients_changed;
+ALTER TABLE twofapi.clients ENABLE ALWAYS TRIGGER clients_truncated;
+
+-- Grants. What is not named below is nobody's but the owner's.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA twofapi FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION
+    twofapi.issue_challenge(text),
+    twofapi.get_challenge_nonce(text, text),
+    twofapi.challenge(text),
+    twofapi.authenticate(text, text, bytea, bytea),
+    twofapi.verify(text, text, bytea, bytea),
+    twofapi.rotate_commitment(text, text, bytea, bytea, bytea),
+    twofapi.current_client(),
+    twofapi.session(),
+    twofapi.logout(),
+    twofapi.version(),
+    twofapi.statistics()
+TO PUBLIC;
+GRANT SELECT ON twofapi.stats TO PUBLIC;
+
+GRANT EXECUTE ON FUNCTION
+    twofapi.enroll(text, bytea, bytea),
+    twofapi.suspend_client(text),
+    twofapi.resume_client(text),
+    twofapi.revoke_client(text),
+    twofapi.client_status(text),
+    twofapi.cleanup(integer)
+TO twofapi_admin;
+GRANT SELECT ON twofapi.clients, twofapi.audit_log TO twofapi_admin;

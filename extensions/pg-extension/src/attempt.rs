@@ -1,0 +1,169 @@
+//! An attempt to authenticate, in the order that makes a challenge good for one: parse, compute the
+//! challenge again, find the client, spend, and only then look at the equation.
+
+use core::sync::atomic::Ordering;
+
+use getrandom::SysRng;
+use twofapi_crypto_core::{
+    Authentication, AuthenticationBinding, Challenge, ChallengeId, ClientId, ClientRecord,
+    Commitment, Denied, Enrolment, Error, Proof, Rotation, Spend, deny_unknown_client, verify,
+    verify_rotation,
+};
+
+use crate::{
+    audit, clients, clock, gucs,
+    rules::{ClientKey, binding, board::Seen, event::Outcome},
+    shmem::Shared,
+};
+
+/// A challenge that a proof was accepted for, and what a session needs to know.
+pub(crate) struct Accepted {
+    pub(crate) client: ClientKey,
+    pub(crate) record: ClientRecord,
+    pub(crate) seen: Seen,
+}
+
+/// Accepted, or denied with the reason for the operator's eyes; errors are the caller's to mend.
+pub(crate) type Attempt = Result<Result<Accepted, Outcome>, Error>;
+
+/// The binding that clients of this host are told of.
+pub(crate) fn expected_binding() -> Result<AuthenticationBinding, Error> {
+    binding::expected(&gucs::audience())
+}
+
+/// Issues a challenge to whoever asks. Nothing is stored.
+pub(crate) fn issue(shared: Shared, client_id: &ClientId) -> Result<Challenge, Error> {
+    let challenge = shared.challenge_key().issue(
+        client_id,
+        clock::unix_seconds(),
+        gucs::challenge_ttl(),
+        &mut SysRng,
+    )?;
+    let issued = &shared.counters().challenges_issued;
+    issued.fetch_add(1, Ordering::Relaxed);
+    Ok(challenge)
+}
+
+/// Computes a challenge again from its id.
+pub(crate) fn recompute(
+    shared: Shared,
+    client_id: &ClientId,
+    challenge_id: &[u8],
+) -> Result<Challenge, Denied> {
+    shared.challenge_key().recompute(
+        client_id,
+        ChallengeId::from_text_bytes(challenge_id)?,
+        clock::unix_seconds(),
+        gucs::challenge_ttl(),
+    )
+}
+
+/// A proof that the client stands behind its commitment.
+pub(crate) fn authentication(
+    shared: Shared,
+    client_id: &ClientId,
+    challenge_id: &[u8],
+    named_binding: Option<AuthenticationBinding>,
+    proof: &Proof,
+) -> Attempt {
+    let expected = expected_binding()?;
+    let attempt = |challenge: &Challenge, record: Option<&ClientRecord>| {
+        let binding = binding::of_attempt(expected.clone(), named_binding.clone());
+        let statement = |binding| Authentication {
+            client_id,
+            nonce: &challenge.nonce,
+            binding,
+        };
+        match (record, &binding) {
+            (Some(record), Ok(binding)) => verify(&record.commitment, &statement(binding), proof)
+                .map_err(|Denied| Outcome::DeniedProof),
+            (Some(_), Err(Denied)) => Err(Outcome::DeniedBinding),
+            (None, binding) => {
+                let binding = binding.as_ref().unwrap_or(&expected);
+                deny_unknown_client(&statement(binding), proof);
+                Err(Outcome::DeniedClient)
+            }
+        }
+    };
+    spend_then(shared, client_id, challenge_id, attempt)
+}
+
+/// Proofs that the client stands behind its commitment and the one that is to replace it.
+pub(crate) fn rotation(
+    shared: Shared,
+    client_id: &ClientId,
+    challenge_id: &[u8],
+    proof_old: &Proof,
+    new_commitment: &Commitment,
+    proof_new: &Proof,
+) -> Attempt {
+    let binding = expected_binding()?;
+    let attempt = |challenge: &Challenge, record: Option<&ClientRecord>| {
+        let denied = |_| Outcome::DeniedProof;
+        let statement = Rotation::new(client_id, &challenge.nonce, new_commitment, &binding)
+            .map_err(|_| Outcome::DeniedBinding)?;
+        match record {
+            Some(record) => verify_rotation(&record.commitment, &statement, proof_old, proof_new)
+                .map_err(denied),
+            None => {
+                deny_unknown_client(&statement, proof_old);
+                Err(Outcome::DeniedClient)
+            }
+        }
+    };
+    spend_then(shared, client_id, challenge_id, attempt)
+}
+
+/// A proof of possession for a client that is to be enrolled.
+pub(crate) fn enrolment(
+    client_id: &ClientId,
+    commitment: &Commitment,
+    proof: &Proof,
+) -> Result<(), Denied> {
+    verify(commitment, &Enrolment { client_id }, proof)
+}
+
+/// Spends the challenge of an active client, then lets `check` look at the proof. A client that is
+/// not active costs the same work and spends nothing.
+fn spend_then(
+    shared: Shared,
+    client_id: &ClientId,
+    challenge_id: &[u8],
+    check: impl Fn(&Challenge, Option<&ClientRecord>) -> Result<(), Outcome>,
+) -> Attempt {
+    let Ok(challenge) = recompute(shared, client_id, challenge_id) else {
+        return Ok(Err(Outcome::DeniedChallenge));
+    };
+    let client = ClientKey::new(audit::database(), client_id);
+    // Before the row is read: what is committed after it was read is posted after this.
+    let seen = shared.board().seen(&client);
+    let record = clients::find(client_id)?.filter(ClientRecord::is_active);
+    let Some(record) = record else {
+        return Ok(Err(check(&challenge, None)
+            .err()
+            .unwrap_or(Outcome::DeniedClient)));
+    };
+    let expires_at = challenge.id.expires_at();
+    let now = clock::unix_seconds();
+    match shared.with_spent(|set| set.spend(&challenge.spent_key, expires_at, now)) {
+        Spend::Fresh => {}
+        Spend::Spent => return Ok(Err(Outcome::DeniedSpent)),
+        Spend::Expired => return Ok(Err(Outcome::DeniedChallenge)),
+        Spend::Full { retry_after } => {
+            return Err(Error::Throttled {
+                retry_after_seconds: retry_after,
+            });
+        }
+    }
+    Ok(match check(&challenge, Some(&record)) {
+        Ok(()) => Ok(Accepted {
+            client,
+            record,
+            seen,
+        }),
+        Err(outcome) => {
+            shared.with_spent(|set| set.refused(&challenge.spent_key));
+            Err(outcome)
+        }
+    })
+}

@@ -1,0 +1,82 @@
+//! The core's errors in PostgreSQL's manner: SQLSTATE, message, detail and hint.
+
+use core::{cell::Cell, ffi::CStr};
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode, function_name, pg_sys};
+use twofapi_crypto_core::{Error, ErrorCode};
+
+use crate::shmem::{self, Shared};
+
+thread_local! {
+    static HIDE_STATEMENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the error on its way to the log is one of ours, whose statement may hold a proof that was
+/// not used yet. Asking forgets it.
+pub(crate) fn statement_is_to_be_hidden() -> bool {
+    HIDE_STATEMENT.replace(false)
+}
+
+const fn sqlstate(code: ErrorCode) -> PgSqlErrorCode {
+    match code {
+        ErrorCode::AlreadyEnrolled => PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
+        ErrorCode::NotEnrolled => PgSqlErrorCode::ERRCODE_NO_DATA,
+        ErrorCode::NotActive | ErrorCode::Unavailable => {
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
+        }
+        ErrorCode::Throttled => PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+    }
+}
+
+const fn hint(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::InvalidClientId => "A UUID or a name such as alice@example.com is a client id.",
+        ErrorCode::InvalidLength | ErrorCode::InvalidEncoding => {
+            "Pass what a 2FApi client made, as bytea: decode('...', 'hex') or a bound parameter."
+        }
+        ErrorCode::AlreadyEnrolled => {
+            "To replace the commitment of a client, use twofapi.rotate_commitment."
+        }
+        ErrorCode::NotEnrolled => "Enrol the client with twofapi.enroll first.",
+        ErrorCode::NotActive => "twofapi.client_status shows the status of a client.",
+        ErrorCode::Throttled => {
+            "The challenge is still unused. If this happens often, raise twofapi.spent_capacity."
+        }
+        _ => "See the server log.",
+    }
+}
+
+/// Raises an error. Never for [`Error::Denied`], which is an answer.
+pub(crate) fn raise(error: &Error) -> ! {
+    let code = error.code();
+    raise_with(sqlstate(code), error.to_string(), code.as_str(), hint(code))
+}
+
+/// The shared memory, or an error that says how to get it.
+pub(crate) fn preloaded() -> Shared {
+    shmem::shared().unwrap_or_else(|| {
+        raise_with(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "pg_2fapi must be loaded when the server starts".into(),
+            ErrorCode::Unavailable.as_str(),
+            "Add pg_2fapi to shared_preload_libraries in postgresql.conf and restart the server.",
+        )
+    })
+}
+
+/// Lets only transactions go on that may write: none on a standby.
+pub(crate) fn must_be_writable(function: &CStr) {
+    // SAFETY: the server's own check, which raises its own error.
+    unsafe { pg_sys::PreventCommandIfReadOnly(function.as_ptr()) }
+}
+
+fn raise_with(sqlstate: PgSqlErrorCode, message: String, code: &str, hint: &str) -> ! {
+    HIDE_STATEMENT.set(true);
+    ErrorReport::new(sqlstate, message, function_name!())
+        .set_detail(format!("2FApi error code: {code}."))
+        .set_hint(hint.to_owned())
+        .report(PgLogLevel::ERROR);
+    unreachable!("an error report does not return")
+}

@@ -1,0 +1,37 @@
+//! `pg_2fapi`: zero-knowledge sessions inside PostgreSQL. A connection proves who it is with a
+//! Sigma proof, and Row-Level Security policies ask `twofapi.current_client()`.
+//!
+//! Rooms: [`rules`] decides without the server; [`shmem`], [`clients`], [`session`], [`postings`],
+//! [`audit`] and [`writer`] keep; [`surface`] is the SQL functions, declared in `sql/pg_2fapi--1.0.sql`.
+
+mod attempt;
+mod audit;
+mod clients;
+mod clock;
+mod errors;
+mod gucs;
+mod hooks;
+mod postings;
+mod rules;
+mod session;
+mod shmem;
+mod surface;
+mod writer;
+
+use pgrx::{pg_guard, pg_sys};
+
+::pgrx::pg_module_magic!();
+
+/// Called when the library is loaded. Everything that lasts is set up in the postmaster; loaded
+/// later, the functions say what is missing.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    // SAFETY: a flag of the server, read in its one thread.
+    if !unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+        return;
+    }
+    clock::steady_millis();
+    gucs::define();
+    shmem::install();
+    hooks::install();
+}

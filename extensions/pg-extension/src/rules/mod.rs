@@ -1,0 +1,55 @@
+//! What this host decides without the host: pure functions and types, tested without a server.
+
+pub(crate) mod binding;
+pub(crate) mod board;
+pub(crate) mod channel;
+pub(crate) mod event;
+pub(crate) mod session;
+
+use twofapi_crypto_core::{CLIENT_ID_MAX, ClientId};
+
+/// A client of one database in a fixed number of bytes, as shared memory and sessions keep it. All
+/// bytes zero is nobody.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub(crate) struct ClientKey {
+    database: u32,
+    len: u32,
+    id: [u8; CLIENT_ID_MAX],
+}
+
+impl ClientKey {
+    pub(crate) fn new(database: u32, client_id: &ClientId) -> Self {
+        Self::of(database, Some(client_id))
+    }
+
+    /// A key for what concerns no client, or one whose id could not be read.
+    pub(crate) fn of(database: u32, client_id: Option<&ClientId>) -> Self {
+        let mut key = Self {
+            database,
+            len: 0,
+            id: [0; CLIENT_ID_MAX],
+        };
+        // A client id is never longer than this.
+        if let Some(bytes) = client_id.map(ClientId::as_bytes)
+            && let Some(place) = key.id.get_mut(..bytes.len())
+        {
+            place.copy_from_slice(bytes);
+            key.len = bytes.len() as u32;
+        }
+        key
+    }
+
+    pub(crate) const fn database(&self) -> u32 {
+        self.database
+    }
+
+    /// The id, empty when there is none. It is ASCII.
+    pub(crate) fn id_bytes(&self) -> &[u8] {
+        self.id.get(..self.len as usize).unwrap_or_default()
+    }
+
+    pub(crate) fn id_str(&self) -> &str {
+        core::str::from_utf8(self.id_bytes()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,214 @@
+//! What all backends share: the challenge key, the spent set, the board of changes, the events on
+//! their way to the audit, and counters. None of it belongs to a transaction.
+//!
+//! Laid out once by the postmaster, and again after a crash: then the key is another one and every
+//! challenge of before is dead.
+
+use core::{
+    ptr,
+    sync::atomic::{AtomicPtr, AtomicU64, Ordering},
+};
+
+use getrandom::SysRng;
+use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_guard, pg_sys};
+use twofapi_crypto_core::{ChallengeKey, SpentHeader, SpentSet, SpentSlot};
+
+use crate::{
+    gucs,
+    rules::{
+        board::{Board, LastPosted},
+        channel::{CHANNELS, Channel, Channels},
+        event::Event,
+    },
+};
+
+const NAME: &core::ffi::CStr = c"pg_2fapi";
+const SLOTS_NAME: &core::ffi::CStr = c"pg_2fapi spent set";
+const LOCKS: i32 = 3;
+
+/// Things that are counted since the server started.
+#[repr(C)]
+pub(crate) struct Counters {
+    pub(crate) challenges_issued: AtomicU64,
+    pub(crate) accepted: AtomicU64,
+    pub(crate) denied: AtomicU64,
+    pub(crate) throttled: AtomicU64,
+    pub(crate) sessions_opened: AtomicU64,
+    pub(crate) audit_written: AtomicU64,
+    pub(crate) audit_dropped: AtomicU64,
+}
+
+#[repr(C)]
+struct Layout {
+    challenge_key: [u8; ChallengeKey::LEN],
+    counters: Counters,
+    board: Board,
+    last_posted: LastPosted,
+    channels: Channels<Event>,
+    spent: SpentHeader,
+}
+
+static SHARED: AtomicPtr<Layout> = AtomicPtr::new(ptr::null_mut());
+static SLOTS: AtomicPtr<SpentSlot> = AtomicPtr::new(ptr::null_mut());
+static LOCKED: AtomicPtr<pg_sys::LWLockPadded> = AtomicPtr::new(ptr::null_mut());
+
+/// The shared memory of a server that was started with this library.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared(&'static Layout);
+
+/// Which part a lock guards.
+#[derive(Clone, Copy)]
+enum Part {
+    Spent = 0,
+    Board = 1,
+    Audit = 2,
+}
+
+/// The shared memory, or `None` without preload.
+pub(crate) fn shared() -> Option<Shared> {
+    // SAFETY: null, or laid out by `startup` and there until the process ends. What changes behind
+    // this reference is atomic, or reached through the raw pointer with a lock held.
+    unsafe { SHARED.load(Ordering::Relaxed).as_ref() }.map(Shared)
+}
+
+impl Shared {
+    pub(crate) const fn counters(self) -> &'static Counters {
+        &self.0.counters
+    }
+
+    pub(crate) const fn board(self) -> &'static Board {
+        &self.0.board
+    }
+
+    /// The key is written once, before the first backend exists.
+    pub(crate) const fn challenge_key(self) -> ChallengeKey {
+        ChallengeKey::from_bytes(self.0.challenge_key)
+    }
+
+    pub(crate) fn with_spent<R>(self, work: impl FnOnce(&mut SpentSet<'_>) -> R) -> R {
+        let _held = Held::exclusively(Part::Spent);
+        let shared = SHARED.load(Ordering::Relaxed);
+        // SAFETY: the exclusive lock makes these the only references to header and slots; `startup`
+        // made as many slots as the header says.
+        let mut set = unsafe {
+            let header = &mut (*shared).spent;
+            let slots =
+                core::slice::from_raw_parts_mut(SLOTS.load(Ordering::Relaxed), slot_count());
+            SpentSet::over(header, slots)
+        };
+        work(&mut set)
+    }
+
+    pub(crate) fn with_last_posted<R>(self, work: impl FnOnce(&mut LastPosted) -> R) -> R {
+        let _held = Held::exclusively(Part::Board);
+        // SAFETY: the exclusive lock makes this the only reference to that field.
+        work(unsafe { &mut (*SHARED.load(Ordering::Relaxed)).last_posted })
+    }
+
+    pub(crate) fn with_channels<R>(self, work: impl FnOnce(&mut Channels<Event>) -> R) -> R {
+        let _held = Held::exclusively(Part::Audit);
+        // SAFETY: the exclusive lock makes this the only reference to that field.
+        work(unsafe { &mut (*SHARED.load(Ordering::Relaxed)).channels })
+    }
+}
+
+/// An exclusively held lock, released on drop.
+struct Held(*mut pg_sys::LWLock);
+
+impl Held {
+    fn exclusively(part: Part) -> Self {
+        // SAFETY: `startup` asked for as many locks as there are parts.
+        unsafe {
+            let lock = &raw mut (*LOCKED.load(Ordering::Relaxed).add(part as usize)).lock;
+            pg_sys::LWLockAcquire(lock, pg_sys::LWLockMode::LW_EXCLUSIVE);
+            Self(lock)
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: held by this backend since `exclusively`; nothing in between can raise a server
+        // error, which would release it.
+        unsafe { pg_sys::LWLockRelease(self.0) }
+    }
+}
+
+fn slot_count() -> usize {
+    SpentHeader::slots_for(gucs::spent_capacity())
+}
+
+static mut PREVIOUS_REQUEST: pg_sys::shmem_request_hook_type = None;
+static mut PREVIOUS_STARTUP: pg_sys::shmem_startup_hook_type = None;
+
+/// Asks for the memory. To be called from `_PG_init` while the postmaster preloads libraries.
+pub(crate) fn install() {
+    // SAFETY: the postmaster has one thread.
+    unsafe {
+        PREVIOUS_REQUEST = pg_sys::shmem_request_hook;
+        pg_sys::shmem_request_hook = Some(request);
+        PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
+        pg_sys::shmem_startup_hook = Some(startup);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn request() {
+    // SAFETY: called by the postmaster in its one thread, at the time for such requests.
+    unsafe {
+        if let Some(previous) = PREVIOUS_REQUEST {
+            previous();
+        }
+        pg_sys::RequestAddinShmemSpace(size_of::<Layout>() + 64);
+        pg_sys::RequestAddinShmemSpace(slot_count() * size_of::<SpentSlot>() + 64);
+        pg_sys::RequestNamedLWLockTranche(NAME.as_ptr(), LOCKS);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn startup() {
+    // SAFETY: called by the postmaster in its one thread, before any backend exists: nobody else
+    // looks at this memory yet. Every field is written before it is read.
+    unsafe {
+        if let Some(previous) = PREVIOUS_STARTUP {
+            previous();
+        }
+        let mut found = false;
+        let shared: *mut Layout =
+            pg_sys::ShmemInitStruct(NAME.as_ptr(), size_of::<Layout>(), &raw mut found).cast();
+        let slots: *mut SpentSlot = pg_sys::ShmemInitStruct(
+            SLOTS_NAME.as_ptr(),
+            slot_count() * size_of::<SpentSlot>(),
+            &raw mut found,
+        )
+        .cast();
+
+        let key = ChallengeKey::generate(&mut SysRng).unwrap_or_else(|error| {
+            ereport!(
+                PgLogLevel::FATAL,
+                PgSqlErrorCode::ERRCODE_SYSTEM_ERROR,
+                format!("pg_2fapi: {error}")
+            );
+            unreachable!("FATAL does not return")
+        });
+        ptr::write_bytes(&raw mut (*shared).counters, 0, 1);
+        (&raw mut (*shared).challenge_key).write(*key.as_bytes());
+        (&raw mut (*shared).board).write(Board::empty());
+        (&raw mut (*shared).last_posted).write(LastPosted::EMPTY);
+        let channels: *mut Channel<Event> = (&raw mut (*shared).channels).cast();
+        for n in 0..CHANNELS {
+            channels.add(n).write(Channel::FREE);
+        }
+        (&raw mut (*shared).spent).write(SpentHeader::new(gucs::spent_capacity()));
+        for n in 0..slot_count() {
+            slots.add(n).write(SpentSlot::FREE);
+        }
+
+        LOCKED.store(
+            pg_sys::GetNamedLWLockTranche(NAME.as_ptr()),
+            Ordering::Relaxed,
+        );
+        SLOTS.store(slots, Ordering::Relaxed);
+        SHARED.store(shared, Ordering::Relaxed);
+    }
+}

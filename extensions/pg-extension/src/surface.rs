@@ -1,0 +1,435 @@
+//! The SQL functions: parse, call, answer. Declared in `sql/pg_2fapi--1.0.sql`, each under the name
+//! of its symbol here.
+//!
+//! Text arrives as bytes: what a client id may hold is ASCII, whatever the database's encoding is.
+
+#![allow(
+    clippy::type_complexity,
+    reason = "the shape of an answer is its documentation"
+)]
+
+use core::sync::atomic::Ordering;
+
+use pgrx::{
+    AnyElement, IntoDatum, PgTrigger, WhoAllocated,
+    heap_tuple::PgHeapTuple,
+    iter::TableIterator,
+    name, pg_extern, pg_sys, pg_trigger,
+    prelude::{FromDatum, TimestampWithTimeZone},
+};
+use twofapi_crypto_core::{
+    AuthenticationBinding, ClientId, ClientRecord, Commitment, Error, Proof, Transition,
+};
+
+use crate::{
+    attempt::{self, Accepted, Attempt},
+    audit, clients, clock, errors,
+    errors::{must_be_writable, preloaded},
+    postings,
+    rules::{
+        ClientKey,
+        event::{Action, Outcome},
+    },
+    session,
+    shmem::Shared,
+};
+
+type Bytes<'a> = Option<&'a [u8]>;
+
+fn client_id(bytes: Bytes<'_>) -> Result<ClientId, Error> {
+    ClientId::from_bytes(bytes.ok_or(Error::InvalidClientId {
+        problem: "it is NULL",
+    })?)
+}
+
+fn given<'a>(
+    bytes: Bytes<'a>,
+    what: &'static str,
+    expected: &'static str,
+) -> Result<&'a [u8], Error> {
+    bytes.ok_or(Error::InvalidEncoding { what, expected })
+}
+
+fn proof(bytes: Bytes<'_>) -> Result<Proof, Error> {
+    Proof::from_bytes(given(bytes, "proof", "96 bytes, not NULL")?)
+}
+
+fn commitment(bytes: Bytes<'_>) -> Result<Commitment, Error> {
+    Commitment::from_bytes(given(bytes, "commitment", "32 bytes, not NULL")?)
+}
+
+fn challenge_id<'a>(bytes: Bytes<'a>) -> Result<&'a [u8], Error> {
+    given(
+        bytes,
+        "challenge id",
+        "the text that twofapi.challenge answered, not NULL",
+    )
+}
+
+/// Records how an action ended and answers, or raises.
+fn answer<T>(
+    shared: Shared,
+    action: Action,
+    client: Option<&ClientId>,
+    result: Result<(T, Outcome), Error>,
+) -> T {
+    match result {
+        Ok((answer, outcome)) => {
+            count(shared, outcome);
+            audit::record(shared, action, outcome, client);
+            answer
+        }
+        Err(error) => {
+            let outcome = Outcome::of_error(error.code());
+            count(shared, outcome);
+            audit::record(shared, action, outcome, client);
+            errors::raise(&error)
+        }
+    }
+}
+
+fn count(shared: Shared, outcome: Outcome) {
+    let counters = shared.counters();
+    let counter = match outcome {
+        Outcome::Throttled => &counters.throttled,
+        outcome if outcome.as_str() == "accepted" => &counters.accepted,
+        outcome if outcome.as_str() == "denied" => &counters.denied,
+        _ => return,
+    };
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[pg_extern]
+fn enroll(id: Bytes<'_>, c: Bytes<'_>, p: Bytes<'_>) -> bool {
+    let shared = preloaded();
+    must_be_writable(c"twofapi.enroll()");
+    let id = client_id(id);
+    let enrol = || {
+        let id = id.as_ref().map_err(Clone::clone)?;
+        let (commitment, proof) = (commitment(c)?, proof(p)?);
+        if attempt::enrolment(id, &commitment, &proof).is_err() {
+            return Ok((false, Outcome::DeniedProof));
+        }
+        if clients::insert(id, &ClientRecord::enrolled(commitment)) {
+            Ok((true, Outcome::Accepted))
+        } else {
+            Err(Error::AlreadyEnrolled)
+        }
+    };
+    answer(shared, Action::Enrol, id.as_ref().ok(), enrol())
+}
+
+#[pg_extern]
+fn issue_challenge(id: Bytes<'_>) -> String {
+    let shared = preloaded();
+    client_id(id)
+        .and_then(|id| attempt::issue(shared, &id))
+        .map_or_else(
+            |error| errors::raise(&error),
+            |issued| issued.id.to_string(),
+        )
+}
+
+#[pg_extern]
+fn get_challenge_nonce(id: Bytes<'_>, challenge: Bytes<'_>) -> Option<Vec<u8>> {
+    let shared = preloaded();
+    let nonce = || {
+        let (id, challenge) = (client_id(id)?, challenge_id(challenge)?);
+        Ok(attempt::recompute(shared, &id, challenge)
+            .ok()
+            .map(|challenge| challenge.nonce.as_bytes().to_vec()))
+    };
+    nonce().unwrap_or_else(|error: Error| errors::raise(&error))
+}
+
+#[pg_extern]
+fn challenge(
+    id: Bytes<'_>,
+) -> TableIterator<
+    'static,
+    (
+        name!(challenge_id, String),
+        name!(nonce, Vec<u8>),
+        name!(channel_binding, Vec<u8>),
+        name!(expires_at, Option<TimestampWithTimeZone>),
+    ),
+> {
+    let shared = preloaded();
+    let issue = || {
+        let issued = attempt::issue(shared, &client_id(id)?)?;
+        let binding = attempt::expected_binding()?;
+        Ok((
+            issued.id.to_string(),
+            issued.nonce.as_bytes().to_vec(),
+            binding.as_bytes().to_vec(),
+            clock::timestamp(i64::from(issued.id.expires_at()) * 1_000_000),
+        ))
+    };
+    TableIterator::once(issue().unwrap_or_else(|error: Error| errors::raise(&error)))
+}
+
+#[pg_extern]
+fn authenticate(id: Bytes<'_>, challenge: Bytes<'_>, p: Bytes<'_>, binding: Bytes<'_>) -> bool {
+    let shared = preloaded();
+    // Whoever tries to be somebody is nobody until that is proven.
+    session::forget();
+    attempted(
+        shared,
+        Action::Authenticate,
+        id,
+        challenge,
+        p,
+        binding,
+        |accepted| {
+            let version = accepted.record.commitment_version;
+            session::open(accepted.client, version, accepted.seen);
+            let opened = &shared.counters().sessions_opened;
+            opened.fetch_add(1, Ordering::Relaxed);
+        },
+    )
+}
+
+#[pg_extern]
+fn verify(id: Bytes<'_>, challenge: Bytes<'_>, p: Bytes<'_>, binding: Bytes<'_>) -> bool {
+    attempted(
+        preloaded(),
+        Action::Verify,
+        id,
+        challenge,
+        p,
+        binding,
+        |_| {},
+    )
+}
+
+fn attempted(
+    shared: Shared,
+    action: Action,
+    id: Bytes<'_>,
+    challenge: Bytes<'_>,
+    p: Bytes<'_>,
+    binding: Bytes<'_>,
+    accepted: impl FnOnce(&Accepted),
+) -> bool {
+    let id = client_id(id);
+    let attempt = || -> Attempt {
+        let id = id.as_ref().map_err(Clone::clone)?;
+        let (challenge, proof) = (challenge_id(challenge)?, proof(p)?);
+        let binding = binding.map(AuthenticationBinding::from_bytes).transpose()?;
+        attempt::authentication(shared, id, challenge, binding, &proof)
+    };
+    let result = attempt().map(|attempt| match attempt {
+        Ok(proven) => {
+            accepted(&proven);
+            (true, Outcome::Accepted)
+        }
+        Err(outcome) => (false, outcome),
+    });
+    answer(shared, action, id.as_ref().ok(), result)
+}
+
+#[pg_extern]
+fn rotate_commitment(
+    id: Bytes<'_>,
+    challenge: Bytes<'_>,
+    proof_old: Bytes<'_>,
+    commitment_new: Bytes<'_>,
+    proof_new: Bytes<'_>,
+) -> bool {
+    let shared = preloaded();
+    must_be_writable(c"twofapi.rotate_commitment()");
+    let id = client_id(id);
+    let rotate = || {
+        let id = id.as_ref().map_err(Clone::clone)?;
+        let challenge = challenge_id(challenge)?;
+        let (old, new, possession) = (
+            proof(proof_old)?,
+            commitment(commitment_new)?,
+            proof(proof_new)?,
+        );
+        let record = match attempt::rotation(shared, id, challenge, &old, &new, &possession)? {
+            Ok(accepted) => accepted.record,
+            Err(outcome) => return Ok((false, outcome)),
+        };
+        let mut rotated = record;
+        rotated.rotate(new)?;
+        if clients::replace(id, &record, &rotated) {
+            Ok((true, Outcome::Accepted))
+        } else {
+            Ok((false, Outcome::DeniedChanged))
+        }
+    };
+    answer(shared, Action::Rotate, id.as_ref().ok(), rotate())
+}
+
+/// NULL without a session. Called for every row that a policy looks at.
+#[pg_extern]
+fn current_client() -> Option<AnyElement> {
+    let datum = session::current(preloaded(), |session| session.client)
+        .and_then(|client| client.id_bytes().into_datum())?;
+    // SAFETY: bytes and text are laid out alike, and a client id is ASCII, which is text in every
+    // encoding of a server.
+    unsafe { AnyElement::from_polymorphic_datum(datum, false, pg_sys::TEXTOID) }
+}
+
+#[pg_extern]
+fn logout() -> bool {
+    let shared = preloaded();
+    let whose = session::end(shared);
+    if whose.is_some() {
+        audit::record_key(shared, Action::Logout, Outcome::Accepted, whose);
+    }
+    whose.is_some()
+}
+
+#[pg_extern(name = "session")]
+fn session_of_this_connection() -> TableIterator<
+    'static,
+    (
+        name!(client_id, String),
+        name!(since, Option<TimestampWithTimeZone>),
+        name!(expires_at, Option<TimestampWithTimeZone>),
+        name!(scope, &'static str),
+    ),
+> {
+    let row = session::current(preloaded(), |session| {
+        (
+            session.client.id_str().to_owned(),
+            clock::timestamp(session.since),
+            clock::timestamp(session.expires_at),
+            session.scope.as_str(),
+        )
+    });
+    TableIterator::new(row)
+}
+
+#[pg_extern]
+fn suspend_client(id: Bytes<'_>) -> bool {
+    change(id, Action::Suspend, ClientRecord::suspend)
+}
+
+#[pg_extern]
+fn resume_client(id: Bytes<'_>) -> bool {
+    change(id, Action::Resume, ClientRecord::resume)
+}
+
+#[pg_extern]
+fn revoke_client(id: Bytes<'_>) -> bool {
+    change(id, Action::Revoke, |record| Ok(record.revoke()))
+}
+
+/// Changes the status of a client; true when it was another one before.
+fn change(
+    id: Bytes<'_>,
+    action: Action,
+    step: fn(&mut ClientRecord) -> Result<Transition, Error>,
+) -> bool {
+    let shared = preloaded();
+    must_be_writable(c"a change of a 2FApi client");
+    let id = client_id(id);
+    let change = || {
+        let id = id.as_ref().map_err(Clone::clone)?;
+        clients::lock(id);
+        let record = clients::find(id)?.ok_or(Error::NotEnrolled)?;
+        let mut changed = record;
+        let transition = step(&mut changed)?;
+        match transition {
+            Transition::Unchanged => Ok((false, Outcome::Accepted)),
+            Transition::Changed if clients::replace(id, &record, &changed) => {
+                Ok((true, Outcome::Accepted))
+            }
+            Transition::Changed => Err(Error::Unavailable {
+                reason: "the client was changed by another transaction meanwhile; try again".into(),
+            }),
+        }
+    };
+    answer(shared, action, id.as_ref().ok(), change())
+}
+
+#[pg_extern]
+fn client_status(id: Bytes<'_>) -> &'static str {
+    preloaded();
+    let status = || {
+        let record = clients::find(&client_id(id)?)?;
+        Ok(record.ok_or(Error::NotEnrolled)?.status.as_str())
+    };
+    status().unwrap_or_else(|error: Error| errors::raise(&error))
+}
+
+#[pg_extern]
+fn cleanup(retention_days: Option<i32>) -> TableIterator<'static, (name!(audit_rows, i64),)> {
+    let shared = preloaded();
+    must_be_writable(c"twofapi.cleanup()");
+    let purge = || match retention_days {
+        Some(days) if days >= 0 => Ok((clients::delete_audit_before(days), Outcome::Accepted)),
+        _ => Err(Error::InvalidEncoding {
+            what: "retention_days",
+            expected: "0 or more days",
+        }),
+    };
+    TableIterator::once((answer(shared, Action::Cleanup, None, purge()),))
+}
+
+#[pg_extern]
+fn version() -> &'static str {
+    preloaded();
+    env!("CARGO_PKG_VERSION")
+}
+
+#[pg_extern]
+fn statistics() -> TableIterator<
+    'static,
+    (
+        name!(challenges_issued, i64),
+        name!(accepted, i64),
+        name!(denied, i64),
+        name!(throttled, i64),
+        name!(sessions_opened, i64),
+        name!(spent_capacity, i64),
+        name!(spent_held, i64),
+        name!(spent_refused, i64),
+        name!(audit_written, i64),
+        name!(audit_dropped, i64),
+    ),
+> {
+    let shared = preloaded();
+    let spent = shared.with_spent(|set| set.stats(clock::unix_seconds()));
+    let counters = shared.counters();
+    let read = |counter: &core::sync::atomic::AtomicU64| {
+        i64::try_from(counter.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
+    };
+    TableIterator::once((
+        read(&counters.challenges_issued),
+        read(&counters.accepted),
+        read(&counters.denied),
+        read(&counters.throttled),
+        read(&counters.sessions_opened),
+        i64::from(spent.capacity),
+        i64::from(spent.held),
+        i64::from(spent.refused),
+        read(&counters.audit_written),
+        read(&counters.audit_dropped),
+    ))
+}
+
+/// Notes every changed or deleted row of `twofapi.clients`, whoever changed it and how, so that
+/// sessions end when the change is committed.
+#[pg_trigger]
+fn clients_changed<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, Error> {
+    if crate::shmem::shared().is_some() {
+        let client = match trigger.old() {
+            // SAFETY: the first column of the table is the client id, a text.
+            Some(row) => match row.get_by_name::<&str>("client_id") {
+                Ok(Some(id)) => ClientId::parse(id)
+                    .ok()
+                    .map(|id| ClientKey::new(audit::database(), &id)),
+                _ => None,
+            },
+            None => None,
+        };
+        postings::note(client);
+    }
+    Ok(trigger.old())
+}

@@ -1,0 +1,296 @@
+//! What sessions cost inside PostgreSQL: ratios of two things measured in turn, in one run, on one
+//! server. Printed, and merged into the JSON file that `TWOFAPI_BENCH_JSON` names.
+//!
+//! A proof answers a challenge, so pgbench cannot make one; this driver asks for challenges and
+//! proves before the clock starts, and then does what pgbench would: two round trips per login, a
+//! challenge and an authentication, with prepared statements.
+#![allow(missing_docs)]
+
+use std::{
+    env, fs,
+    sync::Barrier,
+    thread,
+    time::{Duration, Instant},
+};
+
+use postgres::Client as Connection;
+use serde_json::{Map, Value, json};
+use twofapi_tests_pg::{Challenge, Client, Database, Server};
+
+const CONFIGURATION: &str = "twofapi.challenge_ttl = 900\nlog_min_messages = fatal\n\
+    autovacuum = off\nshared_buffers = 512MB\nmax_parallel_workers_per_gather = 0\njit = off\n\
+    max_wal_size = 4GB\nmax_connections = 100";
+
+fn main() {
+    let mut figures = Map::new();
+    let mut record = |name: &str, figure: f64| {
+        println!("{name:<45} {figure:.3}");
+        figures.insert(name.to_owned(), json!((figure * 1000.0).round() / 1000.0));
+    };
+    rows(&mut record);
+    logins(&mut record);
+    full_spent_set(&mut record);
+    many_clients(&mut record);
+    merge(figures);
+}
+
+/// The cost of a policy per row.
+fn rows(record: &mut impl FnMut(&str, f64)) {
+    let server = Server::start(CONFIGURATION);
+    let database = server.database();
+    let mut admin = database.connect();
+    let alice = Client::enrolled(&mut admin, "alice");
+    let app = database.role("app");
+    for (table, policy) in [
+        ("by_setting", "current_setting('app.client')"),
+        ("by_session", "twofapi.current_client()"),
+        ("by_setting_once", "(SELECT current_setting('app.client'))"),
+        ("by_session_once", "(SELECT twofapi.current_client())"),
+    ] {
+        admin
+            .batch_execute(&format!(
+                "CREATE TABLE {table} AS SELECT 'alice'::text AS owner, n FROM generate_series(1, 1000000) n;
+                 ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+                 CREATE POLICY own ON {table} USING (owner = {policy});
+                 GRANT SELECT ON {table} TO PUBLIC"
+            ))
+            .and_then(|()| admin.batch_execute(&format!("VACUUM ANALYZE {table}")))
+            .expect("a table");
+    }
+    let mut connection = database.connect_as(&app);
+    connection
+        .batch_execute("SET app.client = 'alice'")
+        .expect("a setting");
+    assert!(alice.log_in(&mut connection));
+    let mut count = |table: &str| {
+        let start = Instant::now();
+        let row = connection
+            .query_one(&format!("SELECT count(*) FROM {table}"), &[])
+            .expect("a count");
+        assert_eq!(row.get::<_, i64>(0), 1_000_000);
+        start.elapsed()
+    };
+    for (name, ours, theirs) in [
+        (
+            "pg.rls_current_client_vs_current_setting",
+            "by_session",
+            "by_setting",
+        ),
+        (
+            "pg.rls_subselect_vs_current_setting",
+            "by_session_once",
+            "by_setting",
+        ),
+        (
+            "pg.rls_subselect_vs_current_setting_subselect",
+            "by_session_once",
+            "by_setting_once",
+        ),
+    ] {
+        let ratio = median((0..9).map(|_| {
+            let theirs = count(theirs);
+            count(ours).as_secs_f64() / theirs.as_secs_f64()
+        }));
+        record(name, ratio);
+    }
+}
+
+/// A challenge and the proof that answers it.
+type Ticket = (Challenge, Vec<u8>);
+
+fn tickets(connection: &mut Connection, client: &Client, count: usize) -> Vec<Ticket> {
+    (0..count)
+        .map(|_| {
+            let challenge = client.challenge(connection);
+            let proof = client.proof(&challenge);
+            (challenge, proof)
+        })
+        .collect()
+}
+
+/// Challenge and authenticate, once for each ticket.
+fn spend(connection: &mut Connection, client: &Client, tickets: &[Ticket]) -> Duration {
+    let ask = connection
+        .prepare("SELECT * FROM twofapi.challenge($1)")
+        .expect("a statement");
+    let authenticate = connection
+        .prepare("SELECT twofapi.authenticate($1, $2, $3)")
+        .expect("a statement");
+    let id = client.id.as_str();
+    let start = Instant::now();
+    for (challenge, proof) in tickets {
+        connection.query_one(&ask, &[&id]).expect("a challenge");
+        let row = connection
+            .query_one(&authenticate, &[&id, &challenge.id, proof])
+            .expect("an answer");
+        assert!(row.get::<_, bool>(0));
+    }
+    start.elapsed()
+}
+
+/// The same round trips without us.
+fn select_twice(connection: &mut Connection, count: usize) -> Duration {
+    let select = connection.prepare("SELECT 1").expect("a statement");
+    let start = Instant::now();
+    for _ in 0..2 * count {
+        connection.query_one(&select, &[]).expect("a row");
+    }
+    start.elapsed()
+}
+
+/// Logins per second against pairs of SELECT 1 per second.
+fn logins(record: &mut impl FnMut(&str, f64)) {
+    let server = Server::start(CONFIGURATION);
+    let database = server.database();
+    let mut admin = database.connect();
+    let alice = Client::enrolled(&mut admin, "alice");
+    for (connections, each) in [(1, 2000), (8, 500), (64, 100)] {
+        let ratio = median((0..7).map(|_| {
+            let selects = together(&database, connections, |connection, ready| {
+                ready.wait();
+                select_twice(connection, each);
+            });
+            let logins = together(&database, connections, |connection, ready| {
+                let tickets = tickets(connection, &alice, each);
+                ready.wait();
+                spend(connection, &alice, &tickets);
+            });
+            selects.as_secs_f64() / logins.as_secs_f64()
+        }));
+        record(&format!("pg.login_tps_vs_two_selects_{connections}"), ratio);
+    }
+
+    for (name, audit) in [
+        ("pg.wal_bytes_per_login", "off"),
+        ("pg.wal_bytes_per_login_with_audit", "on"),
+    ] {
+        admin
+            .batch_execute(&format!("SET twofapi.audit_log = {audit}"))
+            .expect("a setting");
+        let tickets = tickets(&mut admin, &alice, 2000);
+        thread::sleep(Duration::from_secs(1));
+        let before = wal(&mut admin);
+        spend(&mut admin, &alice, &tickets);
+        thread::sleep(Duration::from_secs(1));
+        record(name, (wal(&mut admin) - before) / tickets.len() as f64);
+    }
+}
+
+/// Bytes of WAL written so far.
+fn wal(connection: &mut Connection) -> f64 {
+    connection
+        .query_one(
+            "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8",
+            &[],
+        )
+        .expect("an LSN")
+        .get(0)
+}
+
+/// From when all connections are ready until the last is done.
+fn together(
+    database: &Database,
+    connections: usize,
+    work: impl Fn(&mut Connection, &Barrier) + Sync,
+) -> Duration {
+    let ready = Barrier::new(connections + 1);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..connections)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut connection = database.connect();
+                    work(&mut connection, &ready);
+                })
+            })
+            .collect();
+        ready.wait();
+        let start = Instant::now();
+        for worker in workers {
+            worker.join().expect("a worker");
+        }
+        start.elapsed()
+    })
+}
+
+/// How long logins take at one of two servers against the other, measured in turn.
+fn one_against_other(ours: (&mut Connection, &Client), other: (&mut Connection, &Client)) -> f64 {
+    median((0..9).map(|_| {
+        let [ours, other] =
+            [(&mut *ours.0, ours.1), (&mut *other.0, other.1)].map(|(connection, client)| {
+                let tickets = tickets(connection, client, 500);
+                spend(connection, client, &tickets).as_secs_f64()
+            });
+        other / ours
+    }))
+}
+
+/// A fresh server without audit, so that only logins are measured.
+fn quiet(configuration: &str) -> (Server, Database, Connection, Client) {
+    let configuration = format!("{CONFIGURATION}\ntwofapi.audit_log = off\n{configuration}");
+    let server = Server::start(&configuration);
+    let database = server.database();
+    let mut connection = database.connect();
+    let alice = Client::enrolled(&mut connection, "alice");
+    (server, database, connection, alice)
+}
+
+/// Logins per second with a nearly full spent set against an empty one.
+fn full_spent_set(record: &mut impl FnMut(&str, f64)) {
+    let (_full, database, mut full, alice) = quiet("twofapi.spent_capacity = 60000");
+    let (_empty, _, mut empty, bob) = quiet("twofapi.spent_capacity = 60000");
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut connection = database.connect();
+                let tickets = tickets(&mut connection, &alice, 27_000);
+                spend(&mut connection, &alice, &tickets);
+            });
+        }
+    });
+    let ratio = one_against_other((&mut full, &alice), (&mut empty, &bob));
+    let held: i64 = full
+        .query_one("SELECT spent_held FROM twofapi.stats", &[])
+        .expect("stats")
+        .get(0);
+    assert!(held > 58_000, "only {held} of 60000 are held");
+    record("pg.login_tps_full_spent_vs_empty", ratio);
+}
+
+/// Logins per second with a million clients against ten.
+fn many_clients(record: &mut impl FnMut(&str, f64)) {
+    let (_many, _, mut many, alice) = quiet("");
+    let (_ten, _, mut ten, bob) = quiet("");
+    for n in 1..10 {
+        let _ = Client::enrolled(&mut ten, &format!("client-{n}"));
+    }
+    many.batch_execute(
+        "INSERT INTO twofapi.clients (client_id, commitment, commitment_version, status)
+         SELECT 'many-' || n, commitment, 1, 'active'
+         FROM generate_series(1, 1000000) n, twofapi.clients",
+    )
+    .and_then(|()| many.batch_execute("VACUUM ANALYZE twofapi.clients"))
+    .and_then(|()| many.batch_execute("CHECKPOINT"))
+    .expect("a million clients");
+    let ratio = one_against_other((&mut many, &alice), (&mut ten, &bob));
+    record("pg.login_tps_1m_clients_vs_10", ratio);
+}
+
+fn median(samples: impl Iterator<Item = f64>) -> f64 {
+    let mut samples: Vec<_> = samples.collect();
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+/// Adds the figures to those of other rooms.
+fn merge(figures: Map<String, Value>) {
+    let Ok(path) = env::var("TWOFAPI_BENCH_JSON") else {
+        return;
+    };
+    let mut all: Map<String, Value> = fs::read_to_string(&path)
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    all.extend(figures);
+    let text = serde_json::to_string_pretty(&all).expect("JSON");
+    fs::write(&path, text + "\n").expect("target/bench.json");
+}

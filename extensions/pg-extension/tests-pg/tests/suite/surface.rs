@@ -1,0 +1,385 @@
+//! The functions as they are meant to be used, and who may use them.
+
+use twofapi_tests_pg::{Client, Server};
+
+use crate::{current_client, database, refusal, stat};
+
+#[test]
+fn the_two_step_way_is_the_same_as_challenge() {
+    let mut connection = database().connect();
+    let alice = Client::enrolled(&mut connection, "alice");
+    let id: String = connection
+        .query_one("SELECT twofapi.issue_challenge('alice')", &[])
+        .unwrap()
+        .get(0);
+    let nonce: Vec<u8> = connection
+        .query_one("SELECT twofapi.get_challenge_nonce('alice', $1)", &[&id])
+        .unwrap()
+        .get(0);
+    assert_eq!(nonce.len(), 16);
+    let challenge = twofapi_tests_pg::Challenge {
+        id,
+        nonce,
+        binding: Vec::new(),
+    };
+    let proof = alice.proof(&challenge);
+    assert!(
+        alice
+            .authenticate(&mut connection, &challenge, &proof)
+            .unwrap()
+    );
+    assert_eq!(current_client(&mut connection), Some("alice".into()));
+}
+
+#[test]
+fn a_nonce_of_an_expired_or_made_up_challenge_is_null() {
+    let mut connection = database().connect();
+    for id in [
+        "ch-000000010000000000000000",
+        "ch-ffffffff0000000000000000",
+        "x",
+        "",
+    ] {
+        let nonce: Option<Vec<u8>> = connection
+            .query_one("SELECT twofapi.get_challenge_nonce('alice', $1)", &[&id])
+            .unwrap()
+            .get(0);
+        assert_eq!(nonce, None, "{id}");
+    }
+}
+
+#[test]
+fn enrolment_needs_a_proof_of_possession() {
+    let mut connection = database().connect();
+    let (alice, mallory) = (Client::new("alice"), Client::new("alice"));
+    let enrolled: bool = connection
+        .query_one(
+            "SELECT twofapi.enroll('alice', $1, $2)",
+            &[&alice.commitment(), &mallory.possession()],
+        )
+        .unwrap()
+        .get(0);
+    assert!(!enrolled);
+    assert!(alice.enrol(&mut connection).unwrap());
+    let (code, _) = refusal(mallory.enrol(&mut connection));
+    assert_eq!(code, "23505");
+}
+
+#[test]
+fn an_enrolment_proof_is_no_authentication() {
+    let mut connection = database().connect();
+    let alice = Client::enrolled(&mut connection, "alice");
+    let challenge = alice.challenge(&mut connection);
+    let possession = alice.possession();
+    assert!(
+        !alice
+            .authenticate(&mut connection, &challenge, &possession)
+            .unwrap()
+    );
+    let named: Result<_, _> = connection.query_one(
+        "SELECT twofapi.authenticate('alice', $1, $2, 'enrollment')",
+        &[&challenge.id, &possession],
+    );
+    assert_eq!(refusal(named).0, "22023");
+}
+
+#[test]
+fn an_unknown_client_gets_a_challenge_and_is_denied() {
+    let mut connection = database().connect();
+    assert!(!Client::new("nobody").log_in(&mut connection));
+}
+
+#[test]
+fn with_an_audience_only_proofs_for_it_are_accepted() {
+    let mut connection = database().connect();
+    let alice = Client::enrolled(&mut connection, "alice");
+    connection
+        .batch_execute("SET twofapi.audience = 'db.example'")
+        .unwrap();
+    let challenge = alice.challenge(&mut connection);
+    assert_eq!(challenge.binding, b"aud:db.example");
+    let proof = alice.proof_bound(&challenge, b"");
+    assert!(
+        !alice
+            .authenticate(&mut connection, &challenge, &proof)
+            .unwrap()
+    );
+    assert!(alice.log_in(&mut connection));
+    // Naming the binding by hand gets nobody around the audience.
+    let challenge = alice.challenge(&mut connection);
+    let proof = alice.proof_bound(&challenge, b"aud:evil.example");
+    let accepted: bool = connection
+        .query_one(
+            "SELECT twofapi.authenticate('alice', $1, $2, 'aud:evil.example')",
+            &[&challenge.id, &proof],
+        )
+        .unwrap()
+        .get(0);
+    assert!(!accepted);
+    let (code, _) = refusal(connection.batch_execute("SET twofapi.audience = 'two words'"));
+    assert_eq!(code, "22023");
+}
+
+#[test]
+fn a_binding_of_the_callers_is_checked_when_there_is_no_audience() {
+    let mut connection = database().connect();
+    let alice = Client::enrolled(&mut connection, "alice");
+    let mut attempt = |proven: &[u8], named: &[u8]| -> bool {
+        let challenge = alice.challenge(&mut connection);
+        let proof = alice.proof_bound(&challenge, proven);
+        connection
+            .query_one(
+                "SELECT twofapi.authenticate('alice', $1, $2, $3)",
+                &[&challenge.id, &proof, &named],
+            )
+            .unwrap()
+            .get(0)
+    };
+    assert!(attempt(b"tls", b"tls"));
+    assert!(!attempt(b"tls", b"other"));
+    assert!(!attempt(b"tls", b""));
+}
+
+#[test]
+fn a_client_is_suspended_resumed_and_revoked() {
+    let mut connection = database().connect();
+    let alice = Client::enrolled(&mut connection, "alice");
+    let mut ask = |call: &str| -> bool {
+        connection
+            .query_one(&format!("SELECT twofapi.{call}('alice')"), &[])
+            .unwrap()
+            .get(0)
+    };
+    assert!(ask("suspend_client") && !ask("suspend_client"));
+    assert!(ask("resume_client") && !ask("resume_client"));
+    assert!(ask("suspend_client"));
+    assert!(!alice.log_in(&mut connection));
+    let status = |connection: &mut postgres::Client| -> String {
+        connection
+            .query_one("SELECT twofapi.client_status('alice')", &[])
+            .unwrap()
+            .get(0)
+    };
+    assert_eq!(status(&mut connection), "suspended");
+    connection
+        .batch_execute("SELECT twofapi.revoke_client('alice')")
+        .unwrap();
+    assert_eq!(status(&mut connection), "revoked");
+    let (code, _) = refusal(connection.batch_execute("SELECT twofapi.client_status('bob')"));
+    assert_eq!(code, "02000");
+}
+
+#[test]
+fn a_rotation_needs_both_proofs() {
+    let mut connection = database().connect();
+    let alice = Client::enrolled(&mut connection, "alice");
+    let (next, stranger) = (Client::new("alice"), Client::new("alice"));
+    let mut rotate = |old: &Client, new: &Client, possession: Vec<u8>| -> bool {
+        let challenge = alice.challenge(&mut connection);
+        let proof_old = old.rotation_proof(&challenge, new.credential.commitment());
+        connection
+            .query_one(
+                "SELECT twofapi.rotate_commitment('alice', $1, $2, $3, $4)",
+                &[&challenge.id, &proof_old, &new.commitment(), &possession],
+            )
+            .unwrap()
+            .get(0)
+    };
+    assert!(!rotate(&stranger, &next, next.possession()));
+    assert!(!rotate(&alice, &next, stranger.possession()));
+    assert!(!rotate(&alice, &alice, alice.possession()));
+    assert!(rotate(&alice, &next, next.possession()));
+    let version: i32 = connection
+        .query_one("SELECT commitment_version FROM twofapi.clients", &[])
+        .unwrap()
+        .get(0);
+    assert_eq!(version, 2);
+    assert!(next.log_in(&mut connection));
+    assert!(!alice.log_in(&mut connection));
+}
+
+#[test]
+fn administration_and_enrolment_are_for_the_admin_role() {
+    let database = database();
+    let mut admin = database.connect();
+    let alice = Client::enrolled(&mut admin, "alice");
+    let (plain, operator) = (database.role("plain"), database.role("operator"));
+    admin
+        .batch_execute(&format!("GRANT twofapi_admin TO {operator}"))
+        .unwrap();
+    let mut plain = database.connect_as(&plain);
+    let mut operator = database.connect_as(&operator);
+    assert_eq!(refusal(Client::new("bob").enrol(&mut plain)).0, "42501");
+    assert!(Client::new("bob").enrol(&mut operator).unwrap());
+    for call in [
+        "SELECT twofapi.suspend_client('alice')",
+        "SELECT twofapi.resume_client('alice')",
+        "SELECT twofapi.client_status('alice')",
+        "SELECT * FROM twofapi.cleanup()",
+        "SELECT * FROM twofapi.audit_log",
+        "SELECT * FROM twofapi.clients",
+        "SELECT twofapi.revoke_client('bob')",
+    ] {
+        assert_eq!(refusal(plain.batch_execute(call)).0, "42501", "{call}");
+        operator.batch_execute(call).unwrap();
+    }
+    for write in [
+        "UPDATE twofapi.clients SET status = 'active'",
+        "INSERT INTO twofapi.clients VALUES ('x', '\\x00', 1, 'active')",
+        "DELETE FROM twofapi.audit_log",
+        "CREATE TABLE twofapi.x ()",
+    ] {
+        assert_eq!(refusal(operator.batch_execute(write)).0, "42501", "{write}");
+    }
+    assert!(alice.log_in(&mut plain));
+    plain
+        .batch_execute("SELECT twofapi.version(), * FROM twofapi.stats")
+        .unwrap();
+}
+
+#[test]
+fn every_function_is_granted_or_withheld_on_purpose() {
+    let mut connection = database().connect();
+    let granted = |connection: &mut postgres::Client, role: &str| -> Vec<String> {
+        connection
+            .query(
+                "SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'twofapi'::regnamespace
+                   AND has_function_privilege($1::text, p.oid, 'EXECUTE') ORDER BY 1",
+                &[&role],
+            )
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect()
+    };
+    let everyone = [
+        "authenticate",
+        "challenge",
+        "current_client",
+        "get_challenge_nonce",
+        "issue_challenge",
+        "logout",
+        "rotate_commitment",
+        "session",
+        "statistics",
+        "verify",
+        "version",
+    ];
+    assert_eq!(granted(&mut connection, "public"), everyone);
+    let admins = [
+        "cleanup",
+        "client_status",
+        "enroll",
+        "resume_client",
+        "revoke_client",
+        "suspend_client",
+    ];
+    let mut expected: Vec<_> = everyone.iter().chain(&admins).copied().collect();
+    expected.sort_unstable();
+    assert_eq!(granted(&mut connection, "twofapi_admin"), expected);
+}
+
+#[test]
+fn current_client_is_what_policies_need() {
+    let row = database()
+        .connect()
+        .query_one(
+            "SELECT provolatile::text, proparallel::text, prosecdef, proconfig IS NULL
+             FROM pg_proc WHERE oid = 'twofapi.current_client'::regproc",
+            &[],
+        )
+        .unwrap();
+    assert_eq!(
+        (row.get::<_, String>(0), row.get::<_, String>(1)),
+        ("s".into(), "r".into())
+    );
+    assert!(!row.get::<_, bool>(2) && row.get::<_, bool>(3));
+}
+
+#[test]
+fn cleanup_purges_old_audit_rows_and_counts_them() {
+    let mut connection = database().connect();
+    connection
+        .batch_execute(
+            "INSERT INTO twofapi.audit_log (at, action, outcome, backend)
+             SELECT now() - d * interval '1 day', 'verify', 'denied', 1
+             FROM generate_series(80, 99) d",
+        )
+        .unwrap();
+    let mut purge = |call: &str| -> i64 {
+        connection
+            .query_one(&format!("SELECT audit_rows FROM {call}"), &[])
+            .unwrap()
+            .get(0)
+    };
+    assert_eq!(purge("twofapi.cleanup()"), 10);
+    assert_eq!(purge("twofapi.cleanup(85)"), 5);
+    let bad = connection.batch_execute("SELECT twofapi.cleanup(-1)");
+    assert_eq!(refusal(bad).0, "22023");
+}
+
+#[test]
+fn statistics_count() {
+    let server = Server::start("");
+    let mut connection = server.database().connect();
+    let alice = Client::enrolled(&mut connection, "alice");
+    assert!(alice.log_in(&mut connection));
+    assert!(!Client::new("alice").log_in(&mut connection));
+    for (name, count) in [
+        ("challenges_issued", 2),
+        ("accepted", 2),
+        ("denied", 1),
+        ("throttled", 0),
+        ("sessions_opened", 1),
+        ("spent_capacity", 1_000_000),
+        ("spent_held", 1),
+        ("spent_refused", 1),
+    ] {
+        assert_eq!(stat(&mut connection, name), count, "{name}");
+    }
+}
+
+#[test]
+fn without_preload_every_function_says_so() {
+    let server = Server::start_plain("");
+    let mut connection = server.database().connect();
+    let calls = connection
+        .query(
+            "SELECT format('SELECT * FROM twofapi.%I(%s)', proname,
+                 (SELECT string_agg('NULL::' || format_type(t, NULL), ', ') FROM unnest(proargtypes) t))
+             FROM pg_proc WHERE pronamespace = 'twofapi'::regnamespace AND prorettype <> 'trigger'::regtype",
+            &[],
+        )
+        .unwrap();
+    assert!(calls.len() >= 17);
+    for call in calls {
+        let call: String = call.get(0);
+        let (code, message) = refusal(connection.batch_execute(&call));
+        assert_eq!(code, "55000", "{call}: {message}");
+        assert!(
+            message.contains("loaded when the server starts"),
+            "{call}: {message}"
+        );
+    }
+}
+
+#[test]
+fn errors_of_other_peoples_statements_are_left_as_they_are() {
+    let mut connection = database().connect();
+    connection
+        .batch_execute(
+            "CREATE TABLE t (n int CONSTRAINT positive CHECK (n > 0)); INSERT INTO t VALUES (1)",
+        )
+        .unwrap();
+    let constraint = "ALTER TABLE t ADD CONSTRAINT large CHECK (n > 5)";
+    let error = connection.batch_execute(constraint).unwrap_err();
+    let error = error.as_db_error().unwrap();
+    assert_eq!(
+        (error.constraint(), error.table()),
+        (Some("large"), Some("t"))
+    );
+    assert_eq!(error.detail(), None);
+    let in_a_block = "DO $$ BEGIN INSERT INTO t VALUES (0); END $$";
+    let error = connection.batch_execute(in_a_block).unwrap_err();
+    assert_eq!(error.as_db_error().unwrap().constraint(), Some("positive"));
+}
