@@ -1,7 +1,5 @@
-# pg_2fapi: the extension, on real servers of three major versions.
-
-TESTS += test-pg
-BENCHES += bench-pg
+# pg_2fapi: the extension, on real servers of three major versions. Its targets run alone; they join
+# `make test` and `make bench` when the extension is complete.
 
 .PHONY: test-pg
 test-pg: setup-build ## pg_2fapi: its rules, and its promises on PostgreSQL 16, 15 and 18
