@@ -55,6 +55,7 @@ pub(super) fn run(args: &RotateArgs, out: Output) -> Result<(), Failure> {
         args.server.client()?,
         args.server.audience(args.audience.as_ref())?,
     );
+    let _lock = args.credential.lock(out)?;
     let current = args.credential.open()?;
     let next = match args.credential.open_beside(&current, credential::NEXT)? {
         Some(next) => {
@@ -104,17 +105,25 @@ pub(super) fn login(
     credentials: &CredentialArgs,
     out: Output,
 ) -> Result<(OpenedCredential, AccessToken), Failure> {
-    let current = credentials.open()?;
-    let denied = match exchange.login(&current) {
-        Ok(token) => return Ok((current, token)),
+    let tried = credentials.open()?;
+    let denied = match exchange.login(&tried) {
+        Ok(token) => return Ok((tried, token)),
         Err(failure) if failure.kind() == FailureKind::Denied => failure,
         Err(failure) => return Err(failure),
     };
+    let _lock = credentials.lock(out)?;
+    let current = credentials.open_again(&tried)?;
+    if current.commitment() != tried.commitment() {
+        // A rotation was completed meanwhile.
+        let token = exchange.login(&current)?;
+        return Ok((current, token));
+    }
     let Some(next) = credentials.open_beside(&current, credential::NEXT)? else {
-        return Err(if credential::previous_path(&current.path).exists() {
+        let previous = credential::previous_path(&current.path);
+        return Err(if previous.exists() {
             denied.with_hint(&format!(
                 "the credential before the last rotation is in {}",
-                credential::previous_path(&current.path).display()
+                previous.display()
             ))
         } else {
             denied

@@ -7,14 +7,16 @@ use directories::ProjectDirs;
 use getrandom::SysRng;
 use twofapi_crypto_core::{ClientId, Commitment, Credential};
 
-use super::{Failure, FailureKind, private_file};
+use super::{Failure, FailureKind, Output, private_file};
 
 mod format;
 mod hex_bytes;
+mod lock;
 mod passphrase;
 mod sealed;
 
 pub(super) use format::CredentialFile;
+pub(super) use lock::Lock;
 pub(super) use passphrase::{Passphrase, PassphraseArgs};
 
 pub(super) fn is_credential_file(contents: &[u8]) -> bool {
@@ -111,10 +113,24 @@ impl CredentialArgs {
         self.file.shown()
     }
 
+    /// Waits until nobody else rotates the credential.
+    pub(super) fn lock(&self, out: Output) -> Result<Lock, Failure> {
+        Lock::wait(&self.file.path()?, out)
+    }
+
     /// Reads the file and opens it, asking for its passphrase if it has one.
     pub(super) fn open(&self) -> Result<OpenedCredential, Failure> {
         let (path, file) = self.file.read()?;
-        self.open_file(path, file)
+        self.open_file(path, file, None)
+    }
+
+    /// Reads and opens it again, in case that somebody replaced it.
+    pub(super) fn open_again(
+        &self,
+        before: &OpenedCredential,
+    ) -> Result<OpenedCredential, Failure> {
+        let (path, file) = self.file.read()?;
+        self.open_file(path, file, before.passphrase.as_ref())
     }
 
     /// Opens what was made beside `current`: `None` if there is no such file.
@@ -138,11 +154,23 @@ impl CredentialArgs {
                 current.client_id
             )));
         }
-        self.open_file(path, file).map(Some)
+        self.open_file(path, file, current.passphrase.as_ref())
+            .map(Some)
     }
 
-    fn open_file(&self, path: PathBuf, file: CredentialFile) -> Result<OpenedCredential, Failure> {
-        let (client_id, credential, passphrase) = file.open(|| self.passphrase.existing(&path))?;
+    fn open_file(
+        &self,
+        path: PathBuf,
+        file: CredentialFile,
+        known: Option<&Passphrase>,
+    ) -> Result<OpenedCredential, Failure> {
+        let passphrase = || match known {
+            Some(known) => Ok(known.clone()),
+            None => self.passphrase.existing(&path),
+        };
+        let (client_id, credential, passphrase) = file
+            .open(passphrase)
+            .map_err(|failure| about(&path, &failure))?;
         Ok(OpenedCredential {
             path,
             client_id,
@@ -178,13 +206,9 @@ pub(super) fn create_next(current: &OpenedCredential) -> Result<OpenedCredential
     )
 }
 
-/// Puts `next` in the place of `current`, which is kept as `.previous`. Interrupted anywhere, both
-/// are there under some name, and doing it again completes it.
+/// Puts `next` in the place of `current`, which is kept as `.previous`; to be called under the lock.
+/// Interrupted anywhere, both are there under some name, and doing it again completes it.
 pub(super) fn promote(current: &Path, next: &OpenedCredential) -> Result<(), Failure> {
-    if read(current)?.commitment() == next.commitment() {
-        // Another process was quicker.
-        return Ok(());
-    }
     let contents = private_file::read(current, format::MAX_FILE)?;
     private_file::replace(&previous_path(current), &contents)?;
     private_file::rename(&next.path, current)
@@ -217,11 +241,14 @@ pub(super) fn data_directory() -> Result<PathBuf, Failure> {
 
 fn read(path: &Path) -> Result<CredentialFile, Failure> {
     let contents = private_file::read(path, format::MAX_FILE)?;
-    CredentialFile::parse(&contents).map_err(|failure| {
-        Failure::new(
-            failure.kind(),
-            failure.code().to_owned(),
-            format!("{}: {failure}", path.display()),
-        )
-    })
+    CredentialFile::parse(&contents).map_err(|failure| about(path, &failure))
+}
+
+/// The failure with the file's name before it.
+fn about(path: &Path, failure: &Failure) -> Failure {
+    Failure::new(
+        failure.kind(),
+        failure.code().to_owned(),
+        format!("{}: {failure}", path.display()),
+    )
 }
