@@ -184,8 +184,11 @@ fn a_suspended_client_is_kept_out_at_once_and_a_revoked_one_for_ever() {
     assert_eq!(server.get(crate::client::WHOAMI, Some(&token)).status, 401);
 }
 
+/// Status, header fields and members of the body.
+type Shape = (u16, Vec<(String, String)>, Vec<(String, String)>);
+
 /// Everything of an answer that does not differ between two requests of one client anyway.
-fn shape(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<(String, String)>) {
+fn shape(answer: &Answer) -> Shape {
     let mut headers: Vec<_> = answer
         .headers
         .iter()
