@@ -228,7 +228,7 @@ impl Service {
             }
             None => Permission::HostApplication,
         };
-        verify(commitment, &Enrolment { client_id }, proof)?;
+        accepted(commitment, &Enrolment { client_id }, proof)?;
         let outcome = self
             .store
             .enrol(client_id, commitment, permission, now)
@@ -415,12 +415,24 @@ fn equation(
     statement: &impl Statement,
     proof: &Proof,
 ) -> Result<(), Denied> {
+    match record {
+        Some(record) => accepted(&record.commitment, statement, proof),
+        None => {
+            #[cfg(test)]
+            tests::EQUATIONS.with(|count| count.set(count.get() + 1));
+            Err(deny_unknown_client(statement, proof))
+        }
+    }
+}
+
+fn accepted(
+    commitment: &Commitment,
+    statement: &impl Statement,
+    proof: &Proof,
+) -> Result<(), Denied> {
     #[cfg(test)]
     tests::EQUATIONS.with(|count| count.set(count.get() + 1));
-    match record {
-        Some(record) => verify(&record.commitment, statement, proof),
-        None => Err(deny_unknown_client(statement, proof)),
-    }
+    verify(commitment, statement, proof)
 }
 
 /// Makes an enrolment token for a client id, good for `ttl` seconds from `now`.
@@ -608,6 +620,20 @@ mod tests {
             .unwrap();
         let (name, proof) = scene.proven(&sue).await;
         assert_eq!(scene.verify(&name, &proof).await.1, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn whoever_has_no_permission_to_enrol_gets_no_work_done() {
+        let scene = Scene::new(10).await;
+        let new = id("new");
+        let statement = Enrolment { client_id: &new };
+        let proof = prove(&scene.credential, &statement, &mut getrandom::SysRng).unwrap();
+        let commitment = scene.credential.commitment();
+        let before = EQUATIONS.get();
+        let by = EnrolmentPermission::Token("guessed");
+        let enrolled = scene.service.enrol(&new, commitment, &proof, by).await;
+        assert_eq!(enrolled, Err(Error::Denied));
+        assert_eq!(EQUATIONS.get(), before);
     }
 
     #[tokio::test]

@@ -25,7 +25,6 @@ use crate::{
 };
 
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
 const HEADERS_MAX: usize = 64;
 /// Bytes of a connection's read buffer, which the head of a request has to fit into.
@@ -94,6 +93,10 @@ pub(crate) struct ServeArgs {
         env = "TWOFAPI_TRUSTED_HOPS"
     )]
     trusted_hops: usize,
+    /// How long a request may take, from its head to its answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, env = "TWOFAPI_REQUEST_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    request_timeout: u64,
     /// How many connections may be open at once
     #[arg(long, value_name = "NUMBER", default_value_t = 1024, env = "TWOFAPI_MAX_CONNECTIONS",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -187,7 +190,10 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         burst: args.rate_burst,
     });
     let sources = Arc::new(Sources::new(limit, args.trusted_hops));
-    let app = application(router(service, sources), ANSWER_WITHIN);
+    let app = application(
+        router(service, sources),
+        Duration::from_secs(args.request_timeout),
+    );
 
     let mut stop = Stop::listen().map_err(unavailable)?;
     announce(&origin)?;

@@ -38,6 +38,10 @@ use super::{
 const CLIENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("clients");
 /// SHA-256 of the token → client id and expiry (Unix seconds).
 const INVITATIONS: TableDefinition<'_, [u8; 32], (&str, u64)> = TableDefinition::new("invitations");
+/// Expiry (Unix seconds) and SHA-256 of the token, so that forgetting takes as long as there is to
+/// forget. One that was used up stays here until then.
+const INVITATIONS_BY_EXPIRY: TableDefinition<'_, (u64, [u8; 32]), ()> =
+    TableDefinition::new("invitations_by_expiry");
 /// Key id → seed and time of activation (Unix seconds).
 const SIGNING_KEYS: TableDefinition<'_, &str, ([u8; 32], u64)> =
     TableDefinition::new("signing_keys");
@@ -108,6 +112,7 @@ impl EmbeddedStore {
         {
             setup.open_table(CLIENTS).map_err(failed)?;
             setup.open_table(INVITATIONS).map_err(failed)?;
+            setup.open_table(INVITATIONS_BY_EXPIRY).map_err(failed)?;
             setup.open_table(SIGNING_KEYS).map_err(failed)?;
             let mut about = setup.open_table(ABOUT).map_err(failed)?;
             let format = about.get("format").map_err(failed)?.map(|f| f.value());
@@ -344,8 +349,21 @@ impl Store for EmbeddedStore {
         let (invitation, id) = (*invitation, id.clone());
         self.write(move |t| {
             let mut table = t.open_table(INVITATIONS).map_err(failed)?;
-            table
-                .retain(|_, (_, expires_at)| expires_at > now)
+            let mut by_expiry = t.open_table(INVITATIONS_BY_EXPIRY).map_err(failed)?;
+            loop {
+                let first = by_expiry.first().map_err(failed)?;
+                let Some(entry) = first.map(|(entry, _)| entry.value()) else {
+                    break;
+                };
+                let (expired_at, key) = entry;
+                if expired_at > now {
+                    break;
+                }
+                by_expiry.remove(entry).map_err(failed)?;
+                table.remove(key).map_err(failed)?;
+            }
+            by_expiry
+                .insert((expires_at, invitation), ())
                 .map_err(failed)?;
             table
                 .insert(invitation, (id.as_str(), expires_at))
@@ -552,6 +570,7 @@ impl Store for EmbeddedStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use redb::ReadableTableMetadata;
     use twofapi_crypto_core::Credential;
 
     const NOW: u64 = 1_795_000_000;
@@ -637,12 +656,11 @@ mod tests {
             .unwrap();
         let left = store
             .read(|t| {
-                Ok(redb::ReadableTableMetadata::len(
-                    &t.open_table(INVITATIONS)?,
-                )?)
+                let live = t.open_table(INVITATIONS)?.len()?;
+                Ok((live, t.open_table(INVITATIONS_BY_EXPIRY)?.len()?))
             })
             .unwrap();
-        assert_eq!(left, 1);
+        assert_eq!(left, (1, 1));
     }
 
     #[tokio::test]

@@ -105,6 +105,25 @@ impl Process {
     }
 }
 
+/// What a server says that is to end by itself.
+#[track_caller]
+fn refusal(mut command: Command) -> Output {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let patience = Instant::now() + Duration::from_secs(30);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > patience {
+            child.kill().unwrap();
+            panic!("it serves: {:?}", child.wait_with_output());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().unwrap()
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -151,7 +170,7 @@ fn a_second_server_on_one_store_is_told_so() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("2fapi.redb");
     let server = Process::start(&store, &[]);
-    let second = serve(&store, &[]).output().unwrap();
+    let second = refusal(serve(&store, &[]));
     assert_eq!(second.status.code(), Some(3));
     assert!(
         stderr(&second).contains("another process has it open"),
@@ -169,7 +188,7 @@ fn a_store_that_others_may_read_is_not_used() {
     let store = directory.path().join("2fapi.redb");
     Process::start(&store, &[]).stop();
     fs::set_permissions(&store, fs::Permissions::from_mode(0o640)).unwrap();
-    let refused = serve(&store, &[]).output().unwrap();
+    let refused = refusal(serve(&store, &[]));
     assert_eq!(refused.status.code(), Some(3));
     assert!(
         stderr(&refused).contains("chmod 600"),
@@ -184,7 +203,7 @@ fn a_file_that_is_no_store_is_left_as_it_is() {
     let store = directory.path().join("letter.txt");
     fs::write(&store, "dear diary".repeat(1000)).unwrap();
     fs::set_permissions(&store, fs::Permissions::from_mode(0o600)).unwrap();
-    let refused = serve(&store, &[]).output().unwrap();
+    let refused = refusal(serve(&store, &[]));
     assert_eq!(refused.status.code(), Some(3));
     assert_eq!(
         fs::read_to_string(&store).unwrap(),
@@ -198,7 +217,8 @@ fn plain_http_is_not_offered_to_the_world() {
     let store = directory.path().join("2fapi.redb");
     for address in ["0.0.0.0:0", "[::]:0"] {
         let mut serve = command(&["serve", "--listen", address, "--store"]);
-        let refused = serve.arg(&store).output().unwrap();
+        serve.arg(&store);
+        let refused = refusal(serve);
         assert_eq!(refused.status.code(), Some(2));
         assert!(
             stderr(&refused).contains("--behind-tls-proxy"),
@@ -245,11 +265,9 @@ fn settings_that_make_no_sense_are_refused_with_the_right_ones() {
         (["--rate-burst", "0"], "rate-burst"),
         (["--listen", "localhost"], "listen"),
     ] {
-        let output = command(&["serve", "--store"])
-            .arg(&store)
-            .args(args)
-            .output()
-            .unwrap();
+        let mut serve = command(&["serve", "--store"]);
+        serve.arg(&store).args(args);
+        let output = refusal(serve);
         assert_eq!(
             output.status.code(),
             Some(2),
@@ -342,6 +360,23 @@ fn a_connection_on_which_nothing_comes_is_closed() {
         let _ = stream.read_to_end(&mut rest);
     }
     println!("closed after {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_body_that_never_ends_is_waited_for_no_longer_than_the_operator_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("2fapi.redb");
+    let server = Process::start(&store, &["--request-timeout", "1"]);
+    let answer = raw(
+        &server.base_url,
+        format!(
+            "POST {CHALLENGE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+             content-length: 100\r\n\r\n{{"
+        )
+        .as_bytes(),
+    );
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\"code\":\"request_timeout\""), "{answer}");
 }
 
 #[test]
