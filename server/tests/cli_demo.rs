@@ -88,23 +88,29 @@ fn an_interrupted_demonstration_leaves_neither_files_nor_a_server() {
             .unwrap();
         child.wait().unwrap();
     }
-    let none_left = || {
-        let below = temporary.display().to_string();
-        fs::read_dir(&temporary).unwrap().count() == 0 && !somebody_runs_with(&below)
-    };
+    let below = temporary.display().to_string();
     let until = Instant::now() + Duration::from_secs(5);
-    while !none_left() && Instant::now() < until {
+    let mut servers = running_with(&below);
+    while !servers.is_empty() && Instant::now() < until {
         thread::sleep(Duration::from_millis(50));
+        servers = running_with(&below);
     }
-    assert!(none_left());
+    for id in &servers {
+        Command::new("kill").args(["-KILL", id]).status().unwrap();
+    }
+    assert!(servers.is_empty(), "servers were left: {servers:?}");
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
 }
 
-/// Whether a process has this text in its command line.
-fn somebody_runs_with(text: &str) -> bool {
-    let Ok(processes) = fs::read_dir("/proc") else {
-        return false;
-    };
+/// The ids of the processes with this text in their command line.
+fn running_with(text: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").into_iter().flatten();
     processes
-        .filter_map(|process| fs::read(process.ok()?.path().join("cmdline")).ok())
-        .any(|line| String::from_utf8_lossy(&line).contains(text))
+        .filter_map(|process| {
+            let path = process.ok()?.path();
+            let line = fs::read(path.join("cmdline")).ok()?;
+            let id = path.file_name()?.to_str()?.to_owned();
+            String::from_utf8_lossy(&line).contains(text).then_some(id)
+        })
+        .collect()
 }

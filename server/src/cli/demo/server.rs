@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::{Failure, server_url::ServerUrl};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
+const REMOVAL_ATTEMPTS: u32 = 100;
 
 /// What the demonstration leaves on the machine while it runs, and how it goes.
 #[derive(Clone, Default)]
@@ -87,16 +88,32 @@ impl Left {
             let _ = server.kill();
             let _ = server.wait();
         }
-        match self.directory.take() {
-            None => Ok(()),
-            Some(directory) => fs::remove_dir_all(&directory).map_err(|error| {
-                Failure::unavailable(format!("cannot remove {}: {error}", directory.display()))
-            }),
+        let Some(directory) = self.directory.take() else {
+            return Ok(());
+        };
+        // Something may be written into it at this moment; once it is gone, nothing can be.
+        let mut attempts = 0;
+        loop {
+            match fs::remove_dir_all(&directory) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) if attempts == REMOVAL_ATTEMPTS => {
+                    return Err(Failure::unavailable(format!(
+                        "cannot remove {}: {error}",
+                        directory.display()
+                    )));
+                }
+                Err(_) => {
+                    attempts += 1;
+                    thread::sleep(Duration::from_millis(10));
+                }
+            }
         }
     }
 }
 
 pub(super) struct Server {
+    traces: Traces,
     pub(super) url: ServerUrl,
     pub(super) store: PathBuf,
 }
@@ -137,11 +154,17 @@ impl Server {
                 log.trim()
             )));
         };
-        Ok(Self { url, store })
+        Ok(Self {
+            traces: traces.clone(),
+            url,
+            store,
+        })
     }
 
     /// Runs a command of the operator on the server's store and gives its answer.
     pub(super) fn operator(&self, arguments: &[&str]) -> Result<Value, Failure> {
+        // Under the lock, so that no signal leaves it behind, at work on the store.
+        let _until_done = self.traces.lock();
         let output = program()?
             .arg("--json")
             .args(arguments)
