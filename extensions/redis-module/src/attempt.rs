@@ -129,6 +129,7 @@ impl Attempt {
                 still_primary(ctx)?;
                 let record = Record::enrolled(client_id.clone(), commitment, user.take());
                 clients::create(ctx, record)?;
+                counters::ENROLLED.add();
             }
             Purpose::Authenticate(challenged) => {
                 // Between then and now the client may have been suspended, revoked or rotated.

@@ -62,6 +62,14 @@ type Entry = unsafe extern "C" fn(
     c_int,
 ) -> c_int;
 
+/// The layout of what is said about a command, as the header has it in a constant of its own.
+static INFO_VERSION: raw::RedisModuleCommandInfoVersion = raw::RedisModuleCommandInfoVersion {
+    version: 1,
+    sizeof_historyentry: size_of::<raw::RedisModuleCommandHistoryEntry>(),
+    sizeof_keyspec: size_of::<raw::RedisModuleCommandKeySpec>(),
+    sizeof_arg: size_of::<raw::RedisModuleCommandArg>(),
+};
+
 /// The function that the server calls for a command.
 macro_rules! entry {
     ($run:path) => {{
@@ -142,12 +150,9 @@ impl Command {
         if self.first != FirstArgument::None {
             let mut spec = end_of_key_specs();
             spec.flags = u64::from(match self.first {
-                FirstArgument::Key => {
-                    raw::REDISMODULE_CMD_KEY_RW
-                        | raw::REDISMODULE_CMD_KEY_UPDATE
-                        | raw::REDISMODULE_CMD_KEY_INSERT
-                }
-                _ => raw::REDISMODULE_CMD_KEY_NOT_KEY,
+                FirstArgument::Key => raw::REDISMODULE_CMD_KEY_RW | raw::REDISMODULE_CMD_KEY_UPDATE,
+                // The server wants to be told read or write even of what is no key.
+                _ => raw::REDISMODULE_CMD_KEY_NOT_KEY | raw::REDISMODULE_CMD_KEY_RO,
             });
             spec.begin_search_type =
                 raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
@@ -184,7 +189,7 @@ impl Command {
         documented.push(unsafe { std::mem::zeroed() });
 
         let info = raw::RedisModuleCommandInfo {
-            version: &raw const raw::RedisModule_CurrentCommandInfoVersion,
+            version: &INFO_VERSION,
             summary: self.summary.as_ptr(),
             complexity: self.complexity.as_ptr(),
             since: c"0.1.0".as_ptr(),
