@@ -96,7 +96,7 @@ impl Server {
             match self.try_connect() {
                 Ok(mut connection) => {
                     let pong = redis::cmd("PING").query::<String>(&mut connection);
-                    if !pong.is_err_and(|error| error.to_string().contains("LOADING")) {
+                    if !pong.is_err_and(|error| error.code() == Some("LOADING")) {
                         return;
                     }
                 }

@@ -22,6 +22,7 @@ fn scene(more: &str) -> (Server, Connection) {
             "~client:alice:*",
             "+@read",
             "+@write",
+            "-@dangerous",
             "+2fapi.whoami",
             "+2fapi.logout",
         ],

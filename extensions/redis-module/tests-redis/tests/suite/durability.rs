@@ -249,7 +249,7 @@ fn a_record_of_an_older_layout_is_read_and_of_a_newer_one_refused() {
 fn apply_is_refused_from_anybody_but_the_primary_and_the_append_only_file() {
     let server = Server::start("");
     let mut connection = server.connect();
-    Client::enrolled("alice", &mut connection);
+    let _ = Client::enrolled("alice", &mut connection);
     let body = dumped(&mut connection, "2fapi:{alice}");
     let record = &body[12..body.len() - 3];
     let answer: redis::RedisResult<Value> = cmd("2FAPI.APPLY")

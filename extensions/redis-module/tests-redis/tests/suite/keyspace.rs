@@ -135,7 +135,7 @@ fn clients_live_in_database_zero_whichever_is_selected() {
 fn a_change_of_a_client_is_seen_by_those_who_watch_its_key() {
     let server = Server::start("");
     let (mut connection, mut other) = (server.connect(), server.connect());
-    Client::enrolled("alice", &mut connection);
+    let _ = Client::enrolled("alice", &mut connection);
     ask(&mut connection, &["WATCH", "2fapi:{alice}"]).unwrap();
     ask(&mut other, &["2FAPI.SUSPEND", "alice"]).unwrap();
     ask(&mut connection, &["MULTI"]).unwrap();

@@ -4,10 +4,14 @@
 
 mod access;
 mod audience;
+mod cluster;
 mod commands;
 mod durability;
+mod hardened;
 mod input;
 mod keyspace;
+mod main_thread;
+mod memory;
 mod replication;
 mod session;
 mod single_use;
