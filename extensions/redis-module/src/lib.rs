@@ -19,9 +19,8 @@ use std::{
 
 use host::{Ctx, ERR, Level, OK, commands, configs, datatype, events, guard, info, offered, raw};
 
-/// What the module allocates is counted, and limited, with the server's own memory.
 #[global_allocator]
-static ALLOCATOR: redis_module::alloc::RedisAlloc = redis_module::alloc::RedisAlloc;
+static ALLOCATOR: host::allocator::ServerMemory = host::allocator::ServerMemory;
 
 /// Settings begin with it: `2fapi.audience`.
 const MODULE_NAME: &CStr = c"2fapi";

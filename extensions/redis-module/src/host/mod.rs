@@ -1,5 +1,6 @@
 //! The module API of Redis as safe calls. What is unsafe about it is in this folder.
 
+pub(crate) mod allocator;
 pub(crate) mod block;
 pub(crate) mod commands;
 pub(crate) mod configs;

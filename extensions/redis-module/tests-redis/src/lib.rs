@@ -4,4 +4,6 @@ mod client;
 mod server;
 
 pub use client::{Challenge, Client, proof_of};
-pub use server::{Server, module_path, wait_until};
+pub use server::{
+    OPERATOR_PASSWORD, REPLICA_PASSWORD, SENTINEL_PASSWORD, Server, module_path, stage, wait_until,
+};

@@ -21,6 +21,14 @@ pub fn module_path() -> PathBuf {
         .expect("TWOFAPI_REDIS_MODULE, set by scripts/run")
 }
 
+/// Where the module is installed, with its hardened configuration.
+#[must_use]
+pub fn stage() -> PathBuf {
+    env::var_os("TWOFAPI_REDIS_STAGE")
+        .map(PathBuf::from)
+        .expect("TWOFAPI_REDIS_STAGE, set by scripts/run")
+}
+
 /// Waits until something holds, at most 30 seconds.
 ///
 /// # Panics
@@ -33,12 +41,33 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// The passwords of the users of a hardened server.
+pub const OPERATOR_PASSWORD: &str = "operator-password";
+/// See [`OPERATOR_PASSWORD`].
+pub const REPLICA_PASSWORD: &str = "replica-password";
+/// See [`OPERATOR_PASSWORD`].
+pub const SENTINEL_PASSWORD: &str = "sentinel-password";
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
     dir: TempDir,
     port: u16,
+    kind: Kind,
     child: Option<Child>,
+}
+
+/// How a server is started.
+#[derive(Debug)]
+enum Kind {
+    /// With the configuration in its directory.
+    Plain,
+    /// As the image does it, with these options.
+    Hardened(Vec<String>),
+    /// With the configuration in its directory, as a Sentinel.
+    Sentinel,
+    /// With the configuration in its directory, by another program that runs it.
+    Under(Vec<String>),
 }
 
 impl Server {
@@ -49,9 +78,57 @@ impl Server {
         let mut server = Self {
             dir,
             port: free_port(),
+            kind: Kind::Plain,
             child: None,
         };
         server.configure(configuration);
+        server.launch();
+        server
+    }
+
+    /// A fresh server with the hardened configuration, the passwords of the tests, and these options.
+    #[must_use]
+    pub fn start_hardened(options: &[&str]) -> Self {
+        let mut server = Self {
+            dir: TempDir::new().expect("a directory"),
+            port: free_port(),
+            kind: Kind::Hardened(options.iter().map(ToString::to_string).collect()),
+            child: None,
+        };
+        server.launch();
+        server
+    }
+
+    /// A fresh server that is run by another program, such as valgrind with its options.
+    #[must_use]
+    pub fn start_under(runner: &[&str], configuration: &str) -> Self {
+        let mut server = Self {
+            dir: TempDir::new().expect("a directory"),
+            port: free_port(),
+            kind: Kind::Under(runner.iter().map(ToString::to_string).collect()),
+            child: None,
+        };
+        server.configure(configuration);
+        server.launch();
+        server
+    }
+
+    /// A Sentinel with these lines of configuration.
+    #[must_use]
+    pub fn start_sentinel(configuration: &str) -> Self {
+        let mut server = Self {
+            dir: TempDir::new().expect("a directory"),
+            port: free_port(),
+            kind: Kind::Sentinel,
+            child: None,
+        };
+        let (port, dir) = (server.port, server.dir().display());
+        let log = server.log_path();
+        let lines = format!(
+            "port {port}\nbind 127.0.0.1\ndir {dir}\nlogfile {}\n{configuration}\n",
+            log.display()
+        );
+        fs::write(server.configuration_path(), lines).expect("sentinel.conf");
         server.launch();
         server
     }
@@ -75,10 +152,30 @@ impl Server {
     pub fn launch(&mut self) {
         let program = env::var_os("TWOFAPI_REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
         // The server ends when the thread that started it ends, which is the test's own.
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL"])
-            .arg(program)
-            .arg(self.configuration_path())
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]);
+        match &self.kind {
+            Kind::Plain => command.arg(program).arg(self.configuration_path()),
+            Kind::Under(runner) => command
+                .args(runner)
+                .arg(program)
+                .arg(self.configuration_path()),
+            Kind::Sentinel => command
+                .arg(program)
+                .arg(self.configuration_path())
+                .arg("--sentinel"),
+            Kind::Hardened(options) => command
+                .arg(stage().join("bin/redis-2fapi"))
+                .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+                .arg("--logfile")
+                .arg(self.log_path())
+                .args(options)
+                .env("TWOFAPI_REDIS_DATA", self.dir())
+                .env("TWOFAPI_OPERATOR_PASSWORD", OPERATOR_PASSWORD)
+                .env("TWOFAPI_REPLICA_PASSWORD", REPLICA_PASSWORD)
+                .env("TWOFAPI_SENTINEL_PASSWORD", SENTINEL_PASSWORD),
+        };
+        let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -182,6 +279,16 @@ impl Server {
         }
     }
 
+    /// Ends the server in good order.
+    pub fn shut_down(&mut self) {
+        let _: redis::RedisResult<redis::Value> = redis::cmd("SHUTDOWN")
+            .arg("NOSAVE")
+            .query(&mut self.connect());
+        if let Some(mut child) = self.child.take() {
+            let _ = child.wait();
+        }
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child
@@ -207,7 +314,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         if thread::panicking() {
             let log = self.log();
-            let tail: Vec<_> = log.lines().rev().take(20).collect();
+            let tail: Vec<_> = log.lines().rev().take(60).collect();
             eprintln!("--- end of the server log ---");
             tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }

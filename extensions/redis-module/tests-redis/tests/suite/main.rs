@@ -15,6 +15,7 @@ mod memory;
 mod replication;
 mod session;
 mod single_use;
+mod valgrind;
 mod vectors;
 
 use redis::{ErrorKind, RedisError, RedisResult, Value, cmd};

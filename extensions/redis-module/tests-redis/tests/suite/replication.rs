@@ -109,7 +109,7 @@ fn a_promoted_replica_has_every_client_and_a_key_of_its_own() {
     let (mut primary, replica) = pair("");
     let (mut at_primary, mut at_replica) = (primary.connect(), replica.connect());
     let alice = Client::enrolled("alice", &mut at_primary);
-    Client::enrolled("gone", &mut at_primary);
+    let _ = Client::enrolled("gone", &mut at_primary);
     ask(&mut at_primary, &["2FAPI.REVOKE", "gone"]).unwrap();
     sync(&mut at_primary);
     let before = alice.challenge(&mut at_replica).unwrap();
