@@ -1,0 +1,153 @@
+// Holds the constants and shapes of the package against the vectors, the OpenAPI description and the
+// source of the Rust core.
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+import { parse } from 'yaml';
+import * as spec from '@2fapi/protocol-spec';
+
+const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+const vectors = (name: string) => JSON.parse(read(`vectors/${name}.json`));
+const core = (name: string) => read(`../crypto-core/src/${name}.rs`);
+const openapi = parse(read('openapi.yaml'));
+
+function once(text: string, pattern: RegExp): string {
+  const found = pattern.exec(text);
+  assert.ok(found?.[1] !== undefined, `the core says nothing like ${pattern}`);
+  return found[1];
+}
+
+test('names and generators are those of the vectors', () => {
+  for (const name of ['sigma-v1', 'sigma-generated-v1']) {
+    const file = vectors(name);
+    assert.equal(spec.SUITE, file.suite);
+    assert.equal(spec.TRANSCRIPT_DST, file.transcript_dst);
+    assert.equal(spec.GENERATOR_H_DST, file.generator_h_dst);
+    assert.equal(spec.GENERATOR_G_HEX, file.generators.G);
+    assert.equal(spec.GENERATOR_H_HEX, file.generators.H);
+  }
+  assert.equal(spec.CHALLENGE_DST, vectors('challenge-v1').suite);
+});
+
+test('the challenge of every accepted vector begins with the domain of the package', () => {
+  for (const { challenge, transcript, proof, commitment } of vectors('sigma-v1').accepted) {
+    const wide = createHash('sha512')
+      .update(spec.TRANSCRIPT_DST)
+      .update(Buffer.from(transcript, 'hex'))
+      .digest()
+      .reverse();
+    const order = 2n ** 252n + 27742317777372353535851937790883648493n;
+    const scalar = (BigInt(`0x${wide.toString('hex')}`) % order).toString(16).padStart(64, '0');
+    assert.equal(Buffer.from(scalar, 'hex').reverse().toString('hex'), challenge);
+    assert.equal(proof.length / 2, spec.PROOF_LENGTH);
+    assert.equal(commitment.length / 2, spec.ELEMENT_LENGTH);
+  }
+});
+
+test('limits are those of the Rust core', () => {
+  const statement = core('statement');
+  const challenge = core('challenge');
+  const number = (text: string, pattern: RegExp) => Number(once(text, pattern));
+  const maxima = [...statement.matchAll(/pub const MAX: usize = (\d+);/g)].map((m) => Number(m[1]));
+  assert.deepEqual(maxima, [spec.NONCE_MAX_LENGTH, spec.AUDIENCE_MAX_LENGTH]);
+  assert.equal(spec.NONCE_MIN_LENGTH, number(statement, /pub const MIN: usize = (\d+);/));
+  assert.equal(spec.NONCE_ISSUED_LENGTH, number(statement, /ISSUED_LEN: usize = (\d+);/));
+  assert.equal(spec.CHANNEL_BINDING_MAX_LENGTH, number(statement, /BINDING_MAX: usize = (\d+);/));
+  assert.equal(spec.ENROLLMENT_BINDING, once(statement, /ENROLMENT_BINDING: &\[u8\] = b"(.*)";/));
+  assert.equal(spec.ROTATION_BINDING_PREFIX, once(statement, /ROTATION_PREFIX: &\[u8\] = b"(.*)";/));
+  assert.equal(spec.AUDIENCE_BINDING_PREFIX, once(statement, /AUDIENCE_PREFIX: &\[u8\] = b"(.*)";/));
+  assert.equal(spec.CLIENT_ID_MAX_LENGTH, number(core('client_id'), /ID_MAX: usize = (\d+);/));
+  assert.equal(spec.CHALLENGE_DST, once(challenge, /CHALLENGE_DST: &\[u8\] = b"(.*)";/));
+  assert.equal(spec.CHALLENGE_TTL_MAX_SECONDS, number(challenge, /MAX_SECONDS: u32 = (\d+);/));
+  assert.equal(spec.CHALLENGE_TTL_DEFAULT_SECONDS, number(challenge, /Self\((\d\d+)\)/));
+  assert.equal(spec.CHALLENGE_KEY_LENGTH, number(challenge, /pub const LEN: usize = (\d+);/));
+  assert.equal(spec.SCALAR_LENGTH, spec.ELEMENT_LENGTH);
+});
+
+test('the patterns decide every vector of client ids and of challenge ids', () => {
+  const { valid, invalid } = vectors('client-id-v1');
+  for (const id of valid) assert.ok(spec.CLIENT_ID_PATTERN.test(id), `refuses ${id}`);
+  for (const id of invalid) assert.ok(!spec.CLIENT_ID_PATTERN.test(id), `takes ${JSON.stringify(id)}`);
+  for (const name of ['challenge-v1', 'challenge-generated-v1']) {
+    const { live, refused } = vectors(name);
+    for (const { challenge_id } of live) assert.ok(spec.CHALLENGE_ID_PATTERN.test(challenge_id));
+    const malformed = refused.filter((c: { name: string }) => c.name.startsWith('id-'));
+    assert.ok(malformed.length > 5);
+    for (const { challenge_id } of malformed) {
+      assert.ok(!spec.CHALLENGE_ID_PATTERN.test(challenge_id), JSON.stringify(challenge_id));
+    }
+  }
+});
+
+test('error codes are those of the Rust core, in its order', () => {
+  const names = once(core('error'), /match self \{([^}]*)\}/).matchAll(/=> "([a-z_]+)"/g);
+  assert.deepEqual([...spec.ERROR_CODES], [...names].map((m) => m[1]));
+});
+
+test('problem codes, paths and statuses are those of the OpenAPI description', () => {
+  const { paths, components } = openapi;
+  const codes: string[] = components.schemas.Problem.properties.code.enum;
+  assert.deepEqual(Object.keys(spec.HTTP_STATUS).sort(), [...codes].sort());
+  assert.deepEqual(Object.values(spec.PATHS).sort(), Object.keys(paths).sort());
+  const statuses = new Set(
+    Object.values<Record<string, { responses: object }>>(paths)
+      .flatMap((path) => Object.values(path))
+      .flatMap((operation) => Object.keys(operation.responses)),
+  );
+  for (const [code, status] of Object.entries(spec.HTTP_STATUS)) {
+    assert.ok(code === 'not_found' || statuses.has(String(status)), `${code}: ${status}`);
+  }
+});
+
+test('every body has the fields of the OpenAPI description', () => {
+  // `satisfies` has the compiler say that these are all required fields of the shapes.
+  const bodies = {
+    EnrollRequest: { client_id: '', commitment: '', proof: '' } satisfies spec.EnrollRequest,
+    Enrolled: { client_id: '', status: 'active', commitment_version: 1 } satisfies spec.Enrolled,
+    ChallengeRequest: { client_id: '' } satisfies spec.ChallengeRequest,
+    Challenge: {
+      challenge_id: '',
+      nonce: '',
+      expires_at: 0,
+      channel_binding: '',
+    } satisfies spec.Challenge,
+    VerifyRequest: { challenge_id: '', proof: '' } satisfies spec.VerifyRequest,
+    AccessToken: {
+      access_token: '',
+      token_type: 'Bearer',
+      expires_in: 1,
+      client_id: '',
+    } satisfies spec.AccessToken,
+    RotateRequest: {
+      challenge_id: '',
+      proof_old: '',
+      commitment_new: '',
+      proof_new: '',
+    } satisfies spec.RotateRequest,
+    Rotated: { client_id: '', commitment_version: 2 } satisfies spec.Rotated,
+    WhoAmI: { client_id: '', expires_at: 0, commitment_version: 1 } satisfies spec.WhoAmI,
+    Problem: {
+      type: '',
+      title: '',
+      status: 400,
+      detail: '',
+      code: 'malformed_request',
+    } satisfies spec.Problem,
+  };
+  for (const [name, body] of Object.entries(bodies)) {
+    const described = Object.keys(openapi.components.schemas[name].properties);
+    assert.deepEqual(
+      Object.keys(body).sort(),
+      described.filter((field) => field !== 'user_id').sort(),
+      name,
+    );
+  }
+});
+
+test('CommonJS and ESM give the same', () => {
+  const required = createRequire(import.meta.url)('@2fapi/protocol-spec');
+  assert.deepEqual({ ...required }, { ...spec });
+});

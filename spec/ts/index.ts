@@ -1,0 +1,6 @@
+// The protocol for TypeScript: constants, types and error codes. Normative is `protocol.md`.
+
+export * from './constants.js';
+export * from './errors.js';
+export type * from './types.js';
+export type * from './http.js';
