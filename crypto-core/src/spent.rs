@@ -35,7 +35,9 @@ impl SpentKey {
         &self.0
     }
 
-    pub(crate) const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+    /// The key from where a host kept it.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
 

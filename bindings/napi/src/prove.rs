@@ -1,0 +1,105 @@
+//! The client's side: credentials and proofs.
+
+use napi::{
+    Env,
+    bindgen_prelude::{AsyncTask, Uint8ArraySlice},
+};
+use napi_derive::napi;
+use twofapi_crypto_core::{ClientId, Credential, Enrolment, prove};
+
+use crate::{
+    error::{Fault, fault},
+    low_level::bytes,
+    statement::{OwnedAuthentication, OwnedRotation},
+    task::Proving,
+};
+
+/// Secret, blinding and commitment of a fresh credential, 32 bytes each, in this order.
+#[napi(catch_unwind)]
+pub fn generate_credential(env: &Env) -> Result<Vec<Uint8ArraySlice<'_>>, Fault> {
+    let credential = Credential::generate(&mut getrandom::SysRng).map_err(fault)?;
+    Ok(vec![
+        bytes(env, credential.secret_bytes().as_ref())?,
+        bytes(env, credential.blinding_bytes().as_ref())?,
+        bytes(env, credential.commitment().as_bytes())?,
+    ])
+}
+
+/// A proof of possession, 96 bytes.
+#[napi(catch_unwind)]
+pub fn prove_enrolment<'env>(
+    env: &'env Env,
+    client_id: String,
+    secret: &[u8],
+    blinding: &[u8],
+) -> Result<Uint8ArraySlice<'env>, Fault> {
+    let client_id = &ClientId::parse(&client_id).map_err(fault)?;
+    let credential = Credential::from_bytes(secret, blinding).map_err(fault)?;
+    let proof = prove(&credential, &Enrolment { client_id }, &mut getrandom::SysRng);
+    bytes(env, &proof.map_err(fault)?.to_bytes())
+}
+
+type Parts = (Credential, OwnedAuthentication);
+
+fn parse(
+    client_id: &str,
+    secret: &[u8],
+    blinding: &[u8],
+    nonce: &[u8],
+    channel_binding: &[u8],
+) -> Result<Parts, Fault> {
+    let statement = OwnedAuthentication::parse(client_id, nonce, channel_binding)?;
+    let credential = Credential::from_bytes(secret, blinding).map_err(fault)?;
+    Ok((credential, statement))
+}
+
+fn prove_parts((credential, parts): &Parts) -> Result<[u8; 96], Fault> {
+    let proof = prove(credential, &parts.statement(), &mut getrandom::SysRng);
+    Ok(proof.map_err(fault)?.to_bytes())
+}
+
+/// A proof for a challenge, 96 bytes.
+#[napi(catch_unwind)]
+pub fn prove_authentication<'env>(
+    env: &'env Env,
+    client_id: String,
+    secret: &[u8],
+    blinding: &[u8],
+    nonce: &[u8],
+    channel_binding: &[u8],
+) -> Result<Uint8ArraySlice<'env>, Fault> {
+    let parts = parse(&client_id, secret, blinding, nonce, channel_binding)?;
+    bytes(env, &prove_parts(&parts)?)
+}
+
+/// The same on the thread pool.
+#[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
+pub fn prove_authentication_async(
+    client_id: String,
+    secret: &[u8],
+    blinding: &[u8],
+    nonce: &[u8],
+    channel_binding: &[u8],
+) -> Result<AsyncTask<Proving>, Fault> {
+    let parts = parse(&client_id, secret, blinding, nonce, channel_binding)?;
+    Ok(AsyncTask::new(Proving::of(move || {
+        prove_parts(&parts).map(Vec::from)
+    })))
+}
+
+/// The rotation, by the enrolled credential, 96 bytes.
+#[napi(catch_unwind)]
+pub fn prove_rotation<'env>(
+    env: &'env Env,
+    client_id: String,
+    secret: &[u8],
+    blinding: &[u8],
+    nonce: &[u8],
+    channel_binding: &[u8],
+    new_commitment: &[u8],
+) -> Result<Uint8ArraySlice<'env>, Fault> {
+    let parts = OwnedRotation::parse(&client_id, nonce, channel_binding, new_commitment)?;
+    let credential = Credential::from_bytes(secret, blinding).map_err(fault)?;
+    let proof = prove(&credential, &parts.statement()?, &mut getrandom::SysRng);
+    bytes(env, &proof.map_err(fault)?.to_bytes())
+}
