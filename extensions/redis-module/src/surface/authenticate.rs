@@ -22,7 +22,7 @@ pub(super) fn challenge(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), F
     // A host issues nonces of this length.
     hex::encode_to_slice(challenge.nonce.as_bytes(), &mut nonce).map_err(|_| Failure::Internal)?;
     ctx.reply_array(2);
-    ctx.reply_bytes(challenge.id.to_string().as_bytes());
+    ctx.reply_bytes(&challenge.id.to_text());
     ctx.reply_bytes(&nonce);
     Ok(())
 }
