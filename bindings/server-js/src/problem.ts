@@ -1,0 +1,59 @@
+// Errors as problems (RFC 9457), with the codes of the protocol.
+
+import { HTTP_STATUS, type Problem, type ProblemCode } from '@2fapi/protocol-spec';
+
+import { codeOf } from './crypto.js';
+
+const TITLES: Readonly<Record<ProblemCode, string>> = {
+  invalid_client_id: 'Invalid client id',
+  invalid_length: 'Invalid length',
+  invalid_encoding: 'Invalid encoding',
+  already_enrolled: 'Already enrolled',
+  throttled: 'Too many attempts',
+  denied: 'Denied',
+  unavailable: 'Unavailable',
+  malformed_request: 'Malformed request',
+  payload_too_large: 'Payload too large',
+  unsupported_media_type: 'Unsupported media type',
+  method_not_allowed: 'Method not allowed',
+  request_timeout: 'Request timeout',
+  not_found: 'Not found',
+  internal_error: 'Internal error',
+};
+
+/** Why a request fails, as its sender is told. */
+export class Failure extends Error {
+  readonly code: ProblemCode;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(code: ProblemCode, detail: string, headers: Record<string, string> = {}) {
+    super(detail);
+    this.code = code;
+    this.headers = headers;
+  }
+
+  response(): Response {
+    const { code, message: detail } = this;
+    const status = HTTP_STATUS[code];
+    const problem: Problem = { type: `urn:2fapi:error:${code}`, title: TITLES[code], status, detail, code };
+    return new Response(JSON.stringify(problem), {
+      status,
+      headers: {
+        'Content-Type': 'application/problem+json',
+        'Cache-Control': 'no-store',
+        ...this.headers,
+      },
+    });
+  }
+}
+
+/** What a sender is told of an error; `tell` hears of what is the operator's to mend. */
+export function failureOf(error: unknown, tell: (error: unknown) => void): Failure {
+  if (error instanceof Failure) return error;
+  const code = codeOf(error);
+  if (code === 'invalid_client_id' || code === 'invalid_length' || code === 'invalid_encoding') {
+    return new Failure(code, error instanceof Error ? error.message : code);
+  }
+  tell(error);
+  return new Failure('unavailable', 'the store does not work for now; try again later');
+}

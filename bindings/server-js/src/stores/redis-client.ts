@@ -1,0 +1,32 @@
+// Commands to Redis through whichever client library the service has.
+
+/** A client of the packages `redis` or `ioredis`, or anything that sends a command by its words. */
+export type RedisClient =
+  | { sendCommand(words: string[]): Promise<unknown> }
+  | { call(command: string, ...words: string[]): Promise<unknown> };
+
+/** Sends a command. */
+export type Send = (...words: [string, ...string[]]) => Promise<unknown>;
+
+export function sender(client: RedisClient): Send {
+  // ioredis has a `sendCommand` as well, which takes something else.
+  if ('call' in client && typeof client.call === 'function') {
+    return (command, ...words) => client.call(command, ...words);
+  }
+  if ('sendCommand' in client && typeof client.sendCommand === 'function') {
+    return (...words) => client.sendCommand(words);
+  }
+  throw new TypeError('a Redis client must have `sendCommand` (package redis) or `call` (package ioredis)');
+}
+
+/** What a client library says of an error that Redis answered. */
+export function errorLine(error: unknown): string {
+  return error instanceof Error ? error.message : '';
+}
+
+/** An answer that must be a string, whichever type the library made of it. */
+export function text(answer: unknown): string {
+  if (typeof answer === 'string') return answer;
+  if (answer instanceof Uint8Array) return Buffer.from(answer).toString('latin1');
+  throw new Error('Redis answered something that is no string');
+}

@@ -1,0 +1,112 @@
+// Clients inside Redis with the module redis-2fapi, which verifies the proofs itself.
+
+import type { ClientStatus } from '@2fapi/protocol-spec';
+
+import * as crypto from '../crypto.js';
+import type { Host, LifecycleChange, Verdict } from '../host.js';
+import { errorLine, sender, text, type RedisClient } from './redis-client.js';
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+/**
+ * Clients of redis-2fapi. The connection must be allowed all of `2FAPI.*`, and be this store's own: an
+ * accepted proof makes it the client's session for the moment until it is logged out again. With
+ * `2fapi.acl-mapping yes` Redis is meant to be asked by clients themselves, not by a service in their
+ * name; this store then answers with an error.
+ *
+ * The module's `2fapi.audience` must be the audience that `createTwoFApi` is given.
+ */
+export function redisModuleStore(client: RedisClient): Host {
+  const send = sender(client);
+  let checked: Promise<void> | undefined;
+
+  async function check(channelBinding: Uint8Array): Promise<void> {
+    const setting = async (name: string): Promise<string> => {
+      const answer: unknown = await send('CONFIG', 'GET', name);
+      if (Array.isArray(answer)) return text(answer[1]);
+      return text(Object.values(answer as Record<string, unknown>)[0]);
+    };
+    const audience = await setting('2fapi.audience');
+    const wanted = Buffer.from(channelBinding).toString('latin1').replace(/^aud:/, '');
+    if (audience !== wanted) {
+      throw new Error(
+        `redis-2fapi has the audience "${audience}", and this service "${wanted}": set 2fapi.audience to it`,
+      );
+    }
+    if ((await setting('2fapi.acl-mapping')) === 'yes') {
+      throw new Error('redis-2fapi maps clients to ACL users (2fapi.acl-mapping): a service cannot stand between');
+    }
+  }
+
+  const ready = (channelBinding: Uint8Array): Promise<void> => {
+    checked ??= check(channelBinding).catch((error: unknown) => {
+      checked = undefined;
+      throw error;
+    });
+    return checked;
+  };
+
+  /** From the module's error prefixes to what they mean here. */
+  async function verdict(send: Promise<unknown>): Promise<Verdict> {
+    try {
+      await send;
+      return { outcome: 'accepted' };
+    } catch (error) {
+      const line = errorLine(error);
+      if (line.startsWith('DENIED')) return { outcome: 'denied' };
+      if (line.startsWith('LIMIT')) {
+        return { outcome: 'throttled', retryAfterSeconds: Number(/\d+/.exec(line)?.[0] ?? 1) };
+      }
+      throw crypto.fromLine(line) ?? error;
+    }
+  }
+
+  return {
+    async challenge(clientId, channelBinding) {
+      await ready(channelBinding);
+      const answer = await send('2FAPI.CHALLENGE', clientId).catch((error: unknown) => {
+        throw crypto.fromLine(errorLine(error)) ?? error;
+      });
+      const [challengeId, nonce] = (answer as unknown[]).map(text);
+      if (challengeId === undefined || nonce === undefined) throw new Error('2FAPI.CHALLENGE answered less');
+      const expiresAt = Number.parseInt(challengeId.slice(3, 11), 16);
+      return { challengeId, nonce: Buffer.from(nonce, 'hex'), expiresAt };
+    },
+
+    async enroll(clientId, commitment, proof) {
+      try {
+        await send('2FAPI.ENROLL', clientId, hex(commitment), 'PROOF', hex(proof));
+        return 'enrolled';
+      } catch (error) {
+        const line = errorLine(error);
+        if (line.startsWith('EXISTS')) return 'already_enrolled';
+        if (line.startsWith('DENIED')) return 'denied';
+        throw crypto.fromLine(line) ?? error;
+      }
+    },
+
+    async authenticate({ clientId, challengeId, proof, channelBinding }) {
+      await ready(channelBinding);
+      const answer = await verdict(send('2FAPI.VERIFY', clientId, challengeId, hex(proof)));
+      if (answer.outcome === 'accepted') await send('2FAPI.LOGOUT');
+      return answer;
+    },
+
+    async rotate({ clientId, challengeId, proofOld, commitmentNew, proofNew, channelBinding }) {
+      await ready(channelBinding);
+      const words = [hex(proofOld), hex(commitmentNew), hex(proofNew)];
+      return verdict(send('2FAPI.ROTATE', clientId, challengeId, ...words));
+    },
+
+    async find(clientId) {
+      const status = text(await send('2FAPI.STATUS', clientId));
+      return status === 'unknown' ? undefined : { status: status as ClientStatus };
+    },
+
+    async change(clientId, change: LifecycleChange) {
+      await send(`2FAPI.${change.toUpperCase()}`, clientId).catch((error: unknown) => {
+        throw crypto.fromLine(errorLine(error)) ?? error;
+      });
+    },
+  };
+}

@@ -1,0 +1,230 @@
+// The resources and the protection of routes, in each framework, over HTTP.
+
+import assert from 'node:assert/strict';
+import type { AddressInfo } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+
+import { serve } from '@hono/node-server';
+import { createRemoteJWKSet, jwtVerify } from 'jose';
+import express from 'express';
+import Fastify from 'fastify';
+import { Hono } from 'hono';
+
+import * as forExpress from '../src/express.js';
+import * as forFastify from '../src/fastify.js';
+import * as forHono from '../src/hono.js';
+import { createTwoFApi, generateSigningKey, memoryStore, type TwoFApi } from '../src/index.js';
+import { AUDIENCE, BINDING, TestClient } from './client.js';
+
+/** A service with a route `/reports` that only clients may read. */
+interface Service {
+  readonly origin: string;
+  close(): Promise<void>;
+}
+
+const at = (address: AddressInfo | string | null): string =>
+  `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+
+function expressWith(...before: express.RequestHandler[]) {
+  return async (twoFApi: TwoFApi): Promise<Service> => {
+    const app = express();
+    before.forEach((handler) => app.use(handler));
+    app.use(forExpress.twoFApiRouter(twoFApi));
+    app.get('/reports', forExpress.requireClient(twoFApi), (request, response) => {
+      response.json({ for: request.client2fapi?.clientId });
+    });
+    const server = app.listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    return {
+      origin: at(server.address()),
+      close: () => new Promise((resolve) => server.close(() => resolve())),
+    };
+  };
+}
+
+const FRAMEWORKS: Record<string, (twoFApi: TwoFApi) => Promise<Service>> = {
+  Express: expressWith(),
+  'Express behind express.json()': expressWith(express.json()),
+  Fastify: async (twoFApi) => {
+    const app = Fastify();
+    await app.register(forFastify.twoFApiPlugin(twoFApi));
+    app.get('/reports', { preHandler: forFastify.requireClient(twoFApi) }, async (request) => ({
+      for: request.client2fapi?.clientId,
+    }));
+    app.post('/echo', async (request) => request.body);
+    const origin = await app.listen({ port: 0, host: '127.0.0.1' });
+    return { origin, close: () => app.close() };
+  },
+  Hono: async (twoFApi) => {
+    const app = new Hono();
+    app.use(forHono.twoFApiMiddleware(twoFApi));
+    app.get('/reports', forHono.requireClient(twoFApi), (context) =>
+      context.json({ for: context.get('client2fapi').clientId }),
+    );
+    return new Promise((resolve) => {
+      const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, () =>
+        resolve({
+          origin: at(server.address()),
+          close: () => new Promise((done) => server.close(() => done())),
+        }),
+      );
+    });
+  },
+};
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+for (const [name, start] of Object.entries(FRAMEWORKS)) {
+  describe(name, () => {
+    let service: Service;
+    let twoFApi: TwoFApi;
+    const seen: unknown[] = [];
+    before(async () => {
+      twoFApi = await createTwoFApi({
+        store: memoryStore(),
+        audience: AUDIENCE,
+        signingKey: await generateSigningKey(),
+        mayEnroll: ({ token }) => token === 'invited',
+        onError: (error) => seen.push(error),
+      });
+      service = await start(twoFApi);
+    });
+    after(() => service.close());
+
+    const post = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(service.origin + path, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', ...headers },
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+      });
+    const problem = async (response: Response, status: number, code: string): Promise<void> => {
+      const body = (await response.json()) as Record<string, unknown>;
+      assert.equal(response.status, status, JSON.stringify(body));
+      assert.equal(response.headers.get('content-type'), 'application/problem+json');
+      assert.deepEqual([body['code'], body['status'], body['type']], [code, status, `urn:2fapi:error:${code}`]);
+    };
+    const enroll = async (client: TestClient): Promise<Response> => {
+      const { commitment, proof } = client.enrollment();
+      const body = { client_id: client.clientId, commitment: hex(commitment), proof: hex(proof) };
+      return post('/auth/zkp/enroll', body, { Authorization: 'Bearer invited' });
+    };
+    const challenged = async (client: TestClient): Promise<Record<string, string>> => {
+      const response = await post('/auth/zkp/challenge', { client_id: client.clientId });
+      assert.equal(response.status, 200);
+      return (await response.json()) as Record<string, string>;
+    };
+    const answer = async (client: TestClient, challenge: Record<string, string>): Promise<Response> => {
+      assert.equal(challenge['channel_binding'], hex(BINDING));
+      const nonce = Buffer.from(challenge['nonce'] ?? '', 'hex');
+      const proof = client.proof({ challengeId: '', nonce, expiresAt: 0 });
+      return post('/auth/zkp/verify', { challenge_id: challenge['challenge_id'], proof: hex(proof) });
+    };
+    const logIn = async (client: TestClient): Promise<string> => {
+      const response = await answer(client, await challenged(client));
+      assert.equal(response.status, 200);
+      return ((await response.json()) as { access_token: string }).access_token;
+    };
+    const get = (path: string, token?: string): Promise<Response> =>
+      fetch(service.origin + path, token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } });
+
+    test('a client enrols, logs in and reads what is protected', async () => {
+      const alice = new TestClient('alice');
+      const enrolled = await enroll(alice);
+      assert.equal(enrolled.status, 201);
+      assert.equal(enrolled.headers.get('cache-control'), 'no-store');
+      assert.deepEqual(await enrolled.json(), { client_id: 'alice', status: 'active', commitment_version: 1 });
+      await problem(await enroll(new TestClient('alice')), 409, 'already_enrolled');
+      const token = await logIn(alice);
+      assert.deepEqual(await (await get('/reports', token)).json(), { for: 'alice' });
+      const who = (await (await get('/auth/zkp/whoami', token)).json()) as Record<string, unknown>;
+      assert.deepEqual([who['client_id'], who['commitment_version']], ['alice', 1]);
+    });
+
+    test('the token can be checked elsewhere with the published key', async () => {
+      const carol = new TestClient('carol');
+      await enroll(carol);
+      const keys = createRemoteJWKSet(new URL(`${service.origin}/.well-known/jwks.json`));
+      const { payload } = await jwtVerify(await logIn(carol), keys, { audience: AUDIENCE, issuer: AUDIENCE });
+      assert.equal(payload.sub, 'carol');
+      assert.deepEqual(payload['amr'], ['zkp']);
+    });
+
+    test('without a token, with a wrong one, and after suspension the route is shut', async () => {
+      const dave = new TestClient('dave');
+      await enroll(dave);
+      const token = await logIn(dave);
+      const without = await get('/reports');
+      assert.equal(without.headers.get('www-authenticate'), `Bearer realm="${AUDIENCE}"`);
+      await problem(without, 401, 'denied');
+      const wrong = await get('/reports', `${token.slice(0, -4)}AAAA`);
+      assert.match(wrong.headers.get('www-authenticate') ?? '', /error="invalid_token"/);
+      await problem(wrong, 401, 'denied');
+      await twoFApi.host.change('dave', 'suspend');
+      await problem(await get('/reports', token), 401, 'denied');
+      await twoFApi.host.change('dave', 'resume');
+      assert.equal((await get('/reports', token)).status, 200);
+      await dave.rotate(twoFApi.host);
+      await problem(await get('/reports', token), 401, 'denied');
+    });
+
+    test('a replayed proof is denied', async () => {
+      const erin = new TestClient('erin');
+      await enroll(erin);
+      const challenge = await challenged(erin);
+      assert.equal((await answer(erin, challenge)).status, 200);
+      await problem(await answer(erin, challenge), 401, 'denied');
+    });
+
+    test('nobody enrols without being invited', async () => {
+      const { commitment, proof } = new TestClient('frank').enrollment();
+      const body = { client_id: 'frank', commitment: hex(commitment), proof: hex(proof) };
+      await problem(await post('/auth/zkp/enroll', body), 401, 'denied');
+      await problem(await post('/auth/zkp/enroll', body, { Authorization: 'Bearer guess' }), 401, 'denied');
+      assert.equal(await twoFApi.host.find('frank'), undefined);
+    });
+
+    test('malformed requests are told what would be right', async () => {
+      const path = '/auth/zkp/challenge';
+      await problem(await post(path, { client_id: 'a b' }), 400, 'invalid_client_id');
+      await problem(await post(path, { client_id: 7 }), 400, 'malformed_request');
+      await problem(await post(path, { client_id: 'a', more: 'x' }), 400, 'malformed_request');
+      await problem(await post(path, {}), 400, 'malformed_request');
+      await problem(await post(path, []), 400, 'malformed_request');
+      await problem(await post('/auth/zkp/verify', { challenge_id: 'ch-1.alice', proof: '00' }), 400, 'invalid_length');
+      await problem(await post('/auth/zkp/verify', { challenge_id: 'ch-1.alice', proof: 'zz'.repeat(96) }), 400, 'invalid_encoding');
+      await problem(await post('/auth/zkp/verify', { challenge_id: 'nothing', proof: '00'.repeat(96) }), 401, 'denied');
+      const got = await get(path);
+      assert.equal(got.headers.get('allow'), 'POST');
+      await problem(got, 405, 'method_not_allowed');
+      assert.deepEqual(seen, []);
+    });
+
+    test('what is not JSON, or too much, is refused', { skip: name.includes('express.json') }, async () => {
+      const path = '/auth/zkp/challenge';
+      await problem(await post(path, '{'), 400, 'malformed_request');
+      await problem(await post(path, 'client_id=a', { 'Content-Type': 'text/plain' }), 415, 'unsupported_media_type');
+      await problem(await post(path, { client_id: 'x'.repeat(20_000) }), 413, 'payload_too_large');
+    });
+
+    test('other routes are left alone', async () => {
+      assert.equal((await get('/nothing-here')).status, 404);
+    });
+  });
+}
+
+test("Fastify's own parsing of bodies stays as it was outside of the resources", async () => {
+  const twoFApi = await createTwoFApi({
+    store: memoryStore(),
+    audience: AUDIENCE,
+    signingKey: await generateSigningKey(),
+    mayEnroll: false,
+  });
+  const app = Fastify();
+  await app.register(forFastify.twoFApiPlugin(twoFApi));
+  app.post('/echo', async (request) => request.body);
+  const answer = await app.inject({ method: 'POST', url: '/echo', payload: { a: 1 } });
+  assert.deepEqual(answer.json(), { a: 1 });
+  const enrolled = await app.inject({ method: 'POST', url: '/auth/zkp/enroll', payload: {} });
+  assert.equal(enrolled.statusCode, 404);
+  await app.close();
+});
