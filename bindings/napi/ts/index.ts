@@ -1,0 +1,55 @@
+// 2FApi for Node: credentials and proofs for clients, challenges and verification for hosts, native.
+
+export { TwoFApiError } from './errors.js';
+export { fromBase64Url, fromHex, toBase64Url, toHex } from './encoding.js';
+export {
+  createEnrollment,
+  generateCredential,
+  proveAuthentication,
+  proveAuthenticationAsync,
+  proveRotation,
+  wipe,
+  type AuthenticationToProve,
+  type NewCredential,
+} from './client.js';
+export {
+  audienceBinding,
+  challengeNonce,
+  checkClientId,
+  checkCommitment,
+  checkProof,
+  denyUnknownClientAsync,
+  issueChallenge,
+  recomputeChallenge,
+  SpentSet,
+  verifyAuthentication,
+  verifyAuthenticationAsync,
+  verifyBatch,
+  verifyBatchAsync,
+  verifyEnrollment,
+  verifyEnrollmentAsync,
+  verifyRotation,
+  type AuthenticationToVerify,
+  type ChallengeSource,
+  type EnrollmentToVerify,
+  type HostChallenge,
+  type RotationToVerify,
+} from './host.js';
+export {
+  buildTranscript,
+  commit,
+  completeTranscript,
+  constantTimeEq,
+  generateProof,
+  getGeneratorG,
+  getGeneratorH,
+  hashTranscript,
+  isCanonicalPoint,
+  isCanonicalScalar,
+  isIdentityPoint,
+  verifyProofEquation,
+  type EquationToVerify,
+  type ProofParts,
+  type ProofToGenerate,
+  type TranscriptContext,
+} from './low-level.js';
