@@ -63,10 +63,9 @@ export function redisModuleStore(client: RedisClient): Host {
 
   return {
     async challenge(clientId, channelBinding) {
+      crypto.mustBeClientId(clientId);
       await ready(channelBinding);
-      const answer = await send('2FAPI.CHALLENGE', clientId).catch((error: unknown) => {
-        throw crypto.fromLine(errorLine(error)) ?? error;
-      });
+      const answer = await send('2FAPI.CHALLENGE', clientId);
       const [challengeId, nonce] = (answer as unknown[]).map(text);
       if (challengeId === undefined || nonce === undefined) throw new Error('2FAPI.CHALLENGE answered less');
       const expiresAt = Number.parseInt(challengeId.slice(3, 11), 16);
@@ -74,6 +73,9 @@ export function redisModuleStore(client: RedisClient): Host {
     },
 
     async enroll(clientId, commitment, proof) {
+      crypto.mustBeClientId(clientId);
+      crypto.mustBeCommitment(commitment);
+      crypto.mustBeProof(proof);
       try {
         await send('2FAPI.ENROLL', clientId, hex(commitment), 'PROOF', hex(proof));
         return 'enrolled';
@@ -86,6 +88,8 @@ export function redisModuleStore(client: RedisClient): Host {
     },
 
     async authenticate({ clientId, challengeId, proof, channelBinding }) {
+      crypto.mustBeClientId(clientId);
+      crypto.mustBeProof(proof);
       await ready(channelBinding);
       const answer = await verdict(send('2FAPI.VERIFY', clientId, challengeId, hex(proof)));
       if (answer.outcome === 'accepted') await send('2FAPI.LOGOUT');
@@ -93,12 +97,17 @@ export function redisModuleStore(client: RedisClient): Host {
     },
 
     async rotate({ clientId, challengeId, proofOld, commitmentNew, proofNew, channelBinding }) {
+      crypto.mustBeClientId(clientId);
+      crypto.mustBeProof(proofOld);
+      crypto.mustBeCommitment(commitmentNew);
+      crypto.mustBeProof(proofNew);
       await ready(channelBinding);
       const words = [hex(proofOld), hex(commitmentNew), hex(proofNew)];
       return verdict(send('2FAPI.ROTATE', clientId, challengeId, ...words));
     },
 
     async find(clientId) {
+      crypto.mustBeClientId(clientId);
       const status = text(await send('2FAPI.STATUS', clientId));
       return status === 'unknown' ? undefined : { status: status as ClientStatus };
     },
