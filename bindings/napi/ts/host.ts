@@ -5,6 +5,7 @@ import type { IssuedChallenge } from '@2fapi/protocol-spec';
 import { calling } from './errors.js';
 import { bytes, clientId, object, text, whole } from './inputs.js';
 import { native } from './load.js';
+import { inTurn } from './pool.js';
 
 const none = new Uint8Array(0);
 const U32_MAX = 0xffff_ffff;
@@ -68,6 +69,11 @@ const entries = (items: readonly AuthenticationToVerify[]) => {
   });
 };
 
+/** The same arguments in memory that the caller does not have. */
+function copied<T extends readonly (string | Uint8Array)[]>(words: T): T {
+  return words.map((word) => (typeof word === 'string' ? word : Uint8Array.prototype.slice.call(word))) as unknown as T;
+}
+
 /** Whether a proof of possession is accepted. Malformed input is an error. */
 export function verifyEnrollment(enrollment: EnrollmentToVerify): boolean {
   const words = possession(enrollment);
@@ -76,8 +82,8 @@ export function verifyEnrollment(enrollment: EnrollmentToVerify): boolean {
 
 /** The same on the thread pool. */
 export async function verifyEnrollmentAsync(enrollment: EnrollmentToVerify): Promise<boolean> {
-  const words = possession(enrollment);
-  return calling(() => native.checkEnrolmentAsync(...words));
+  const words = copied(possession(enrollment));
+  return inTurn(async () => calling(() => native.checkEnrolmentAsync(...words)));
 }
 
 /** Whether a proof for a challenge is accepted. Malformed input is an error. */
@@ -88,8 +94,8 @@ export function verifyAuthentication(authentication: AuthenticationToVerify): bo
 
 /** The same on the thread pool, which leaves the event loop free. */
 export async function verifyAuthenticationAsync(authentication: AuthenticationToVerify): Promise<boolean> {
-  const words = attempt(authentication);
-  return calling(() => native.checkAuthenticationAsync(...words));
+  const words = copied(attempt(authentication));
+  return inTurn(async () => calling(() => native.checkAuthenticationAsync(...words)));
 }
 
 /** Does the work of {@link verifyAuthenticationAsync} for a client that is not enrolled: always false. */
@@ -97,8 +103,8 @@ export async function denyUnknownClientAsync(
   authentication: Omit<AuthenticationToVerify, 'commitment'>,
 ): Promise<false> {
   const { clientId: id, nonce, channelBinding, proof } = object(authentication, 'the argument');
-  const words = [clientId(id), bytes(nonce, 'nonce'), binding(channelBinding), bytes(proof, 'proof')] as const;
-  await calling(() => native.denyUnknownClientAsync(...words));
+  const words = copied([clientId(id), bytes(nonce, 'nonce'), binding(channelBinding), bytes(proof, 'proof')] as const);
+  await inTurn(async () => calling(() => native.denyUnknownClientAsync(...words)));
   return false;
 }
 
@@ -128,6 +134,7 @@ export function verifyBatch(authentications: readonly AuthenticationToVerify[]):
 
 /** The same on the thread pool. */
 export async function verifyBatchAsync(authentications: readonly AuthenticationToVerify[]): Promise<boolean[]> {
+  // The native part copies what it is given, and one batch is one piece of work.
   const items = entries(authentications);
   return calling(() => native.checkBatchAsync(items));
 }

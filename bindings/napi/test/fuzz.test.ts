@@ -1,0 +1,178 @@
+// Whatever a program hands over: an error each time, and never the end of the process.
+
+import assert from 'node:assert/strict';
+import { randomBytes, randomInt } from 'node:crypto';
+import { test } from 'node:test';
+
+import * as addon from '@2fapi/crypto-napi';
+
+const CALLS = 10_000;
+
+function detached(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  return bytes;
+}
+
+/** Values that are none of what any argument may be. */
+const ODD: (() => unknown)[] = [
+  () => undefined,
+  () => null,
+  () => true,
+  () => randomInt(1 << 30),
+  () => Number.NaN,
+  () => 12n,
+  () => Symbol('x'),
+  () => () => 1,
+  () => [],
+  () => [1, 2, 3],
+  () => ({}),
+  () => ({ length: 32, 0: 1 }),
+  () => new Float64Array(4),
+  () => new DataView(new ArrayBuffer(32)),
+  () => new ArrayBuffer(32),
+  () => new Uint8Array(new SharedArrayBuffer(96)),
+  () => new Proxy(new Uint8Array(32), {}),
+  () => new Proxy({}, { get: () => { throw new Error('a getter that throws'); } }),
+  () => Object.create(Uint8Array.prototype) as unknown,
+  () => new Uint8Array(randomInt(1, 15)),
+  () => new Uint8Array(1 << 20),
+  () => detached(32),
+  () => detached(96),
+  () => '\ud800',
+  () => 'a b',
+  () => 'x'.repeat(randomInt(129, 5000)),
+  () => '\0',
+  () => new Date(),
+  () => Promise.resolve(new Uint8Array(32)),
+];
+
+const bytes = (length: number) => new Uint8Array(randomBytes(length));
+
+/** Functions that take named arguments, with arguments of the right shapes. */
+const NAMED: Record<string, () => Record<string, unknown>> = {
+  createEnrollment: () => ({ clientId: 'a', credential: addon.generateCredential() }),
+  proveAuthentication: () => ({ clientId: 'a', credential: addon.generateCredential(), challenge: { nonce: bytes(16) } }),
+  proveRotation: () => ({
+    clientId: 'a',
+    credential: addon.generateCredential(),
+    commitmentNew: addon.generateCredential().commitment,
+    challenge: { nonce: bytes(16) },
+  }),
+  verifyEnrollment: () => ({ clientId: 'a', commitment: addon.getGeneratorG(), proof: bytes(96) }),
+  verifyAuthentication: () => ({ clientId: 'a', commitment: addon.getGeneratorG(), nonce: bytes(16), proof: bytes(96) }),
+  buildTranscript: () => ({ clientId: 'a', nonce: bytes(16), channelBinding: bytes(4) }),
+  completeTranscript: () => ({ commitment: addon.getGeneratorG(), announcement: bytes(32), transcriptData: bytes(32) }),
+  issueChallenge: () => ({ clientId: 'a', challengeKey: bytes(32) }),
+  challengeNonce: () => ({ clientId: 'a', challengeKey: bytes(32), challengeId: 'ch-1' }),
+  generateProof: () => ({
+    ...addon.generateCredential(),
+    generatorG: addon.getGeneratorG(),
+    generatorH: addon.getGeneratorH(),
+    transcriptData: addon.buildTranscript({ clientId: 'a', nonce: bytes(16), channelBinding: bytes(2) }),
+  }),
+};
+
+/** Arguments that may be left out, or whose odd values mean no more than "no". */
+const OPTIONAL = new Set(['ttlSeconds', 'now', 'channelBinding']);
+
+/** Functions that take their arguments in a row: how many bytes-like ones. */
+const IN_A_ROW: Record<string, number> = {
+  commit: 2,
+  hashTranscript: 1,
+  isCanonicalPoint: 1,
+  isCanonicalScalar: 1,
+  isIdentityPoint: 1,
+  constantTimeEq: 2,
+  toHex: 1,
+  toBase64Url: 1,
+  checkCommitment: 1,
+  checkProof: 1,
+};
+
+const functions = addon as unknown as Record<string, (...words: unknown[]) => unknown>;
+const pick = <T>(from: readonly T[]): T => from[randomInt(from.length)] as T;
+
+/** A value that may well be bytes of another length: then "no" is an answer as good as an error. */
+const mayBeJudged = (value: unknown): boolean => {
+  try {
+    return Object.prototype.toString.call(value) === '[object Uint8Array]' && value instanceof Uint8Array;
+  } catch {
+    return false;
+  }
+};
+
+function mustThrow(what: string, call: () => unknown): void {
+  try {
+    call();
+  } catch {
+    return;
+  }
+  assert.fail(`${what} was no error`);
+}
+
+test(`${CALLS} calls with odd arguments: an error or a no each time`, () => {
+  let errors = 0;
+  for (let n = 0; n < CALLS; n += 1) {
+    const odd = pick(ODD)();
+    if (n % 2 === 0) {
+      const name = pick(Object.keys(NAMED));
+      const args = NAMED[name]?.() ?? {};
+      const field = pick(Object.keys(args).filter((it) => !OPTIONAL.has(it)));
+      args[field] = odd;
+      // Any bytes may be a nonce or a binding where a transcript is only put together.
+      if (name === 'buildTranscript' && field !== 'clientId' && mayBeJudged(odd)) continue;
+      mustThrow(`${name} with an odd ${field}`, () => functions[name]?.(args));
+      mustThrow(name, () => functions[name]?.(odd));
+      errors += 1;
+    } else {
+      const name = pick(Object.keys(IN_A_ROW));
+      const words: unknown[] = Array.from({ length: IN_A_ROW[name] ?? 1 }, () => bytes(32));
+      words[randomInt(words.length)] = odd;
+      if (mayBeJudged(odd)) {
+        try {
+          functions[name]?.(...words);
+        } catch {
+          errors += 1;
+        }
+        continue;
+      }
+      mustThrow(name, () => functions[name]?.(...words));
+      errors += 1;
+    }
+  }
+  assert(errors > CALLS / 2);
+});
+
+test('errors on purpose have a code of the protocol; only what a getter throws is its own', () => {
+  for (let n = 0; n < 2000; n += 1) {
+    const odd = pick(ODD)();
+    try {
+      addon.verifyAuthentication({ clientId: 'a', commitment: odd, nonce: odd, proof: odd } as never);
+      assert.fail('an odd value was taken');
+    } catch (error) {
+      assert(error instanceof addon.TwoFApiError, String(error));
+    }
+  }
+});
+
+test('async functions refuse by rejecting, and the process goes on', async () => {
+  for (let n = 0; n < 500; n += 1) {
+    const odd = pick(ODD)() as never;
+    await assert.rejects(addon.verifyAuthenticationAsync({ clientId: 'a', commitment: odd, nonce: odd, proof: odd }));
+    await assert.rejects(addon.verifyBatchAsync([{ clientId: 'a', commitment: odd, nonce: odd, proof: odd }]));
+    await assert.rejects(addon.proveAuthenticationAsync({ clientId: 'a', credential: odd, challenge: odd }));
+  }
+  assert.equal(addon.isIdentityPoint(new Uint8Array(32)), true);
+});
+
+test('what is changed while a proof is looked at elsewhere changes nothing', async () => {
+  const credential = addon.generateCredential();
+  const nonce = bytes(16);
+  const proof = addon.proveAuthentication({ clientId: 'a', credential, challenge: { nonce } });
+  const verdict = addon.verifyAuthenticationAsync({ clientId: 'a', commitment: credential.commitment, nonce, proof });
+  proof.fill(0);
+  nonce.fill(0);
+  structuredClone(proof.buffer, { transfer: [proof.buffer as ArrayBuffer] });
+  assert.equal(await verdict, true);
+});
