@@ -315,10 +315,15 @@ impl Drop for Server {
         if thread::panicking() {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
-            let crash = lines.iter().position(|line| line.contains("BUG REPORT START"));
+            let crash = lines
+                .iter()
+                .position(|line| line.contains("BUG REPORT START"));
             let from = crash.unwrap_or(lines.len().saturating_sub(60));
             eprintln!("--- server log ---");
-            lines[from..].iter().take(120).for_each(|line| eprintln!("{line}"));
+            lines[from..]
+                .iter()
+                .take(120)
+                .for_each(|line| eprintln!("{line}"));
         }
         self.kill();
     }
