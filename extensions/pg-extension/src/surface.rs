@@ -376,6 +376,15 @@ fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
+#[cfg(feature = "provoke-panic")]
+#[pg_extern]
+fn provoke_panic(with_a_lock_held: bool) {
+    if with_a_lock_held {
+        preloaded().with_spent(|_| panic!("provoked while a lock was held"));
+    }
+    panic!("provoked");
+}
+
 #[pg_extern]
 fn statistics() -> TableIterator<
     'static,

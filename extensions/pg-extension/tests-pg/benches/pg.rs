@@ -27,15 +27,24 @@ fn main() {
         println!("{name:<45} {figure:.3}");
         figures.insert(name.to_owned(), json!((figure * 1000.0).round() / 1000.0));
     };
-    rows(&mut record);
-    logins(&mut record);
-    full_spent_set(&mut record);
-    many_clients(&mut record);
+    // All of them, or those that are named: `scripts/run bench PG_CONFIG -- logins`.
+    let parts: [(&str, fn(&mut dyn FnMut(&str, f64))); 4] = [
+        ("rows", rows),
+        ("logins", logins),
+        ("full_spent_set", full_spent_set),
+        ("many_clients", many_clients),
+    ];
+    let named: Vec<String> = env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    for (name, part) in parts {
+        if named.is_empty() || named.iter().any(|n| n == name) {
+            part(&mut record);
+        }
+    }
     merge(figures);
 }
 
 /// The cost of a policy per row.
-fn rows(record: &mut impl FnMut(&str, f64)) {
+fn rows(record: &mut dyn FnMut(&str, f64)) {
     let server = Server::start(CONFIGURATION);
     let database = server.database();
     let mut admin = database.connect();
@@ -138,26 +147,34 @@ fn select_twice(connection: &mut Connection, count: usize) -> Duration {
     start.elapsed()
 }
 
-/// Logins per second against pairs of SELECT 1 per second.
-fn logins(record: &mut impl FnMut(&str, f64)) {
-    let server = Server::start(CONFIGURATION);
+/// Logins per second against pairs of SELECT 1 per second: over TCP, as most clients connect, and
+/// over the server's socket, where a round trip takes less than looking at a proof.
+fn logins(record: &mut dyn FnMut(&str, f64)) {
+    let server = Server::start_on_tcp(CONFIGURATION);
     let database = server.database();
     let mut admin = database.connect();
     let alice = Client::enrolled(&mut admin, "alice");
-    for (connections, each) in [(1, 2000), (8, 500), (64, 100)] {
-        let ratio = median((0..7).map(|_| {
-            let selects = together(&database, connections, |connection, ready| {
-                ready.wait();
-                select_twice(connection, each);
-            });
-            let logins = together(&database, connections, |connection, ready| {
-                let tickets = tickets(connection, &alice, each);
-                ready.wait();
-                spend(connection, &alice, &tickets);
-            });
-            selects.as_secs_f64() / logins.as_secs_f64()
-        }));
-        record(&format!("pg.login_tps_vs_two_selects_{connections}"), ratio);
+    let ways: [(&str, fn(&Database) -> Connection); 2] = [
+        ("", Database::connect_over_tcp),
+        ("_over_the_socket", Database::connect),
+    ];
+    for (way, connect) in ways {
+        for (connections, each) in [(1, 2000), (8, 500), (64, 100)] {
+            let ratio = median((0..7).map(|_| {
+                let connect = || connect(&database);
+                let selects = together(connect, connections, |connection, ready| {
+                    ready.wait();
+                    select_twice(connection, each);
+                });
+                let logins = together(connect, connections, |connection, ready| {
+                    let tickets = tickets(connection, &alice, each);
+                    ready.wait();
+                    spend(connection, &alice, &tickets);
+                });
+                selects.as_secs_f64() / logins.as_secs_f64()
+            }));
+            record(&format!("pg.login_tps_vs_two_selects_{connections}{way}"), ratio);
+        }
     }
 
     for (name, audit) in [
@@ -189,7 +206,7 @@ fn wal(connection: &mut Connection) -> f64 {
 
 /// From when all connections are ready until the last is done.
 fn together(
-    database: &Database,
+    connect: impl Fn() -> Connection + Sync,
     connections: usize,
     work: impl Fn(&mut Connection, &Barrier) + Sync,
 ) -> Duration {
@@ -198,7 +215,7 @@ fn together(
         let workers: Vec<_> = (0..connections)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut connection = database.connect();
+                    let mut connection = connect();
                     work(&mut connection, &ready);
                 })
             })
@@ -235,7 +252,7 @@ fn quiet(configuration: &str) -> (Server, Database, Connection, Client) {
 }
 
 /// Logins per second with a nearly full spent set against an empty one.
-fn full_spent_set(record: &mut impl FnMut(&str, f64)) {
+fn full_spent_set(record: &mut dyn FnMut(&str, f64)) {
     let (_full, database, mut full, alice) = quiet("twofapi.spent_capacity = 60000");
     let (_empty, _, mut empty, bob) = quiet("twofapi.spent_capacity = 60000");
     thread::scope(|scope| {
@@ -257,7 +274,7 @@ fn full_spent_set(record: &mut impl FnMut(&str, f64)) {
 }
 
 /// Logins per second with a million clients against ten.
-fn many_clients(record: &mut impl FnMut(&str, f64)) {
+fn many_clients(record: &mut dyn FnMut(&str, f64)) {
     let (_many, _, mut many, alice) = quiet("");
     let (_ten, _, mut ten, bob) = quiet("");
     for n in 1..10 {
