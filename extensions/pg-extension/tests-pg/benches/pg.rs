@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::{Signer as _, SigningKey};
 use postgres::Client as Connection;
 use serde_json::{Map, Value, json};
 use twofapi_tests_pg::{Challenge, Client, Database, Server};
@@ -28,13 +30,17 @@ fn main() {
         figures.insert(name.to_owned(), json!((figure * 1000.0).round() / 1000.0));
     };
     // All of them, or those that are named: `scripts/run bench PG_CONFIG -- logins`.
-    let parts: [(&str, fn(&mut dyn FnMut(&str, f64))); 4] = [
+    let parts: [(&str, fn(&mut dyn FnMut(&str, f64))); 5] = [
         ("rows", rows),
         ("logins", logins),
+        ("jwt", jwt),
         ("full_spent_set", full_spent_set),
         ("many_clients", many_clients),
     ];
-    let named: Vec<String> = env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let named: Vec<String> = env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
     for (name, part) in parts {
         if named.is_empty() || named.iter().any(|n| n == name) {
             part(&mut record);
@@ -173,7 +179,10 @@ fn logins(record: &mut dyn FnMut(&str, f64)) {
                 });
                 selects.as_secs_f64() / logins.as_secs_f64()
             }));
-            record(&format!("pg.login_tps_vs_two_selects_{connections}{way}"), ratio);
+            record(
+                &format!("pg.login_tps_vs_two_selects_{connections}{way}"),
+                ratio,
+            );
         }
     }
 
@@ -191,6 +200,83 @@ fn logins(record: &mut dyn FnMut(&str, f64)) {
         thread::sleep(Duration::from_secs(1));
         record(name, (wal(&mut admin) - before) / tickets.len() as f64);
     }
+}
+
+/// Beside the nearest design: a JWT checked with Ed25519 once per session, in another library that
+/// was built like ours. Opening takes it one round trip, and us two.
+fn jwt(record: &mut dyn FnMut(&str, f64)) {
+    const TIMES: usize = 2000;
+    let library = env::var("TWOFAPI_PG_JWT_PEER").expect("TWOFAPI_PG_JWT_PEER, set by scripts/run");
+    let server = Server::start_on_tcp(CONFIGURATION);
+    let database = server.database();
+    let mut admin = database.connect();
+    let alice = Client::enrolled(&mut admin, "alice");
+    admin
+        .batch_execute(&format!(
+            "CREATE FUNCTION jwt_session_open(token text, key bytea) RETURNS boolean
+                 LANGUAGE c VOLATILE STRICT AS '{library}', 'jwt_session_open_wrapper';
+             CREATE FUNCTION jwt_sub() RETURNS text
+                 LANGUAGE c STABLE PARALLEL RESTRICTED AS '{library}', 'jwt_sub_wrapper';
+             CREATE TABLE rows AS SELECT 'alice'::text AS owner FROM generate_series(1, 1000000)"
+        ))
+        .and_then(|()| admin.batch_execute("VACUUM ANALYZE rows"))
+        .expect("the peer");
+
+    let signing = SigningKey::from_bytes(&[7; 32]);
+    let part = |claims: Value| URL_SAFE_NO_PAD.encode(claims.to_string());
+    let signed = format!(
+        "{}.{}",
+        part(json!({"alg": "EdDSA", "typ": "JWT"})),
+        part(json!({"sub": "alice", "exp": 4_000_000_000_u64}))
+    );
+    let signature = URL_SAFE_NO_PAD.encode(signing.sign(signed.as_bytes()).to_bytes());
+    let token = format!("{signed}.{signature}");
+    let key = signing.verifying_key().to_bytes();
+
+    let mut connection = database.connect_over_tcp();
+    let open = connection
+        .prepare("SELECT jwt_session_open($1, $2)")
+        .expect("a statement");
+    let mut times: Vec<(f64, f64)> = Vec::new();
+    for _ in 0..9 {
+        let start = Instant::now();
+        for _ in 0..TIMES {
+            let row = connection.query_one(&open, &[&token, &key.as_slice()]);
+            assert!(row.expect("an answer").get::<_, bool>(0));
+        }
+        let theirs = start.elapsed();
+        let tickets = tickets(&mut connection, &alice, TIMES);
+        let ours = spend(&mut connection, &alice, &tickets);
+        times.push((theirs.as_secs_f64(), ours.as_secs_f64()));
+    }
+    let micros = |seconds: f64| seconds / TIMES as f64 * 1e6;
+    record(
+        "pg.jwt_session_open_us",
+        micros(median(times.iter().map(|t| t.0))),
+    );
+    record("pg.login_us", micros(median(times.iter().map(|t| t.1))));
+    record(
+        "pg.login_vs_jwt_session_open",
+        median(times.iter().map(|t| t.1 / t.0)),
+    );
+
+    // Both sessions are open on this connection.
+    let mut count = |filter: &str| {
+        let start = Instant::now();
+        let row = connection
+            .query_one(
+                &format!("SELECT count(*) FROM rows WHERE owner = {filter}"),
+                &[],
+            )
+            .expect("a count");
+        assert_eq!(row.get::<_, i64>(0), 1_000_000);
+        start.elapsed().as_secs_f64()
+    };
+    let ratio = median((0..9).map(|_| {
+        let theirs = count("jwt_sub()");
+        count("twofapi.current_client()") / theirs
+    }));
+    record("pg.current_client_vs_jwt_sub_per_row", ratio);
 }
 
 /// Bytes of WAL written so far.

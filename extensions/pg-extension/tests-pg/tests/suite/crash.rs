@@ -114,7 +114,8 @@ fn an_error_in_the_middle_leaves_the_connection_and_its_locks_in_order() {
 
 #[test]
 fn a_panic_in_rust_is_an_error_and_nothing_more() {
-    let library = std::env::var("TWOFAPI_PG_PANICS").expect("TWOFAPI_PG_PANICS, set by scripts/run");
+    let library =
+        std::env::var("TWOFAPI_PG_PANICS").expect("TWOFAPI_PG_PANICS, set by scripts/run");
     let server = Server::start_plain(&format!("shared_preload_libraries = '{library}'"));
     let connect = || server.config("postgres").connect(postgres::NoTls).unwrap();
     let (mut connection, mut other) = (connect(), connect());
