@@ -23,6 +23,12 @@ const CONFIGURATION: &str = "twofapi.challenge_ttl = 900\nlog_min_messages = fat
     autovacuum = off\nshared_buffers = 512MB\nmax_parallel_workers_per_gather = 0\njit = off\n\
     max_wal_size = 4GB\nmax_connections = 100";
 
+/// Measures something and records it under its name.
+type Part = fn(&mut dyn FnMut(&str, f64));
+
+/// How a client connects.
+type Way = fn(&Database) -> Connection;
+
 fn main() {
     let mut figures = Map::new();
     let mut record = |name: &str, figure: f64| {
@@ -30,7 +36,7 @@ fn main() {
         figures.insert(name.to_owned(), json!((figure * 1000.0).round() / 1000.0));
     };
     // All of them, or those that are named: `scripts/run bench PG_CONFIG -- logins`.
-    let parts: [(&str, fn(&mut dyn FnMut(&str, f64))); 5] = [
+    let parts: [(&str, Part); 5] = [
         ("rows", rows),
         ("logins", logins),
         ("jwt", jwt),
@@ -160,7 +166,7 @@ fn logins(record: &mut dyn FnMut(&str, f64)) {
     let database = server.database();
     let mut admin = database.connect();
     let alice = Client::enrolled(&mut admin, "alice");
-    let ways: [(&str, fn(&Database) -> Connection); 2] = [
+    let ways: [(&str, Way); 2] = [
         ("", Database::connect_over_tcp),
         ("_over_the_socket", Database::connect),
     ];
