@@ -158,11 +158,7 @@ pub fn prove_rotation(
 /// # Errors
 /// `invalid_client_id`, `invalid_length`, `invalid_encoding`.
 #[wasm_bindgen]
-pub fn verify_enrolment(
-    commitment: &[u8],
-    client_id: &str,
-    proof: &[u8],
-) -> Result<bool, JsValue> {
+pub fn verify_enrolment(commitment: &[u8], client_id: &str, proof: &[u8]) -> Result<bool, JsValue> {
     let check = || {
         let client_id = ClientId::parse(client_id)?;
         let commitment = Commitment::from_bytes(commitment)?;
