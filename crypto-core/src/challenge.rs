@@ -6,7 +6,7 @@ use core::{fmt, str::FromStr};
 use hmac::{Hmac, KeyInit, Mac};
 use rand_core::TryCryptoRng;
 use sha2::Sha512;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::{ClientId, Denied, Error, Nonce, spent::SpentKey};
 
@@ -87,6 +87,20 @@ impl ChallengeId {
         Ok(Self(bytes))
     }
 
+    /// The id as it is sent: `ch-` and 24 lower-case hex digits, all of it ASCII.
+    #[must_use]
+    pub fn to_text(&self) -> [u8; Self::TEXT_LEN] {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let mut text = [0; Self::TEXT_LEN];
+        let (prefix, digits) = text.split_at_mut(ID_PREFIX.len());
+        prefix.copy_from_slice(ID_PREFIX.as_bytes());
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        text
+    }
+
     /// When the challenge expires, in Unix seconds. It is live while now < expiry.
     #[must_use]
     pub const fn expires_at(&self) -> u32 {
@@ -97,8 +111,8 @@ impl ChallengeId {
 
 impl fmt::Display for ChallengeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(ID_PREFIX)?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // Of ASCII alone.
+        f.write_str(core::str::from_utf8(&self.to_text()).unwrap_or(ID_PREFIX))
     }
 }
 
@@ -128,8 +142,15 @@ pub struct Challenge {
 
 /// The key from which a host computes its challenges. Whoever knows it can predict nonces, so it is
 /// zeroized on drop and silent in `Debug`.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct ChallengeKey([u8; Self::LEN]);
+///
+/// HMAC's state after the padded key is kept: that halves the hashing of every challenge.
+pub struct ChallengeKey {
+    bytes: Zeroizing<[u8; Self::LEN]>,
+    keyed: Hmac<Sha512>,
+}
+
+/// Both parts are zeroized by their own drop.
+impl ZeroizeOnDrop for ChallengeKey {}
 
 impl ChallengeKey {
     /// Length of the key in bytes.
@@ -140,22 +161,24 @@ impl ChallengeKey {
     /// # Errors
     /// [`Error::Unavailable`] when the random source fails.
     pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, Error> {
-        let mut key = Self([0; Self::LEN]);
-        rng.try_fill_bytes(&mut key.0)
+        let mut bytes = Zeroizing::new([0; Self::LEN]);
+        rng.try_fill_bytes(&mut *bytes)
             .map_err(|_| Error::random_source())?;
-        Ok(key)
+        Ok(Self::from_bytes(*bytes))
     }
 
     /// A key that hosts share, from where they share it.
     #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        Self(bytes)
+    pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        let bytes = Zeroizing::new(bytes);
+        let keyed = <Hmac<Sha512> as KeyInit>::new(&hmac_key(&bytes));
+        Self { bytes, keyed }
     }
 
     /// The key itself, for hosts that keep it in shared memory or a shared store.
     #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
-        &self.0
+    pub fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.bytes
     }
 
     /// Issues a challenge that lives from `now` (Unix seconds) for `ttl`.
@@ -204,8 +227,7 @@ impl ChallengeKey {
 
     /// HMAC-SHA-512(key, DST ‖ LP(clientId) ‖ id): 16 bytes nonce, the next 16 the spent key.
     fn challenge(&self, client_id: &ClientId, id: ChallengeId) -> Challenge {
-        // HMAC takes keys of every length.
-        let mut mac = <Hmac<Sha512> as KeyInit>::new(&hmac_key(&self.0));
+        let mut mac = self.keyed.clone();
         mac.update(CHALLENGE_DST);
         mac.update(&(client_id.as_bytes().len() as u32).to_be_bytes());
         mac.update(client_id.as_bytes());

@@ -1,0 +1,314 @@
+//! An attempt that a proof decides: what was asked, what came of it, and what follows from it on the
+//! main thread.
+
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use getrandom::SysRng;
+use twofapi_crypto_core::{
+    Authentication, AuthenticationBinding, BatchEntry, Challenge, ClientId, Commitment, Denied,
+    Enrolment, Error, Proof, Rotation, deny_unknown_client, verify, verify_batch, verify_rotation,
+};
+
+use crate::{
+    counters,
+    host::{Ctx, block::Settle},
+    rules::{acl_user::AclUser, record::Record, reply::error_line},
+    session,
+    store::{challenges, clients},
+    surface::Failure,
+};
+
+/// What a proof is to achieve.
+pub(crate) enum Purpose {
+    Enrol {
+        commitment: Box<Commitment>,
+        user: Option<AclUser>,
+    },
+    Authenticate(Challenged),
+    Rotate {
+        challenged: Challenged,
+        new_commitment: Box<Commitment>,
+        proof_new: Proof,
+    },
+}
+
+/// A challenge that is spent, and the client as it was then; none when there is no such client, so
+/// that looking at the proof costs the same and says no.
+pub(crate) struct Challenged {
+    pub(crate) challenge: Challenge,
+    pub(crate) binding: Arc<AuthenticationBinding>,
+    pub(crate) client: Option<clients::Active>,
+}
+
+/// An attempt on its way.
+pub(crate) struct Attempt {
+    pub(crate) client_id: ClientId,
+    pub(crate) proof: Proof,
+    pub(crate) purpose: Purpose,
+    /// What looking at the proof has shown, once that is done.
+    verdict: Option<Result<(), Denied>>,
+    settled: bool,
+}
+
+impl Attempt {
+    pub(crate) fn new(client_id: ClientId, proof: Proof, purpose: Purpose) -> Self {
+        Self {
+            client_id,
+            proof,
+            purpose,
+            verdict: None,
+            settled: false,
+        }
+    }
+
+    fn challenged(&self) -> Option<&Challenged> {
+        match &self.purpose {
+            Purpose::Enrol { .. } => None,
+            Purpose::Authenticate(challenged) | Purpose::Rotate { challenged, .. } => {
+                Some(challenged)
+            }
+        }
+    }
+
+    /// Looks at the proof.
+    pub(crate) fn check(&mut self) {
+        let verdict = match &self.purpose {
+            Purpose::Enrol { commitment, .. } => {
+                let client_id = &self.client_id;
+                verify(commitment, &Enrolment { client_id }, &self.proof)
+            }
+            Purpose::Authenticate(challenged) => {
+                let statement = authentication(&self.client_id, challenged);
+                with_commitment(challenged, |commitment| match commitment {
+                    Some(commitment) => verify(commitment, &statement, &self.proof),
+                    None => Err(deny_unknown_client(&statement, &self.proof)),
+                })
+            }
+            Purpose::Rotate {
+                challenged,
+                new_commitment,
+                proof_new,
+            } => {
+                let nonce = &challenged.challenge.nonce;
+                match Rotation::new(&self.client_id, nonce, new_commitment, &challenged.binding) {
+                    Err(_) => Err(Denied),
+                    Ok(rotation) => with_commitment(challenged, |commitment| match commitment {
+                        Some(old) => verify_rotation(old, &rotation, &self.proof, proof_new),
+                        None => Err(deny_unknown_client(&rotation, &self.proof)),
+                    }),
+                }
+            }
+        };
+        self.verdict = Some(verdict);
+    }
+
+    /// Draws the consequences, on the main thread.
+    pub(crate) fn conclude(&mut self, ctx: Ctx<'_>) -> Result<(), Failure> {
+        self.settled = true;
+        match self.verdict {
+            Some(Ok(())) => {}
+            Some(Err(Denied)) => {
+                self.give_back();
+                counters::DENIED.add();
+                return Err(Error::Denied.into());
+            }
+            None => {
+                self.give_back();
+                return Err(Failure::Internal);
+            }
+        }
+        let client_id = &self.client_id;
+        match &mut self.purpose {
+            Purpose::Enrol { commitment, user } => {
+                still_primary(ctx)?;
+                let record = Record::enrolled(client_id.clone(), commitment, user.take());
+                clients::create(ctx, record)?;
+                counters::ENROLLED.add();
+            }
+            Purpose::Authenticate(challenged) => {
+                // Between then and now the client may have been suspended, revoked or rotated.
+                let record = still_as_it_was(ctx, client_id, challenged)?;
+                if !session::open(ctx, client_id, record.user.as_ref()) {
+                    counters::DENIED.add();
+                    return Err(Error::Denied.into());
+                }
+                counters::ACCEPTED.add();
+            }
+            Purpose::Rotate {
+                challenged,
+                new_commitment,
+                ..
+            } => {
+                still_primary(ctx)?;
+                still_as_it_was(ctx, client_id, challenged)?;
+                clients::update(ctx, client_id, c"2fapi.rotate", |record| {
+                    record.transition(|life| life.rotate(**new_commitment))
+                })?;
+                session::end_client(client_id);
+                counters::ROTATED.add();
+            }
+        }
+        Ok(())
+    }
+
+    /// A refused attempt may have to give its place in the set of spent challenges back.
+    fn give_back(&self) {
+        if let Some(challenged) = self.challenged().filter(|c| c.client.is_some()) {
+            challenges::refused(&challenged.challenge.spent_key);
+        }
+    }
+}
+
+impl Settle for Attempt {
+    fn settle(&mut self, ctx: Ctx<'_>) {
+        match self.conclude(ctx) {
+            Ok(()) => ctx.reply_status(c"OK"),
+            Err(Failure::Core(error)) => ctx.reply_error(&error_line(&error)),
+            Err(Failure::Line(line)) => ctx.reply_error(line),
+            Err(Failure::Internal) => {
+                ctx.reply_error(c"ERR the verification was given up; try again");
+            }
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        // The client went away before it was answered.
+        if !self.settled && self.verdict != Some(Ok(())) {
+            self.give_back();
+        }
+    }
+}
+
+fn authentication<'a>(client_id: &'a ClientId, challenged: &'a Challenged) -> Authentication<'a> {
+    Authentication {
+        client_id,
+        nonce: &challenged.challenge.nonce,
+        binding: &challenged.binding,
+    }
+}
+
+fn still_as_it_was(
+    ctx: Ctx<'_>,
+    client_id: &ClientId,
+    challenged: &Challenged,
+) -> Result<Record, Failure> {
+    let was = challenged.client.as_ref();
+    clients::find(ctx, client_id)?
+        .filter(|record| {
+            record.is_active()
+                && was.is_some_and(|was| {
+                    was.commitment_version == record.commitment_version
+                        && was.commitment == record.commitment
+                })
+        })
+        .ok_or_else(|| {
+            counters::DENIED.add();
+            Error::Denied.into()
+        })
+}
+
+/// A node that became a replica in the meantime must not write.
+fn still_primary(ctx: Ctx<'_>) -> Result<(), Failure> {
+    if ctx.flags().is_replica() {
+        return Err(Failure::Line(
+            c"READONLY You can't write against a read only replica.",
+        ));
+    }
+    Ok(())
+}
+
+/// Looks at the proofs of several attempts, those that authenticate together: a batch of valid
+/// proofs costs half of what they cost one by one, and an invalid one is found by going through them.
+pub(crate) fn check_all(attempts: &mut [&mut Attempt]) {
+    if attempts.len() > 1 && batches_pay() {
+        check_together(attempts);
+    }
+    for attempt in attempts
+        .iter_mut()
+        .filter(|attempt| attempt.verdict.is_none())
+    {
+        attempt.check();
+    }
+}
+
+/// After a batch that failed, so many proofs are looked at one by one: a flood of bad proofs is not
+/// to cost more than they cost singly.
+const SINGLY_AFTER_A_FAILURE: u32 = 256;
+
+static SINGLY: AtomicU32 = AtomicU32::new(0);
+
+fn batches_pay() -> bool {
+    let left = SINGLY.load(Ordering::Relaxed);
+    SINGLY.store(left.saturating_sub(1), Ordering::Relaxed);
+    left == 0
+}
+
+fn check_together(attempts: &mut [&mut Attempt]) {
+    let mut places = Vec::with_capacity(attempts.len());
+    let mut parts = Vec::with_capacity(attempts.len());
+    for (place, attempt) in attempts.iter().enumerate() {
+        if let Purpose::Authenticate(challenged) = &attempt.purpose
+            && let Some(commitment) = with_commitment(challenged, |commitment| commitment.copied())
+        {
+            places.push(place);
+            let statement = authentication(&attempt.client_id, challenged);
+            parts.push((commitment, statement, &attempt.proof));
+        }
+    }
+    let entries: Vec<_> = parts
+        .iter()
+        .map(|(commitment, statement, proof)| BatchEntry {
+            commitment,
+            statement,
+            proof,
+        })
+        .collect();
+    let Ok(verdicts) = verify_batch(&entries, &mut SysRng) else {
+        return;
+    };
+    if verdicts.iter().any(Result::is_err) {
+        SINGLY.store(SINGLY_AFTER_A_FAILURE, Ordering::Relaxed);
+    }
+    for (place, verdict) in places.into_iter().zip(verdicts) {
+        if let Some(attempt) = attempts.get_mut(place) {
+            attempt.verdict = Some(verdict);
+        }
+    }
+}
+
+/// Commitments are decoded once and kept, by their bytes, in each thread's own table of this size:
+/// 800 KB a thread.
+const DECODED: usize = 4096;
+
+thread_local! {
+    static KNOWN: RefCell<Vec<Option<Commitment>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Hands out the commitment of a client, decoded; none for no client.
+fn with_commitment<T>(challenged: &Challenged, run: impl FnOnce(Option<&Commitment>) -> T) -> T {
+    let Some(client) = &challenged.client else {
+        return run(None);
+    };
+    KNOWN.with_borrow_mut(|known| {
+        if known.is_empty() {
+            known.resize(DECODED, None);
+        }
+        let [first, second, ..] = client.commitment;
+        let place = usize::from(u16::from_le_bytes([first, second])) % DECODED;
+        let Some(slot) = known.get_mut(place) else {
+            return run(Commitment::from_bytes(&client.commitment).ok().as_ref());
+        };
+        if slot.is_none_or(|present| *present.as_bytes() != client.commitment) {
+            *slot = Commitment::from_bytes(&client.commitment).ok();
+        }
+        run(slot.as_ref())
+    })
+}

@@ -1,0 +1,26 @@
+//! Figures for operators, counted since the server started.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> i64 {
+        i64::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
+    }
+}
+
+pub(crate) static ISSUED: Counter = Counter::new();
+pub(crate) static ACCEPTED: Counter = Counter::new();
+pub(crate) static DENIED: Counter = Counter::new();
+pub(crate) static THROTTLED: Counter = Counter::new();
+pub(crate) static ENROLLED: Counter = Counter::new();
+pub(crate) static ROTATED: Counter = Counter::new();

@@ -1,0 +1,289 @@
+//! Commands: how they are registered, documented and called.
+
+use std::{
+    ffi::{CStr, c_int},
+    ptr,
+};
+
+use super::{Arguments, Ctx, OK, api, guard, offered, raw};
+use crate::{
+    rules::{key_name::KeyName, reply::one_line},
+    surface::Failure,
+};
+
+/// Argument 1 of a command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FirstArgument {
+    None,
+    /// A client id: routed in a cluster like a key, but no key that ACL patterns are about.
+    Client,
+    /// The name of a key that is written.
+    Key,
+}
+
+/// An argument as `COMMAND DOCS` shows it.
+#[derive(Clone, Copy)]
+pub(crate) struct Argument {
+    pub(crate) name: &'static CStr,
+    /// The word before it, for arguments that may be left out.
+    pub(crate) token: Option<&'static CStr>,
+}
+
+impl Argument {
+    pub(crate) const fn required(name: &'static CStr) -> Self {
+        Self { name, token: None }
+    }
+
+    pub(crate) const fn optional(token: &'static CStr, name: &'static CStr) -> Self {
+        Self {
+            name,
+            token: Some(token),
+        }
+    }
+}
+
+/// One command of the surface.
+pub(crate) struct Command {
+    pub(crate) name: &'static CStr,
+    pub(crate) entry: Entry,
+    /// Flags as `RedisModule_CreateCommand` takes them.
+    pub(crate) flags: &'static CStr,
+    /// Arguments with the command's name; negative: at least so many.
+    pub(crate) arity: i32,
+    pub(crate) first: FirstArgument,
+    pub(crate) summary: &'static CStr,
+    pub(crate) complexity: &'static CStr,
+    pub(crate) arguments: &'static [Argument],
+}
+
+type Entry = unsafe extern "C" fn(
+    *mut raw::RedisModuleCtx,
+    *mut *mut raw::RedisModuleString,
+    c_int,
+) -> c_int;
+
+/// The layout of what is said about a command, as the header has it in a constant of its own.
+static INFO_VERSION: raw::RedisModuleCommandInfoVersion = raw::RedisModuleCommandInfoVersion {
+    version: 1,
+    sizeof_historyentry: size_of::<raw::RedisModuleCommandHistoryEntry>(),
+    sizeof_keyspec: size_of::<raw::RedisModuleCommandKeySpec>(),
+    sizeof_arg: size_of::<raw::RedisModuleCommandArg>(),
+};
+
+/// The function that the server calls for a command.
+macro_rules! entry {
+    ($run:path) => {{
+        unsafe extern "C" fn entry(
+            ctx: *mut $crate::host::raw::RedisModuleCtx,
+            argv: *mut *mut $crate::host::raw::RedisModuleString,
+            argc: std::ffi::c_int,
+        ) -> std::ffi::c_int {
+            // SAFETY: the server calls with a live context and its arguments.
+            unsafe { $crate::host::commands::called(ctx, argv, argc, $run) }
+        }
+        entry
+    }};
+}
+pub(crate) use entry;
+
+/// # Safety
+/// All three are what the server passed.
+pub(crate) unsafe fn called(
+    ctx: *mut raw::RedisModuleCtx,
+    argv: *mut *mut raw::RedisModuleString,
+    argc: c_int,
+    run: fn(Ctx<'_>, &Arguments<'_>) -> Result<(), Failure>,
+) -> c_int {
+    // SAFETY: by the caller's promise, for as long as the call lasts.
+    let (ctx, arguments) = unsafe { (Ctx::new(ctx), Arguments::new(argv, argc)) };
+    match guard(Err(Failure::Internal), || run(ctx, &arguments)) {
+        Ok(()) => {}
+        Err(Failure::Core(error)) => ctx.reply_error(&crate::rules::reply::error_line(&error)),
+        Err(Failure::Line(line)) => ctx.reply_error(line),
+        Err(Failure::Internal) => ctx.reply_error(c"ERR internal error; the server log has it"),
+    }
+    OK
+}
+
+impl Command {
+    /// Registers the command with its documentation.
+    pub(crate) fn register(&self, ctx: Ctx<'_>) -> bool {
+        let (first, last, step) = match self.first {
+            FirstArgument::None => (0, 0, 0),
+            FirstArgument::Client | FirstArgument::Key => (1, 1, 1),
+        };
+        let has_own_category = offers_acl_category();
+        // SAFETY: the context is live; names and documentation are copied by the server.
+        unsafe {
+            let created = api!(RedisModule_CreateCommand(
+                ctx.as_ptr(),
+                self.name.as_ptr(),
+                Some(self.entry),
+                self.flags.as_ptr(),
+                first,
+                last,
+                step,
+            ));
+            if created != OK {
+                return false;
+            }
+            let command = api!(RedisModule_GetCommand(ctx.as_ptr(), self.name.as_ptr()));
+            if command.is_null() {
+                return false;
+            }
+            if has_own_category {
+                api!(RedisModule_SetCommandACLCategories(
+                    command,
+                    ACL_CATEGORY.as_ptr(),
+                ));
+            }
+            self.document(command)
+        }
+    }
+
+    /// # Safety
+    /// The command is this one's handle.
+    unsafe fn document(&self, command: *mut raw::RedisModuleCommand) -> bool {
+        let mut key_specs: Vec<raw::RedisModuleCommandKeySpec> = Vec::new();
+        // SAFETY: a key spec of zeros is the end of the list, as C writes it.
+        let end_of_key_specs = || unsafe { std::mem::zeroed::<raw::RedisModuleCommandKeySpec>() };
+        if self.first != FirstArgument::None {
+            let mut spec = end_of_key_specs();
+            spec.flags = u64::from(match self.first {
+                FirstArgument::Key => raw::REDISMODULE_CMD_KEY_RW | raw::REDISMODULE_CMD_KEY_UPDATE,
+                // The server wants to be told read or write even of what is no key.
+                _ => raw::REDISMODULE_CMD_KEY_NOT_KEY | raw::REDISMODULE_CMD_KEY_RO,
+            });
+            spec.begin_search_type =
+                raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
+            spec.bs.index.pos = 1;
+            spec.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
+            spec.fk.range = raw::RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_1 {
+                lastkey: 0,
+                keystep: 1,
+                limit: 0,
+            };
+            key_specs.push(spec);
+        }
+        key_specs.push(end_of_key_specs());
+
+        let mut documented: Vec<raw::RedisModuleCommandArg> = Vec::new();
+        for (place, argument) in self.arguments.iter().enumerate() {
+            // SAFETY: an argument of zeros is the end of the list, as C writes it.
+            let mut described = unsafe { std::mem::zeroed::<raw::RedisModuleCommandArg>() };
+            described.name = argument.name.as_ptr();
+            let is_key = place == 0 && self.first != FirstArgument::None;
+            described.key_spec_index = if is_key { 0 } else { -1 };
+            described.type_ = if is_key {
+                raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_KEY
+            } else {
+                raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING
+            };
+            if let Some(token) = argument.token {
+                described.token = token.as_ptr();
+                described.flags = raw::REDISMODULE_CMD_ARG_OPTIONAL as c_int;
+            }
+            documented.push(described);
+        }
+        // SAFETY: as above.
+        documented.push(unsafe { std::mem::zeroed() });
+
+        let info = raw::RedisModuleCommandInfo {
+            version: &INFO_VERSION,
+            summary: self.summary.as_ptr(),
+            complexity: self.complexity.as_ptr(),
+            since: c"0.1.0".as_ptr(),
+            history: ptr::null_mut(),
+            tips: ptr::null(),
+            arity: self.arity,
+            key_specs: key_specs.as_mut_ptr(),
+            args: documented.as_mut_ptr(),
+        };
+        // SAFETY: the handle is live; everything the info points to lives until the call is over,
+        // and is copied.
+        unsafe { api!(RedisModule_SetCommandInfo(command, &info)) == OK }
+    }
+}
+
+/// The module's own ACL category, on servers that let a module have one (7.4).
+const ACL_CATEGORY: &CStr = c"2fapi";
+
+/// Whether the server lets a module have an ACL category.
+pub(crate) fn offers_acl_category() -> bool {
+    offered!(RedisModule_AddACLCategory) && offered!(RedisModule_SetCommandACLCategories)
+}
+
+/// Adds the category, before the commands that are in it, where a module can have one.
+pub(crate) fn add_acl_category(ctx: Ctx<'_>) -> bool {
+    if !offers_acl_category() {
+        return true;
+    }
+    // SAFETY: the context is live and the name is copied.
+    unsafe {
+        api!(RedisModule_AddACLCategory(
+            ctx.as_ptr(),
+            ACL_CATEGORY.as_ptr()
+        )) == OK
+    }
+}
+
+/// In a cluster, replaces the client id of our commands by the name of the key that is meant, before
+/// the server routes them: otherwise, while a slot moves, every client of it would be looked for
+/// under a key that never exists.
+pub(crate) fn route_by_key(ctx: Ctx<'_>) -> bool {
+    // SAFETY: the context is live and the callback lasts.
+    let filter = unsafe {
+        api!(RedisModule_RegisterCommandFilter(
+            ctx.as_ptr(),
+            Some(name_the_key),
+            raw::REDISMODULE_CMDFILTER_NOSELF as c_int,
+        ))
+    };
+    !filter.is_null()
+}
+
+unsafe extern "C" fn name_the_key(filter: *mut raw::RedisModuleCommandFilterCtx) {
+    guard((), || {
+        // SAFETY: the server calls with a live filter; a replaced argument is taken over by it.
+        unsafe {
+            let name = string_bytes_of(filter, 0);
+            if !name
+                .get(..6)
+                .is_some_and(|start| start.eq_ignore_ascii_case(b"2fapi."))
+            {
+                return;
+            }
+            let takes_client = crate::surface::COMMANDS.iter().any(|command| {
+                command.first == FirstArgument::Client
+                    && command.name.to_bytes().eq_ignore_ascii_case(name)
+            });
+            if !takes_client || api!(RedisModule_CommandFilterArgsCount(filter)) < 2 {
+                return;
+            }
+            if let Ok(client_id) =
+                twofapi_crypto_core::ClientId::from_bytes(string_bytes_of(filter, 1))
+            {
+                let key = super::free_standing_string(KeyName::of(&client_id).as_bytes());
+                api!(RedisModule_CommandFilterArgReplace(filter, 1, key));
+            }
+        }
+    });
+}
+
+/// # Safety
+/// The filter is live, and so is its argument while the answer is used.
+unsafe fn string_bytes_of<'a>(
+    filter: *mut raw::RedisModuleCommandFilterCtx,
+    place: c_int,
+) -> &'a [u8] {
+    // SAFETY: by the caller's promise.
+    unsafe { super::string_bytes(api!(RedisModule_CommandFilterArgGet(filter, place))) }
+}
+
+/// A panic's message goes to the server log, which is where an operator looks.
+pub(crate) fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let line = one_line(&format!("2fapi: internal error: {panic}"));
+        super::log(super::Level::Warning, &line.to_string_lossy());
+    }));
+}

@@ -1,0 +1,314 @@
+//! The module API of Redis as safe calls. What is unsafe about it is in this folder.
+
+pub(crate) mod allocator;
+pub(crate) mod block;
+pub(crate) mod commands;
+pub(crate) mod configs;
+pub(crate) mod datatype;
+pub(crate) mod events;
+pub(crate) mod info;
+pub(crate) mod key;
+
+use std::{
+    ffi::{CStr, CString, c_char, c_int},
+    marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr, slice,
+};
+
+pub(crate) use redis_module::raw;
+
+/// Calls a function of the module API, which is looked up by name when the module is loaded.
+macro_rules! api {
+    ($name:ident ( $($argument:expr),* $(,)? )) => {
+        match $crate::host::raw::$name {
+            Some(function) => function($($argument),*),
+            None => $crate::host::absent(stringify!($name)),
+        }
+    };
+}
+pub(crate) use api;
+
+/// Whether the server offers a function of the module API.
+macro_rules! offered {
+    ($name:ident) => {{
+        // SAFETY: the pointers are written once, while the module is loaded, before this is called.
+        let function = unsafe { $crate::host::raw::$name };
+        function.is_some()
+    }};
+}
+pub(crate) use offered;
+
+/// Loading the module checks for everything that is not looked up with `offered!`.
+pub(crate) fn absent(name: &str) -> ! {
+    panic!("this server does not offer {name}")
+}
+
+/// Runs what Redis calls. A panic ends here: it must not cross into C.
+pub(crate) fn guard<T>(otherwise: T, run: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or(otherwise)
+}
+
+/// What the server lends to a call into the module.
+#[derive(Clone, Copy)]
+pub(crate) struct Ctx<'a> {
+    raw: *mut raw::RedisModuleCtx,
+    lent: PhantomData<&'a ()>,
+}
+
+/// The server's state while a command runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Flags(u32);
+
+impl Flags {
+    /// In a transaction, in a script, or wherever else the caller cannot wait.
+    pub(crate) const fn may_not_block(self) -> bool {
+        const NEVER: u32 = raw::REDISMODULE_CTX_FLAGS_MULTI
+            | raw::REDISMODULE_CTX_FLAGS_LUA
+            | raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING;
+        self.0 & NEVER != 0
+    }
+
+    /// The command comes from the primary or from the append-only file.
+    pub(crate) const fn is_replay(self) -> bool {
+        self.0 & (raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING) != 0
+    }
+
+    pub(crate) const fn is_replica(self) -> bool {
+        self.0 & raw::REDISMODULE_CTX_FLAGS_SLAVE != 0
+    }
+
+    pub(crate) const fn is_cluster(self) -> bool {
+        self.0 & raw::REDISMODULE_CTX_FLAGS_CLUSTER != 0
+    }
+}
+
+/// How loudly the server log is told.
+#[derive(Clone, Copy)]
+pub(crate) enum Level {
+    Notice,
+    Warning,
+}
+
+impl<'a> Ctx<'a> {
+    /// # Safety
+    /// The pointer is one that the server passed to the call that lasts as long as `'a`.
+    pub(crate) const unsafe fn new(raw: *mut raw::RedisModuleCtx) -> Self {
+        Self {
+            raw,
+            lent: PhantomData,
+        }
+    }
+
+    pub(crate) const fn as_ptr(self) -> *mut raw::RedisModuleCtx {
+        self.raw
+    }
+
+    pub(crate) fn flags(self) -> Flags {
+        // SAFETY: the context is live.
+        Flags(unsafe { api!(RedisModule_GetContextFlags(self.raw)) } as u32)
+    }
+
+    /// The calling connection; for scripts and other modules an id that is nobody's.
+    pub(crate) fn connection(self) -> u64 {
+        // SAFETY: the context is live.
+        unsafe { api!(RedisModule_GetClientId(self.raw)) }
+    }
+
+    /// The ACL user that the connection acts as.
+    pub(crate) fn user_name(self) -> Vec<u8> {
+        // SAFETY: the context is live; the string is the caller's to free, and copied before.
+        unsafe {
+            let name = api!(RedisModule_GetCurrentUserName(self.raw));
+            let bytes = string_bytes(name).to_vec();
+            api!(RedisModule_FreeString(self.raw, name));
+            bytes
+        }
+    }
+
+    /// Makes the connection act as an ACL user, if that user exists and is on. `ended` is told of the
+    /// connection when it stops to, by AUTH, RESET, its end, or this call again.
+    pub(crate) fn act_as(self, user: &[u8], ended: raw::RedisModuleUserChangedFunc) -> bool {
+        // SAFETY: the context is live, the name is copied, no private data is handed over.
+        unsafe {
+            api!(RedisModule_AuthenticateClientWithACLUser(
+                self.raw,
+                user.as_ptr().cast(),
+                user.len(),
+                ended,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )) == OK
+        }
+    }
+
+    pub(crate) fn log(self, level: Level, message: &str) {
+        log_with(self.raw, level, message);
+    }
+
+    pub(crate) fn reply_status(self, text: &CStr) {
+        // SAFETY: the context is live and the text is copied.
+        unsafe { api!(RedisModule_ReplyWithSimpleString(self.raw, text.as_ptr())) };
+    }
+
+    pub(crate) fn reply_error(self, line: &CStr) {
+        // SAFETY: the context is live and the text is copied.
+        unsafe { api!(RedisModule_ReplyWithError(self.raw, line.as_ptr())) };
+    }
+
+    pub(crate) fn reply_bytes(self, bytes: &[u8]) {
+        // SAFETY: the context is live and the bytes are copied.
+        unsafe {
+            api!(RedisModule_ReplyWithStringBuffer(
+                self.raw,
+                bytes.as_ptr().cast(),
+                bytes.len(),
+            ));
+        }
+    }
+
+    pub(crate) fn reply_integer(self, value: i64) {
+        // SAFETY: the context is live.
+        unsafe { api!(RedisModule_ReplyWithLongLong(self.raw, value)) };
+    }
+
+    pub(crate) fn reply_null(self) {
+        // SAFETY: the context is live.
+        unsafe { api!(RedisModule_ReplyWithNull(self.raw)) };
+    }
+
+    /// So many elements follow.
+    pub(crate) fn reply_array(self, len: usize) {
+        // SAFETY: the context is live.
+        unsafe { api!(RedisModule_ReplyWithArray(self.raw, len as _)) };
+    }
+
+    /// So many pairs of name and value follow; an array of twice as many in RESP2.
+    pub(crate) fn reply_map(self, len: usize) {
+        // SAFETY: the context is live.
+        unsafe { api!(RedisModule_ReplyWithMap(self.raw, len as _)) };
+    }
+
+    /// Hands a command with its effects to replicas and the append-only file.
+    pub(crate) fn replicate(self, command: &CStr, first: &[u8], second: &[u8]) {
+        let format = c"bb";
+        // SAFETY: the format names two buffers, and two buffers with their lengths follow.
+        unsafe {
+            api!(RedisModule_Replicate(
+                self.raw,
+                command.as_ptr(),
+                format.as_ptr(),
+                first.as_ptr().cast::<c_char>(),
+                first.len(),
+                second.as_ptr().cast::<c_char>(),
+                second.len(),
+            ));
+        }
+    }
+
+    /// Runs something on database 0, whichever one the connection has selected.
+    pub(crate) fn in_database_zero<T>(self, run: impl FnOnce() -> T) -> T {
+        // SAFETY: the context is live; databases that were selected before exist.
+        unsafe {
+            let selected = api!(RedisModule_GetSelectedDb(self.raw));
+            if selected == 0 {
+                return run();
+            }
+            api!(RedisModule_SelectDb(self.raw, 0));
+            let answer = run();
+            api!(RedisModule_SelectDb(self.raw, selected));
+            answer
+        }
+    }
+}
+
+/// Ends a connection's being an ACL user, and the connection. Nothing happens when it is gone.
+pub(crate) fn close_connection(connection: u64) {
+    // SAFETY: the server looks the connection up by its id and needs no context for it.
+    unsafe {
+        api!(RedisModule_DeauthenticateAndCloseClient(
+            ptr::null_mut(),
+            connection,
+        ));
+    }
+}
+
+/// Writes to the server log where no context is at hand.
+pub(crate) fn log(level: Level, message: &str) {
+    log_with(ptr::null_mut(), level, message);
+}
+
+fn log_with(ctx: *mut raw::RedisModuleCtx, level: Level, message: &str) {
+    let level = match level {
+        Level::Notice => c"notice",
+        Level::Warning => c"warning",
+    };
+    let message = CString::new(message).unwrap_or_default();
+    // SAFETY: the format takes one string, and one follows; a context may be absent.
+    unsafe {
+        api!(RedisModule_Log(
+            ctx,
+            level.as_ptr(),
+            c"%s".as_ptr(),
+            message.as_ptr(),
+        ));
+    }
+}
+
+/// The arguments of a command, its name first.
+pub(crate) struct Arguments<'a> {
+    strings: &'a [*mut raw::RedisModuleString],
+}
+
+impl<'a> Arguments<'a> {
+    /// # Safety
+    /// The server passed both to the call that lasts as long as `'a`.
+    pub(crate) unsafe fn new(argv: *mut *mut raw::RedisModuleString, argc: c_int) -> Self {
+        let count = usize::try_from(argc).unwrap_or(0);
+        Self {
+            // SAFETY: argv holds argc strings.
+            strings: unsafe { slice::from_raw_parts(argv, count) },
+        }
+    }
+
+    /// An argument by its place; empty when there is none, which the arity rules out.
+    pub(crate) fn get(&self, place: usize) -> &'a [u8] {
+        // SAFETY: the server keeps the arguments for as long as the call lasts.
+        self.strings
+            .get(place)
+            .map_or(&[], |string| unsafe { string_bytes(*string) })
+    }
+
+    pub(crate) fn from(&self, place: usize) -> Vec<&'a [u8]> {
+        (place..self.strings.len()).map(|at| self.get(at)).collect()
+    }
+}
+
+pub(crate) const OK: c_int = raw::REDISMODULE_OK as c_int;
+pub(crate) const ERR: c_int = raw::REDISMODULE_ERR as c_int;
+
+/// # Safety
+/// The string is live for as long as the answer is used.
+pub(crate) unsafe fn string_bytes<'a>(string: *const raw::RedisModuleString) -> &'a [u8] {
+    if string.is_null() {
+        return &[];
+    }
+    let mut len = 0;
+    // SAFETY: the string is live; pointer and length describe its bytes.
+    unsafe {
+        let bytes = api!(RedisModule_StringPtrLen(string, &mut len));
+        slice::from_raw_parts(bytes.cast(), len)
+    }
+}
+
+/// A string that belongs to nobody's context.
+pub(crate) fn free_standing_string(bytes: &[u8]) -> *mut raw::RedisModuleString {
+    // SAFETY: the bytes are copied; without a context the string is the caller's to free.
+    unsafe {
+        api!(RedisModule_CreateString(
+            ptr::null_mut(),
+            bytes.as_ptr().cast(),
+            bytes.len(),
+        ))
+    }
+}

@@ -1,0 +1,125 @@
+//! Zero-knowledge authentication inside Redis: clients are keys of a type of their own, challenges
+//! and sessions are memory of the module, proofs are looked at on threads of the module.
+
+mod attempt;
+mod clock;
+mod counters;
+mod host;
+mod rules;
+mod session;
+mod settings;
+mod store;
+mod surface;
+mod workers;
+
+use std::{
+    ffi::{CStr, c_int},
+    sync::atomic::Ordering,
+};
+
+use host::{Ctx, ERR, Level, OK, commands, configs, datatype, events, guard, info, offered, raw};
+
+#[global_allocator]
+static ALLOCATOR: host::allocator::ServerMemory = host::allocator::ServerMemory;
+
+/// Settings begin with it: `2fapi.audience`.
+const MODULE_NAME: &CStr = c"2fapi";
+
+/// 0.1.0, two digits to a part.
+const MODULE_VERSION: c_int = 100;
+
+static HANDLERS: events::Handlers = events::Handlers {
+    tick: session::end_expired,
+    role_changed: || {
+        if let Err(error) = store::challenges::renew_key() {
+            host::log(
+                Level::Warning,
+                &format!("2fapi: the challenge key stays: {error}"),
+            );
+        }
+    },
+    keys_replaced: session::end_all,
+};
+
+/// What the server calls to load the module.
+///
+/// # Safety
+/// For the server alone, with a live context.
+#[unsafe(no_mangle)]
+#[allow(non_snake_case, reason = "the server looks for this name")]
+pub unsafe extern "C" fn RedisModule_OnLoad(
+    ctx: *mut raw::RedisModuleCtx,
+    _: *mut *mut raw::RedisModuleString,
+    _: c_int,
+) -> c_int {
+    // SAFETY: the context is live; nothing is allocated before this is done.
+    let initialized = unsafe {
+        raw::Export_RedisModule_Init(
+            ctx,
+            MODULE_NAME.as_ptr(),
+            MODULE_VERSION,
+            raw::REDISMODULE_APIVER_1 as c_int,
+        )
+    };
+    if initialized != OK {
+        return ERR;
+    }
+    guard(ERR, || {
+        // SAFETY: as above.
+        let ctx = unsafe { Ctx::new(ctx) };
+        match load(ctx) {
+            Ok(()) => OK,
+            Err(problem) => {
+                ctx.log(Level::Warning, &format!("2fapi: not loaded: {problem}"));
+                ERR
+            }
+        }
+    })
+}
+
+fn load(ctx: Ctx<'_>) -> Result<(), String> {
+    // All of them came with Redis 7.0, and nothing here is done without them.
+    if !(offered!(RedisModule_SetCommandInfo)
+        && offered!(RedisModule_RegisterStringConfig)
+        && offered!(RedisModule_GetCurrentUserName)
+        && offered!(RedisModule_AuthenticateClientWithACLUser))
+    {
+        return Err("it needs Redis 7.0 or newer, or Valkey".into());
+    }
+    let done = |done: bool, what: &str| {
+        if done {
+            Ok(())
+        } else {
+            Err(format!("the server refused {what}"))
+        }
+    };
+    commands::log_panics();
+    datatype::handle_read_errors(ctx);
+    done(
+        store::clients::register_type(ctx),
+        "the data type of clients",
+    )?;
+    done(commands::add_acl_category(ctx), "the ACL category")?;
+    for command in &surface::COMMANDS {
+        let name = command.name.to_string_lossy();
+        done(command.register(ctx), &format!("the command {name}"))?;
+    }
+    done(settings::register(ctx), "the settings")?;
+    done(configs::load(ctx), "a setting of the configuration file")?;
+    done(events::subscribe(ctx, &HANDLERS), "the events")?;
+    info::register(ctx);
+    if ctx.flags().is_cluster() {
+        surface::IN_CLUSTER.store(true, Ordering::Relaxed);
+        done(commands::route_by_key(ctx), "the filter that routes by key")?;
+    }
+    store::challenges::start(settings::spent_capacity()).map_err(|error| error.to_string())?;
+    done(workers::start(settings::verify_threads()), "a thread")?;
+    ctx.log(
+        Level::Notice,
+        &format!(
+            "2fapi: ready, with {} threads for proofs",
+            workers::threads()
+        ),
+    );
+    Ok(())
+}

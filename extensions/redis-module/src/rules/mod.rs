@@ -1,0 +1,8 @@
+//! What this host decides without the host: pure functions and types, tested without a server.
+
+pub(crate) mod acl_user;
+pub(crate) mod arguments;
+pub(crate) mod key_name;
+pub(crate) mod record;
+pub(crate) mod reply;
+pub(crate) mod sessions;

@@ -1,0 +1,214 @@
+//! Who is behind which connection, since when and until when.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+/// A connection's id, never used twice while the server runs.
+pub(crate) type Connection = u64;
+
+/// A session that has ended, and what is left to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ended {
+    pub(crate) connection: Connection,
+    /// The connection became an ACL user, so it has to be closed.
+    pub(crate) mapped: bool,
+}
+
+struct Session {
+    client: Arc<str>,
+    expires_at: u64,
+    mapped: bool,
+}
+
+/// All sessions of this server. Times are milliseconds of one clock that never goes back.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    by_connection: HashMap<Connection, Session>,
+    by_client: BTreeSet<(Arc<str>, Connection)>,
+    by_expiry: BTreeSet<(u64, Connection)>,
+}
+
+impl Sessions {
+    /// Opens a session, in the place of one that the connection may have had.
+    pub(crate) fn open(
+        &mut self,
+        connection: Connection,
+        client: &str,
+        expires_at: u64,
+        mapped: bool,
+    ) {
+        self.end(connection);
+        let client: Arc<str> = client.into();
+        self.by_client.insert((Arc::clone(&client), connection));
+        self.by_expiry.insert((expires_at, connection));
+        let session = Session {
+            client,
+            expires_at,
+            mapped,
+        };
+        self.by_connection.insert(connection, session);
+    }
+
+    /// Who is behind a connection now.
+    pub(crate) fn client_of(&self, connection: Connection, now: u64) -> Option<&str> {
+        self.by_connection
+            .get(&connection)
+            .filter(|session| now < session.expires_at)
+            .map(|session| &*session.client)
+    }
+
+    pub(crate) fn end(&mut self, connection: Connection) -> Option<Ended> {
+        let session = self.by_connection.remove(&connection)?;
+        self.by_expiry.remove(&(session.expires_at, connection));
+        self.by_client.remove(&(session.client, connection));
+        Some(Ended {
+            connection,
+            mapped: session.mapped,
+        })
+    }
+
+    /// Ends every session of a client.
+    pub(crate) fn end_client(&mut self, client: &str) -> Vec<Ended> {
+        let first: (Arc<str>, Connection) = (client.into(), 0);
+        let connections: Vec<_> = self
+            .by_client
+            .range(first..)
+            .take_while(|(of, _)| &**of == client)
+            .map(|(_, connection)| *connection)
+            .collect();
+        connections
+            .into_iter()
+            .filter_map(|connection| self.end(connection))
+            .collect()
+    }
+
+    /// Ends the sessions that have expired, at most so many.
+    pub(crate) fn end_expired(&mut self, now: u64, at_most: usize) -> Vec<Ended> {
+        let connections: Vec<_> = self
+            .by_expiry
+            .iter()
+            .take_while(|(expires_at, _)| *expires_at <= now)
+            .take(at_most)
+            .map(|(_, connection)| *connection)
+            .collect();
+        connections
+            .into_iter()
+            .filter_map(|connection| self.end(connection))
+            .collect()
+    }
+
+    pub(crate) fn end_all(&mut self) -> Vec<Ended> {
+        let all = std::mem::take(self);
+        all.by_connection
+            .into_iter()
+            .map(|(connection, session)| Ended {
+                connection,
+                mapped: session.mapped,
+            })
+            .collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_connection.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_session_lives_until_its_end_and_no_longer() {
+        let mut sessions = Sessions::default();
+        sessions.open(7, "alice", 1000, false);
+        assert_eq!(sessions.client_of(7, 999), Some("alice"));
+        assert_eq!(sessions.client_of(7, 1000), None);
+        assert_eq!(sessions.client_of(8, 0), None);
+        let ended = Ended {
+            connection: 7,
+            mapped: false,
+        };
+        assert_eq!(sessions.end_expired(999, 10), []);
+        assert_eq!(sessions.end_expired(1000, 10), [ended]);
+        assert_eq!(sessions.len(), 0);
+    }
+
+    #[test]
+    fn ending_a_client_ends_all_of_its_sessions_and_nobody_elses() {
+        let mut sessions = Sessions::default();
+        for (connection, client) in [
+            (1, "ali"),
+            (2, "alice"),
+            (3, "alice"),
+            (4, "alice.b"),
+            (5, "bob"),
+        ] {
+            sessions.open(connection, client, 10, connection == 3);
+        }
+        let ended: Vec<_> = sessions
+            .end_client("alice")
+            .iter()
+            .map(|e| (e.connection, e.mapped))
+            .collect();
+        assert_eq!(ended, [(2, false), (3, true)]);
+        assert_eq!(sessions.end_client("alice"), []);
+        assert_eq!(sessions.client_of(4, 0), Some("alice.b"));
+        assert_eq!(sessions.len(), 3);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Open(u64, u8, u64),
+        End(u64),
+        EndClient(u8),
+        Expire(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0_u64..6, 0_u8..3, 0_u64..20).prop_map(|(c, who, at)| Step::Open(c, who, at)),
+            (0_u64..6).prop_map(Step::End),
+            (0_u8..3).prop_map(Step::EndClient),
+            (0_u64..20).prop_map(Step::Expire),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_three_views_agree_with_a_plain_map(steps in proptest::collection::vec(step(), 0..60)) {
+            let mut sessions = Sessions::default();
+            let mut model: HashMap<u64, (String, u64)> = HashMap::new();
+            for step in steps {
+                match step {
+                    Step::Open(c, who, at) => {
+                        sessions.open(c, &format!("c{who}"), at, false);
+                        model.insert(c, (format!("c{who}"), at));
+                    }
+                    Step::End(c) => {
+                        prop_assert_eq!(sessions.end(c).is_some(), model.remove(&c).is_some());
+                    }
+                    Step::EndClient(who) => {
+                        let ended = sessions.end_client(&format!("c{who}")).len();
+                        let before = model.len();
+                        model.retain(|_, (client, _)| *client != format!("c{who}"));
+                        prop_assert_eq!(ended, before - model.len());
+                    }
+                    Step::Expire(now) => {
+                        sessions.end_expired(now, usize::MAX);
+                        model.retain(|_, (_, at)| *at > now);
+                    }
+                }
+                prop_assert_eq!(sessions.len(), model.len());
+                prop_assert_eq!(sessions.by_client.len(), model.len());
+                prop_assert_eq!(sessions.by_expiry.len(), model.len());
+                for c in 0..6 {
+                    let expected = model.get(&c).filter(|(_, at)| 5 < *at).map(|(who, _)| who.as_str());
+                    prop_assert_eq!(sessions.client_of(c, 5), expected);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the operator can set: `2fapi.*` in redis.conf and by CONFIG SET.
+
+use std::sync::{
+    Arc, LazyLock, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicI64},
+};
+
+use twofapi_crypto_core::{Audience, AuthenticationBinding, ChallengeTtl};
+
+use crate::host::{
+    Ctx,
+    configs::{Change, Number, Shown, Switch, Text},
+};
+
+static CHALLENGE_TTL: Number = Number {
+    name: c"challenge-ttl",
+    default: 120,
+    least: 1,
+    most: ChallengeTtl::MAX_SECONDS as i64,
+    change: Change::AnyTime,
+    value: AtomicI64::new(120),
+};
+
+static SPENT_CAPACITY: Number = Number {
+    name: c"spent-capacity",
+    default: 250_000,
+    least: 2,
+    most: 100_000_000,
+    change: Change::AtStart,
+    value: AtomicI64::new(250_000),
+};
+
+static SESSION_TTL: Number = Number {
+    name: c"session-ttl",
+    default: 900,
+    least: 1,
+    most: 30 * 24 * 3600,
+    change: Change::AnyTime,
+    value: AtomicI64::new(900),
+};
+
+static VERIFY_THREADS: Number = Number {
+    name: c"verify-threads",
+    default: 0,
+    least: 0,
+    most: 64,
+    change: Change::AtStart,
+    value: AtomicI64::new(0),
+};
+
+static REQUIRE_PROOF: Switch = Switch {
+    name: c"require-proof",
+    value: AtomicBool::new(false),
+};
+
+static ACL_MAPPING: Switch = Switch {
+    name: c"acl-mapping",
+    value: AtomicBool::new(false),
+};
+
+static AUDIENCE: Text = Text {
+    name: c"audience",
+    take: set_audience,
+    current: Mutex::new(Shown(std::ptr::null_mut())),
+};
+
+static BINDING: LazyLock<Mutex<Arc<AuthenticationBinding>>> = LazyLock::new(Mutex::default);
+
+pub(crate) fn register(ctx: Ctx<'_>) -> bool {
+    [
+        &CHALLENGE_TTL,
+        &SPENT_CAPACITY,
+        &SESSION_TTL,
+        &VERIFY_THREADS,
+    ]
+    .into_iter()
+    .all(|setting| setting.register(ctx))
+        && REQUIRE_PROOF.register(ctx)
+        && ACL_MAPPING.register(ctx)
+        && AUDIENCE.register(ctx)
+}
+
+fn set_audience(text: &[u8]) -> Result<(), String> {
+    let binding = if text.is_empty() {
+        AuthenticationBinding::none()
+    } else {
+        let text = String::from_utf8_lossy(text);
+        let audience = Audience::parse(&text).map_err(|error| error.to_string())?;
+        AuthenticationBinding::for_audience(&audience)
+    };
+    *BINDING.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(binding);
+    Ok(())
+}
+
+/// What clients bind their proofs to: the audience, or nothing.
+pub(crate) fn binding() -> Arc<AuthenticationBinding> {
+    Arc::clone(&BINDING.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+pub(crate) fn challenge_ttl() -> ChallengeTtl {
+    u32::try_from(CHALLENGE_TTL.get())
+        .ok()
+        .and_then(|seconds| ChallengeTtl::from_seconds(seconds).ok())
+        .unwrap_or_default()
+}
+
+pub(crate) fn spent_capacity() -> u32 {
+    u32::try_from(SPENT_CAPACITY.get()).unwrap_or(u32::MAX)
+}
+
+pub(crate) fn session_ttl_millis() -> u64 {
+    u64::try_from(SESSION_TTL.get()).unwrap_or(0) * 1000
+}
+
+/// How many threads verify; by default one core is left to the server's main thread.
+pub(crate) fn verify_threads() -> usize {
+    match usize::try_from(VERIFY_THREADS.get()) {
+        Ok(0) | Err(_) => std::thread::available_parallelism()
+            .map_or(1, std::num::NonZero::get)
+            .saturating_sub(1)
+            .max(1),
+        Ok(threads) => threads,
+    }
+}
+
+pub(crate) fn require_proof() -> bool {
+    REQUIRE_PROOF.is_on()
+}
+
+pub(crate) fn acl_mapping() -> bool {
+    ACL_MAPPING.is_on()
+}

@@ -1,0 +1,41 @@
+//! `2FAPI.ENROLL client commitment [PROOF proof] [USER acl-user]`.
+
+use twofapi_crypto_core::Error;
+
+use super::{Failure, client, decide};
+use crate::{
+    attempt::{Attempt, Purpose},
+    counters,
+    host::{Arguments, Ctx},
+    rules::{
+        arguments::{EnrolOptions, commitment},
+        record::Record,
+    },
+    settings,
+    store::clients,
+};
+
+pub(super) fn enroll(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
+    let client_id = client(arguments)?;
+    let commitment = commitment(arguments.get(2))?;
+    let options = EnrolOptions::parse(&arguments.from(3))?;
+    if clients::find(ctx, &client_id)?.is_some() {
+        return Err(Error::AlreadyEnrolled.into());
+    }
+    let Some(proof) = options.proof else {
+        if settings::require_proof() {
+            return Err(Failure::Line(
+                c"ERR enrolment must come with PROOF: 2fapi.require-proof is on",
+            ));
+        }
+        clients::create(ctx, Record::enrolled(client_id, &commitment, options.user))?;
+        counters::ENROLLED.add();
+        ctx.reply_status(c"OK");
+        return Ok(());
+    };
+    let purpose = Purpose::Enrol {
+        commitment: Box::new(commitment),
+        user: options.user,
+    };
+    decide(ctx, Attempt::new(client_id, proof, purpose))
+}

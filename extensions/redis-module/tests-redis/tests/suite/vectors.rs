@@ -1,0 +1,159 @@
+//! The vectors of the specification, through the commands, as far as commands let a caller choose: a
+//! nonce is the server's, so that of an authentication vector its credential, id and encodings are
+//! used, and of an enrolment vector everything.
+
+use std::{fs, path::Path};
+
+use redis::{Connection, Value};
+use serde_json::Value as Json;
+use twofapi_crypto_core::{Authentication, AuthenticationBinding, ClientId, Credential, Nonce};
+use twofapi_tests_redis::{Server, proof_of};
+
+use crate::ask;
+
+fn vectors(suite: &str) -> Vec<Json> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../spec/vectors");
+    let found: Vec<Json> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .map(|path| serde_json::from_slice::<Json>(&fs::read(path).unwrap()).unwrap())
+        .filter(|file| file["suite"] == suite)
+        .collect();
+    assert!(!found.is_empty(), "no vectors of {suite}");
+    found
+}
+
+fn cases<'a>(files: &'a [Json], kind: &str) -> Vec<&'a Json> {
+    let cases: Vec<_> = files
+        .iter()
+        .flat_map(|file| file[kind].as_array().unwrap())
+        .collect();
+    assert!(!cases.is_empty());
+    cases
+}
+
+fn text<'a>(case: &'a Json, field: &str) -> &'a str {
+    case[field].as_str().unwrap()
+}
+
+fn is_enrolment(case: &Json) -> bool {
+    text(case, "nonce").is_empty() && text(case, "channel_binding") == hex::encode("enrollment")
+}
+
+fn enrols(connection: &mut Connection, case: &Json) -> bool {
+    ask(connection, &["FLUSHALL"]).unwrap();
+    let words = [
+        "2FAPI.ENROLL",
+        text(case, "client_id"),
+        text(case, "commitment"),
+        "PROOF",
+        text(case, "proof"),
+    ];
+    ask(connection, &words).is_ok()
+}
+
+#[test]
+fn client_ids_are_judged_as_the_vectors_say() {
+    let server = Server::start("");
+    let mut connection = server.connect();
+    let files = vectors("2FApi-v1.0-ClientId");
+    for (kind, valid) in [("valid", true), ("invalid", false)] {
+        for id in cases(&files, kind) {
+            let answer = ask(&mut connection, &["2FAPI.CHALLENGE", id.as_str().unwrap()]);
+            assert_eq!(answer.is_ok(), valid, "{id:?}");
+        }
+    }
+}
+
+#[test]
+fn enrolments_are_judged_as_the_vectors_say() {
+    let server = Server::start("");
+    let mut connection = server.connect();
+    let files = vectors("2FApi-v1.0-Sigma");
+    let mut accepted = 0;
+    for case in cases(&files, "accepted")
+        .into_iter()
+        .filter(|case| is_enrolment(case))
+    {
+        assert!(enrols(&mut connection, case), "{case}");
+        accepted += 1;
+    }
+    assert!(accepted > 0);
+    // Rejected enrolments stay rejected, and so does every proof that was made for another purpose.
+    let rejected = cases(&files, "rejected")
+        .into_iter()
+        .filter(|case| is_enrolment(case));
+    let others = cases(&files, "accepted")
+        .into_iter()
+        .filter(|case| !is_enrolment(case));
+    let mut refused = 0;
+    for case in rejected.chain(others) {
+        assert!(!enrols(&mut connection, case), "{case}");
+        refused += 1;
+    }
+    assert!(refused > 20, "{refused}");
+}
+
+#[test]
+fn the_credentials_of_the_vectors_log_in() {
+    let server = Server::start("");
+    let mut connection = server.connect();
+    let files = vectors("2FApi-v1.0-Sigma");
+    for case in cases(&files, "accepted")
+        .into_iter()
+        .filter(|case| !case["secret"].is_null())
+    {
+        ask(&mut connection, &["FLUSHALL"]).unwrap();
+        let id: ClientId = text(case, "client_id").parse().unwrap();
+        let secret = hex::decode(text(case, "secret")).unwrap();
+        let blinding = hex::decode(text(case, "blinding")).unwrap();
+        let credential = Credential::from_bytes(&secret, &blinding).unwrap();
+        let words = ["2FAPI.ENROLL", id.as_str(), text(case, "commitment")];
+        assert_eq!(ask(&mut connection, &words), Ok(Value::Okay), "{case}");
+        let (challenge_id, nonce): (String, String) = redis::cmd("2FAPI.CHALLENGE")
+            .arg(id.as_str())
+            .query(&mut connection)
+            .unwrap();
+        let nonce = Nonce::from_bytes(&hex::decode(nonce).unwrap()).unwrap();
+        let binding = AuthenticationBinding::none();
+        let statement = Authentication {
+            client_id: &id,
+            nonce: &nonce,
+            binding: &binding,
+        };
+        let proof = proof_of(&credential, &statement);
+        let words = ["2FAPI.VERIFY", id.as_str(), &challenge_id, &proof];
+        assert_eq!(ask(&mut connection, &words), Ok(Value::Okay), "{case}");
+    }
+}
+
+#[test]
+fn the_encodings_of_rejected_vectors_open_no_session() {
+    let server = Server::start("");
+    let mut connection = server.connect();
+    let files = vectors("2FApi-v1.0-Sigma");
+    for case in cases(&files, "rejected") {
+        let id = text(case, "client_id");
+        let Ok((challenge_id, _)) = redis::cmd("2FAPI.CHALLENGE")
+            .arg(id)
+            .query::<(String, String)>(&mut connection)
+        else {
+            continue;
+        };
+        ask(&mut connection, &["FLUSHALL"]).unwrap();
+        let enrolled = ask(
+            &mut connection,
+            &["2FAPI.ENROLL", id, text(case, "commitment")],
+        )
+        .is_ok();
+        let answer = ask(
+            &mut connection,
+            &["2FAPI.VERIFY", id, &challenge_id, text(case, "proof")],
+        );
+        assert!(answer.is_err(), "{enrolled} {case}");
+    }
+}
