@@ -158,7 +158,7 @@ async fn file(content_type: &'static str, contents: &'static [u8]) -> Response {
 impl Demo {
     /// Another site's page, opened in a browser on this machine, could send requests here, but not
     /// with this origin.
-    fn from_the_page(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
         if origin == Some(self.service.audience().as_str().as_bytes()) {
             return Ok(());
@@ -173,7 +173,7 @@ async fn invited(
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
-    demo.from_the_page(&headers)?;
+    demo.check_origin(&headers)?;
     let mut fields = fields?;
     let client_id = fields.client_id()?;
     fields.end("client_id")?;
@@ -188,7 +188,7 @@ async fn record(
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
-    demo.from_the_page(&headers)?;
+    demo.check_origin(&headers)?;
     let mut fields = fields?;
     let client_id = fields.client_id()?;
     fields.end("client_id")?;
