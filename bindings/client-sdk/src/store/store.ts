@@ -42,8 +42,20 @@ const inThisPlace = new Map<string, Promise<unknown>>();
 export async function exclusively<T>(name: string, work: () => Promise<T>): Promise<T> {
   const before = inThisPlace.get(name) ?? Promise.resolve();
   const locks = globalThis.navigator?.locks as LockManager | undefined;
-  const locked = () =>
-    locks ? (locks.request(`2fapi ${name}`, work) as Promise<T>) : work();
+  const locked = async (): Promise<T> => {
+    if (!locks) return work();
+    let begun = false;
+    try {
+      return (await locks.request(`2fapi ${name}`, () => {
+        begun = true;
+        return work();
+      })) as T;
+    } catch (error) {
+      if (begun) throw error;
+      // A browser that refuses storage refuses locks too: then tabs have no store in common either.
+      return work();
+    }
+  };
   const mine = before.then(locked, locked);
   const settled = mine.then(
     () => undefined,
