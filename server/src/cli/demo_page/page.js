@@ -8,7 +8,8 @@ const typed = $('typed');
 
 /** The last proof that was sent, as whoever listens has it. */
 let recorded;
-let busy = false;
+/** The step that is under way. */
+let current;
 let clientId;
 let enrolled = false;
 
@@ -26,12 +27,13 @@ const pretty = (text) => {
   }
 };
 
-/** Does what `fetch` does, and shows what went out and what came back. */
+/** Does what `fetch` does, and shows below the step what went out and what came back. */
 async function shown(input, init) {
   const request = new Request(input, init);
   const { pathname } = new URL(request.url);
   const sent = await request.clone().text();
   const bearer = request.headers.get('Authorization');
+  const wire = $(`${current}-wire`);
   const response = await fetch(request);
   const answer = await response.clone().text();
   if (pathname.endsWith('/verify')) recorded = sent;
@@ -42,14 +44,14 @@ async function shown(input, init) {
   const parts = [];
   if (bearer || sent) {
     const authorization = bearer ? `Authorization: ${bearer}\n` : '';
-    parts.push(element('h3', { textContent: 'sent' }));
+    parts.push(element('h4', { textContent: 'sent' }));
     parts.push(element('pre', { textContent: authorization + (sent ? pretty(sent) : '') }));
   }
-  parts.push(element('h3', { textContent: 'answered' }));
+  parts.push(element('h4', { textContent: 'answered' }));
   parts.push(element('pre', { textContent: pretty(answer) }));
   const summary = element('summary', {}, element('code', { textContent: `${request.method} ${pathname}` }), status);
-  $('no-wire').hidden = true;
-  $('wire').prepend(element('li', {}, element('details', {}, summary, ...parts)));
+  wire.hidden = false;
+  wire.querySelector('ol').append(element('li', {}, element('details', {}, summary, ...parts)));
   return response;
 }
 
@@ -87,7 +89,7 @@ async function refresh() {
   $('client-id').disabled = enrolled;
   const session = client.session;
   list($('here'), {
-    secret: has ? '64 bytes, sealed under a key that no script can read' : 'none',
+    secret: has ? '64 bytes, sealed under a key that no script can take away' : 'none',
     token: session ? `until ${new Date(session.expiresAt).toLocaleTimeString()}` : 'none',
     engine: await TwoFApi.engineName(),
   });
@@ -101,21 +103,45 @@ async function refresh() {
   }
 }
 
+/** Below the outcome of the step that made it. */
 function showPhrase(phrase) {
   $('words').replaceChildren(...phrase.split(' ').map((word) => element('li', { textContent: word })));
+  $(`${current}-outcome`).after($('phrase'));
   $('phrase').hidden = false;
 }
 
+/** The name of the last visit, which is no secret; a browser that refuses storage has none. */
+const remembered = {
+  get: () => {
+    try {
+      return localStorage.getItem('2fapi demo name');
+    } catch {
+      return null;
+    }
+  },
+  set: (name) => {
+    try {
+      localStorage.setItem('2fapi demo name', name);
+    } catch {
+      // The visit works without.
+    }
+  },
+};
+
 /** Runs a step: one at a time, its outcome said below it. */
 async function step(name, work) {
-  if (busy) return;
-  busy = true;
+  if (current) return;
+  current = name;
   const outcome = $(`${name}-outcome`);
+  const wire = $(`${name}-wire`);
+  wire.hidden = true;
+  wire.querySelector('ol').replaceChildren();
   outcome.className = 'outcome';
   outcome.textContent = 'Working …';
   try {
     outcome.textContent = await work();
     outcome.classList.add('good');
+    outcome.closest('section').classList.add('done');
   } catch (error) {
     outcome.textContent = `${error.message} (${error.code ?? 'error'})`;
     outcome.classList.add('bad');
@@ -125,7 +151,9 @@ async function step(name, work) {
   } catch (error) {
     outcome.textContent += ` The host did not answer: ${error.message}`;
   }
-  busy = false;
+  current = undefined;
+  // A control that was disabled cannot keep the focus: who works by keyboard goes on from the outcome.
+  if (document.activeElement === document.body || document.activeElement?.disabled) outcome.focus();
 }
 
 $('enrol').addEventListener('submit', (event) => {
@@ -138,6 +166,7 @@ $('enrol').addEventListener('submit', (event) => {
     const phrase = await TwoFApi.generatePhrase();
     await client.enroll({ clientId, token, phrase });
     enrolled = true;
+    remembered.set(clientId);
     showPhrase(phrase);
     return `Enrolled. The host knows ${clientId} by a commitment now.`;
   });
@@ -169,7 +198,7 @@ button.rotate.addEventListener('click', () => {
     const phrase = await TwoFApi.generatePhrase();
     const { commitmentVersion } = await client.rotate({ phrase });
     showPhrase(phrase);
-    return `Rotated: the host has version ${commitmentVersion} of your commitment, and the phrase above is new.`;
+    return `Rotated: the host has version ${commitmentVersion} of your commitment, and the phrase is a new one.`;
   });
 });
 
@@ -189,7 +218,19 @@ $('recover').addEventListener('submit', (event) => {
   });
 });
 
-refresh().catch((error) => {
+/** Goes on where the last visit ended, if this host still knows of it. */
+async function begin() {
+  const name = remembered.get();
+  if (name && (await client.hasCredential({ clientId: name }))) {
+    clientId = name;
+    enrolled = (await ask('/demo/record')).status === 'active';
+  }
+  $('client-id').value = enrolled ? name : `alice-${1000 + (crypto.getRandomValues(new Uint16Array(1))[0] % 9000)}`;
+  await refresh();
+  if (enrolled) $('enrol-outcome').textContent = `Welcome back: this browser still has the secret of ${name}.`;
+}
+
+begin().catch((error) => {
   $('enrol-outcome').textContent = `${error.message} (${error.code ?? 'error'})`;
   $('enrol-outcome').classList.add('bad');
 });
