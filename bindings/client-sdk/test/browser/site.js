@@ -27,9 +27,10 @@ const PAGES = {
 
 /**
  * Starts site and server. `site.policy` is the Content-Security-Policy of every answer, `site.change` is
- * as for the liar of test/shared, `site.files` maps the beginnings of paths to directories.
+ * as for the liar of test/shared, `site.files` maps the beginnings of paths to directories. With `demo`,
+ * the site is the page of `2fapi serve --demo`, passed on as it is, every request written down.
  */
-export async function startSite() {
+export async function startSite({ demo = false } = {}) {
   const site = {
     policy: STRICT,
     change: undefined,
@@ -43,18 +44,23 @@ export async function startSite() {
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks).toString();
     const headers = { 'content-type': request.headers['content-type'] ?? 'text/plain' };
-    if (request.headers.authorization) headers.authorization = request.headers.authorization;
+    for (const name of ['authorization', 'origin']) {
+      if (request.headers[name]) headers[name] = request.headers[name];
+    }
     const passed = await fetch(upstream.url + request.url, { method: request.method, headers, ...(body ? { body } : {}) });
     const answer = {
       status: passed.status,
-      headers: { 'content-type': passed.headers.get('content-type') ?? 'text/plain' },
+      headers: {
+        'content-type': passed.headers.get('content-type') ?? 'text/plain',
+        'content-security-policy': demo ? passed.headers.get('content-security-policy') ?? '' : site.policy,
+      },
       body: await passed.text(),
     };
-    const exchange = { path: request.url, body, answer };
+    const exchange = { path: request.url, headers: request.headers, body, answer };
     site.seen.push(exchange);
     const changed = site.change ? await site.change(exchange) : answer;
     if (!changed) return response.destroy();
-    response.writeHead(changed.status, { ...changed.headers, 'content-security-policy': site.policy });
+    response.writeHead(changed.status, changed.headers);
     return response.end(changed.body);
   }
 
@@ -75,12 +81,12 @@ export async function startSite() {
 
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, 'http://site');
-    if (!pathname.startsWith('/auth/')) return void file(pathname, response);
+    if (!demo && !pathname.startsWith('/auth/')) return void file(pathname, response);
     pass(request, response).catch(() => response.destroy());
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   site.url = `http://127.0.0.1:${server.address().port}`;
-  upstream = await startServer({ extra: ['--audience', site.url] });
+  upstream = await startServer({ demo, extra: ['--audience', site.url] });
   site.server = upstream;
   site.stop = async () => {
     server.closeAllConnections();
