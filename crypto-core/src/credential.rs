@@ -261,7 +261,8 @@ fn uniform(wide: &[u8]) -> Scalar {
 /// have been left by arithmetic that passes scalars by value.
 #[inline(never)]
 pub(crate) fn overwrite_stack() {
-    let mut used = [0_u8; 8192];
+    // Words, since what is overwritten for certain is overwritten one element at a time.
+    let mut used = [0_u64; 1024];
     used.zeroize();
     core::hint::black_box(&mut used);
 }
