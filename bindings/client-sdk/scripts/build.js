@@ -80,7 +80,7 @@ const atOnce = loadedWith('dist/esm/index.js');
 const later = Object.keys(esm.metafile.outputs).filter(
   (file) => !atOnce.has(file) && !loadedWith('dist/esm/node.js').has(file),
 );
-writeFileSync(path('dist', 'sizes.json'), `${JSON.stringify(sizes, null, 2)}\n`);
+writeFileSync(path('generated', 'sizes.json'), `${JSON.stringify(sizes, null, 2)}\n`);
 
 const line = (what, bytes, limit) =>
   console.log(`${what.padEnd(58)} ${String(bytes).padStart(7)} bytes gzipped${limit ? ` (at most ${limit})` : ''}`);

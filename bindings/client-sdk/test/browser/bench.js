@@ -59,7 +59,7 @@ line('a proof in Chromium, WebAssembly', wasm);
 line('a proof in Chromium, noble', noble);
 console.log(`${'noble takes as long as so many of ours'.padEnd(42)} ${ratio.toFixed(2).padStart(9)}`);
 
-const sizes = JSON.parse(readFileSync(join(sdk, 'dist', 'sizes.json'), 'utf8'));
+const sizes = JSON.parse(readFileSync(join(sdk, 'generated', 'sizes.json'), 'utf8'));
 record({
   'browser.noble_prove_vs_wasm_prove': ratio,
   'browser.iife_gzip_bytes': sizes.iife_gzip_bytes,
