@@ -60,7 +60,7 @@ for (const [what, code, lie] of [
   ["somebody else's challenge", 'bad_answer', (answer) => withMember(answer, 'challenge_id', (id) => `${id.slice(0, 28)}victim`)],
   ['a page of HTML', 'bad_answer', (answer) => ({ ...answer, body: '<html>' })],
   ['nothing at all', 'network', () => undefined],
-  ['a redirect', 'network', (answer) => ({ ...answer, status: 307, headers: { location: '/auth/zkp/challenge' } })],
+  ['a redirect', 'network', (answer) => ({ ...answer, status: 307, headers: { location: '/auth/zkp/challenge?again' } })],
 ]) {
   test(`a server that answers a challenge with ${what} gets no proof from the browser`, () =>
     onPage(async ({ page, clientId }) => {
@@ -301,7 +301,8 @@ test('the secret is in no storage, address, request, console, error or exception
     };
     const base64 = (text) => Buffer.from(text, 'hex').toString('base64').slice(0, 40);
     const secrets = [
-      ...credentials.flatMap(({ secret, blinding }) => [secret, blinding, base64(secret), base64(blinding)]),
+      // A part is as bad as the whole.
+      ...credentials.flatMap(({ secret, blinding }) => [secret, blinding].flatMap((text) => [text.slice(2, 34), text.slice(30, 62), base64(text)])),
       ...credentials.map(({ secret }) => [...Buffer.from(secret, 'hex')].slice(0, 12).join()),
       ...phrases,
       ...phrases.map((phrase) => phrase.split(' ').slice(0, 3).join(' ')),

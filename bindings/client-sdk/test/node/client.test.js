@@ -204,8 +204,8 @@ const LIES = [
   ['an expiry that is no number', 'bad_answer', (answer) => withMember(answer, 'expires_at', 'soon')],
   ['no JSON', 'bad_answer', (answer) => ({ ...answer, body: '<html>' })],
   ['an array', 'bad_answer', (answer) => ({ ...answer, body: '[]' })],
-  ['an endless answer', 'bad_answer', (answer) => ({ ...answer, body: 'x'.repeat(100_000) })],
-  ['a redirect', 'network', (answer) => ({ ...answer, status: 307, headers: { location: '/auth/zkp/challenge' } })],
+  ['an answer that is far too long', 'bad_answer', (answer) => ({ ...answer, body: answer.body + ' '.repeat(100_000) })],
+  ['a redirect', 'network', (answer) => ({ ...answer, status: 307, headers: { location: '/auth/zkp/challenge?again' } })],
   ['an error of another kind', 'bad_answer', (answer) => ({ ...answer, status: 418, body: '{"code":"teapot"}' })],
   ["a proxy's error page", 'unavailable', (answer) => ({ ...answer, status: 503, body: 'sorry' })],
 ];
