@@ -13,7 +13,7 @@ node_modules/.package-lock.json: package-lock.json
 	npm ci
 	@touch $@
 
-$(SDK)/generated/twofapi_bg.wasm: $(WASM_SOURCES) | setup-build
+$(SDK)/generated/twofapi_bg.wasm: $(WASM_SOURCES)
 	bindings/wasm/build $(SDK)/generated
 	@touch $@
 
@@ -21,14 +21,14 @@ $(SDK)/dist/2fapi.min.js: $(SDK)/generated/twofapi_bg.wasm $(SDK_SOURCES) node_m
 	npm run --silent build -w @2fapi/client-sdk
 
 .PHONY: sdk
-sdk: $(SDK)/dist/2fapi.min.js ## the client SDK: its WebAssembly module, the ES module, the one-file build
+sdk: setup-build $(SDK)/dist/2fapi.min.js ## the client SDK: its WebAssembly module, the ES module, the one-file build
 
 .PHONY: setup-browser
 setup-browser:
 	@scripts/need /usr/bin/chromium=chromium
 
 .PHONY: test-sdk
-test-sdk: setup-build setup-browser sdk ## the client SDK in Node and in Chromium, on real servers; its screenshots
+test-sdk: sdk setup-browser ## the client SDK in Node and in Chromium, on real servers; its screenshots
 	$(CARGO) clippy --locked -p twofapi-wasm -p twofapi-wasm-bindgen --all-targets -- -D warnings
 	npm run --silent types -w @2fapi/client-sdk
 	$(CARGO) build --locked --bin 2fapi
@@ -36,7 +36,7 @@ test-sdk: setup-build setup-browser sdk ## the client SDK in Node and in Chromiu
 	npm run test:browser -w @2fapi/client-sdk
 
 .PHONY: bench-sdk
-bench-sdk: setup-build setup-browser sdk ## a proof in Chromium by WebAssembly and by noble; the sizes of the builds
+bench-sdk: sdk setup-browser ## a proof in Chromium by WebAssembly and by noble; the sizes of the builds
 	$(CARGO) build --locked --bin 2fapi
 	npm run --silent bench -w @2fapi/client-sdk
 
@@ -44,7 +44,9 @@ bench-sdk: setup-build setup-browser sdk ## a proof in Chromium by WebAssembly a
 # the page is left out where that fails.
 .PHONY: demo-page
 demo-page: setup-build
-	@if [ -t 1 ]; then $(MAKE) --no-print-directory sdk || \
+	@if [ -t 1 ] && ! $(MAKE) -q $(SDK)/dist/2fapi.min.js; then \
+		echo "building what the page in the browser needs, which takes some minutes the first time"; \
+		$(MAKE) --no-print-directory sdk || \
 		echo "the demonstration goes on without its page in the browser: that could not be built" >&2; fi
 
 demo: demo-page
