@@ -227,12 +227,15 @@ impl ChallengeKey {
 
     /// HMAC-SHA-512(key, DST ‖ LP(clientId) ‖ id): 16 bytes nonce, the next 16 the spent key.
     fn challenge(&self, client_id: &ClientId, id: ChallengeId) -> Challenge {
-        let mut mac = self.keyed.clone();
-        mac.update(CHALLENGE_DST);
-        mac.update(&(client_id.as_bytes().len() as u32).to_be_bytes());
-        mac.update(client_id.as_bytes());
-        mac.update(&id.0);
-        let tag: [u8; 64] = mac.finalize().into_bytes().into();
+        let tag = self
+            .keyed
+            .clone()
+            .chain_update(CHALLENGE_DST)
+            .chain_update((client_id.as_bytes().len() as u32).to_be_bytes())
+            .chain_update(client_id.as_bytes())
+            .chain_update(id.0)
+            .finalize()
+            .into_bytes();
         let mut nonce = [0; Nonce::ISSUED_LEN];
         let mut spent_key = [0; SpentKey::LEN];
         nonce.copy_from_slice(&tag[..16]);

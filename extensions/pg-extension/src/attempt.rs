@@ -124,7 +124,8 @@ pub(crate) fn enrolment(
 }
 
 /// Spends the challenge of an active client, then lets `check` look at the proof. A client that is
-/// not active costs the same work and spends nothing.
+/// not active costs the same work and spends nothing, and so does a challenge that was used before:
+/// the time of the answer tells nothing about who is enrolled.
 fn spend_then(
     shared: Shared,
     client_id: &ClientId,
@@ -138,17 +139,19 @@ fn spend_then(
     // Before the row is read: what is committed after it was read is posted after this.
     let seen = shared.board().seen(&client);
     let record = clients::find(client_id)?.filter(ClientRecord::is_active);
+    let in_vain = |outcome| {
+        let _ = check(&challenge, None);
+        Ok(Err(outcome))
+    };
     let Some(record) = record else {
-        return Ok(Err(check(&challenge, None)
-            .err()
-            .unwrap_or(Outcome::DeniedClient)));
+        return in_vain(Outcome::DeniedClient);
     };
     let expires_at = challenge.id.expires_at();
     let now = clock::unix_seconds();
     match shared.with_spent(|set| set.spend(&challenge.spent_key, expires_at, now)) {
         Spend::Fresh => {}
-        Spend::Spent => return Ok(Err(Outcome::DeniedSpent)),
-        Spend::Expired => return Ok(Err(Outcome::DeniedChallenge)),
+        Spend::Spent => return in_vain(Outcome::DeniedSpent),
+        Spend::Expired => return in_vain(Outcome::DeniedChallenge),
         Spend::Full { retry_after } => {
             return Err(Error::Throttled {
                 retry_after_seconds: retry_after,

@@ -2,7 +2,7 @@
 //! between: nothing that a caller set up (search path, temporary tables, role) has a say in it.
 //! Writing is SQL with every name qualified, in functions that are SECURITY DEFINER.
 
-use core::ffi::CStr;
+use core::{cell::RefCell, ffi::CStr};
 
 use pgrx::{
     IntoDatum, PgBuiltInOids, Spi, datum::DatumWithOid, pg_sys, prelude::FromDatum, spi::SpiResult,
@@ -97,6 +97,28 @@ impl Row {
     }
 }
 
+/// How many decoded commitments a backend keeps: 13 KB. Decoding is a tenth of an authentication.
+const DECODED: usize = 64;
+
+thread_local! {
+    static KNOWN: RefCell<[Option<Commitment>; DECODED]> = const { RefCell::new([None; DECODED]) };
+}
+
+/// Decodes a commitment, or remembers it by its bytes.
+fn decoded(bytes: &[u8]) -> Result<Commitment, Error> {
+    let place = bytes.first().map_or(0, |byte| usize::from(*byte) % DECODED);
+    KNOWN.with_borrow_mut(|known| match known.get_mut(place) {
+        Some(Some(present)) if present.as_bytes() == bytes => Ok(*present),
+        slot => {
+            let commitment = Commitment::from_bytes(bytes)?;
+            if let Some(slot) = slot {
+                *slot = Some(commitment);
+            }
+            Ok(commitment)
+        }
+    })
+}
+
 fn record(
     commitment: Option<Vec<u8>>,
     version: Option<i32>,
@@ -106,8 +128,7 @@ fn record(
         reason: "a row of twofapi.clients is damaged; restore it from a dump".into(),
     };
     Ok(ClientRecord {
-        commitment: Commitment::from_bytes(&commitment.ok_or_else(damaged)?)
-            .map_err(|_| damaged())?,
+        commitment: decoded(&commitment.ok_or_else(damaged)?).map_err(|_| damaged())?,
         commitment_version: version
             .and_then(|version| u32::try_from(version).ok())
             .ok_or_else(damaged)?,

@@ -30,7 +30,6 @@ pub extern "C-unwind" fn _PG_init() {
     if !unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
         return;
     }
-    clock::steady_millis();
     gucs::define();
     shmem::install();
     hooks::install();

@@ -9,6 +9,8 @@ use core::{
     sync::atomic::{AtomicPtr, AtomicU64, Ordering},
 };
 
+use std::sync::OnceLock;
+
 use getrandom::SysRng;
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_guard, pg_sys};
 use twofapi_crypto_core::{ChallengeKey, SpentHeader, SpentSet, SpentSlot};
@@ -80,9 +82,11 @@ impl Shared {
         &self.0.board
     }
 
-    /// The key is written once, before the first backend exists.
-    pub(crate) const fn challenge_key(self) -> ChallengeKey {
-        ChallengeKey::from_bytes(self.0.challenge_key)
+    /// The key is written once, before the first backend exists, and no backend outlives it: each
+    /// keeps it with HMAC's state. The postmaster never asks, so no backend inherits one by fork.
+    pub(crate) fn challenge_key(self) -> &'static ChallengeKey {
+        static KEPT: OnceLock<ChallengeKey> = OnceLock::new();
+        KEPT.get_or_init(|| ChallengeKey::from_bytes(self.0.challenge_key))
     }
 
     pub(crate) fn with_spent<R>(self, work: impl FnOnce(&mut SpentSet<'_>) -> R) -> R {

@@ -265,8 +265,9 @@ fn rotate_commitment(
 /// NULL without a session. Called for every row that a policy looks at.
 #[pg_extern]
 fn current_client() -> Option<AnyElement> {
-    let datum = session::current(preloaded(), |session| session.client)
-        .and_then(|client| client.id_bytes().into_datum())?;
+    let datum = session::current(preloaded(), |session| {
+        session.client.id_bytes().into_datum()
+    })??;
     // SAFETY: bytes and text are laid out alike, and a client id is ASCII, which is text in every
     // encoding of a server.
     unsafe { AnyElement::from_polymorphic_datum(datum, false, pg_sys::TEXTOID) }
@@ -374,6 +375,15 @@ fn cleanup(retention_days: Option<i32>) -> TableIterator<'static, (name!(audit_r
 fn version() -> &'static str {
     preloaded();
     env!("CARGO_PKG_VERSION")
+}
+
+#[cfg(feature = "provoke-panic")]
+#[pg_extern]
+fn provoke_panic(with_a_lock_held: bool) {
+    if with_a_lock_held {
+        preloaded().with_spent(|_| panic!("provoked while a lock was held"));
+    }
+    panic!("provoked");
 }
 
 #[pg_extern]

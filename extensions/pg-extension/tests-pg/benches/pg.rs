@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::{Signer as _, SigningKey};
 use postgres::Client as Connection;
 use serde_json::{Map, Value, json};
 use twofapi_tests_pg::{Challenge, Client, Database, Server};
@@ -21,21 +23,40 @@ const CONFIGURATION: &str = "twofapi.challenge_ttl = 900\nlog_min_messages = fat
     autovacuum = off\nshared_buffers = 512MB\nmax_parallel_workers_per_gather = 0\njit = off\n\
     max_wal_size = 4GB\nmax_connections = 100";
 
+/// Measures something and records it under its name.
+type Part = fn(&mut dyn FnMut(&str, f64));
+
+/// How a client connects.
+type Way = fn(&Database) -> Connection;
+
 fn main() {
     let mut figures = Map::new();
     let mut record = |name: &str, figure: f64| {
         println!("{name:<45} {figure:.3}");
         figures.insert(name.to_owned(), json!((figure * 1000.0).round() / 1000.0));
     };
-    rows(&mut record);
-    logins(&mut record);
-    full_spent_set(&mut record);
-    many_clients(&mut record);
+    // All of them, or those that are named: `scripts/run bench PG_CONFIG -- logins`.
+    let parts: [(&str, Part); 5] = [
+        ("rows", rows),
+        ("logins", logins),
+        ("jwt", jwt),
+        ("full_spent_set", full_spent_set),
+        ("many_clients", many_clients),
+    ];
+    let named: Vec<String> = env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
+    for (name, part) in parts {
+        if named.is_empty() || named.iter().any(|n| n == name) {
+            part(&mut record);
+        }
+    }
     merge(figures);
 }
 
 /// The cost of a policy per row.
-fn rows(record: &mut impl FnMut(&str, f64)) {
+fn rows(record: &mut dyn FnMut(&str, f64)) {
     let server = Server::start(CONFIGURATION);
     let database = server.database();
     let mut admin = database.connect();
@@ -138,26 +159,37 @@ fn select_twice(connection: &mut Connection, count: usize) -> Duration {
     start.elapsed()
 }
 
-/// Logins per second against pairs of SELECT 1 per second.
-fn logins(record: &mut impl FnMut(&str, f64)) {
-    let server = Server::start(CONFIGURATION);
+/// Logins per second against pairs of SELECT 1 per second: over TCP, as most clients connect, and
+/// over the server's socket, where a round trip takes less than looking at a proof.
+fn logins(record: &mut dyn FnMut(&str, f64)) {
+    let server = Server::start_on_tcp(CONFIGURATION);
     let database = server.database();
     let mut admin = database.connect();
     let alice = Client::enrolled(&mut admin, "alice");
-    for (connections, each) in [(1, 2000), (8, 500), (64, 100)] {
-        let ratio = median((0..7).map(|_| {
-            let selects = together(&database, connections, |connection, ready| {
-                ready.wait();
-                select_twice(connection, each);
-            });
-            let logins = together(&database, connections, |connection, ready| {
-                let tickets = tickets(connection, &alice, each);
-                ready.wait();
-                spend(connection, &alice, &tickets);
-            });
-            selects.as_secs_f64() / logins.as_secs_f64()
-        }));
-        record(&format!("pg.login_tps_vs_two_selects_{connections}"), ratio);
+    let ways: [(&str, Way); 2] = [
+        ("", Database::connect_over_tcp),
+        ("_over_the_socket", Database::connect),
+    ];
+    for (way, connect) in ways {
+        for (connections, each) in [(1, 2000), (8, 500), (64, 100)] {
+            let ratio = median((0..7).map(|_| {
+                let connect = || connect(&database);
+                let selects = together(connect, connections, |connection, ready| {
+                    ready.wait();
+                    select_twice(connection, each);
+                });
+                let logins = together(connect, connections, |connection, ready| {
+                    let tickets = tickets(connection, &alice, each);
+                    ready.wait();
+                    spend(connection, &alice, &tickets);
+                });
+                selects.as_secs_f64() / logins.as_secs_f64()
+            }));
+            record(
+                &format!("pg.login_tps_vs_two_selects_{connections}{way}"),
+                ratio,
+            );
+        }
     }
 
     for (name, audit) in [
@@ -176,6 +208,83 @@ fn logins(record: &mut impl FnMut(&str, f64)) {
     }
 }
 
+/// Beside the nearest design: a JWT checked with Ed25519 once per session, in another library that
+/// was built like ours. Opening takes it one round trip, and us two.
+fn jwt(record: &mut dyn FnMut(&str, f64)) {
+    const TIMES: usize = 2000;
+    let library = env::var("TWOFAPI_PG_JWT_PEER").expect("TWOFAPI_PG_JWT_PEER, set by scripts/run");
+    let server = Server::start_on_tcp(CONFIGURATION);
+    let database = server.database();
+    let mut admin = database.connect();
+    let alice = Client::enrolled(&mut admin, "alice");
+    admin
+        .batch_execute(&format!(
+            "CREATE FUNCTION jwt_session_open(token text, key bytea) RETURNS boolean
+                 LANGUAGE c VOLATILE STRICT AS '{library}', 'jwt_session_open_wrapper';
+             CREATE FUNCTION jwt_sub() RETURNS text
+                 LANGUAGE c STABLE PARALLEL RESTRICTED AS '{library}', 'jwt_sub_wrapper';
+             CREATE TABLE rows AS SELECT 'alice'::text AS owner FROM generate_series(1, 1000000)"
+        ))
+        .and_then(|()| admin.batch_execute("VACUUM ANALYZE rows"))
+        .expect("the peer");
+
+    let signing = SigningKey::from_bytes(&[7; 32]);
+    let part = |claims: Value| URL_SAFE_NO_PAD.encode(claims.to_string());
+    let signed = format!(
+        "{}.{}",
+        part(json!({"alg": "EdDSA", "typ": "JWT"})),
+        part(json!({"sub": "alice", "exp": 4_000_000_000_u64}))
+    );
+    let signature = URL_SAFE_NO_PAD.encode(signing.sign(signed.as_bytes()).to_bytes());
+    let token = format!("{signed}.{signature}");
+    let key = signing.verifying_key().to_bytes();
+
+    let mut connection = database.connect_over_tcp();
+    let open = connection
+        .prepare("SELECT jwt_session_open($1, $2)")
+        .expect("a statement");
+    let mut times: Vec<(f64, f64)> = Vec::new();
+    for _ in 0..9 {
+        let start = Instant::now();
+        for _ in 0..TIMES {
+            let row = connection.query_one(&open, &[&token, &key.as_slice()]);
+            assert!(row.expect("an answer").get::<_, bool>(0));
+        }
+        let theirs = start.elapsed();
+        let tickets = tickets(&mut connection, &alice, TIMES);
+        let ours = spend(&mut connection, &alice, &tickets);
+        times.push((theirs.as_secs_f64(), ours.as_secs_f64()));
+    }
+    let micros = |seconds: f64| seconds / TIMES as f64 * 1e6;
+    record(
+        "pg.jwt_session_open_us",
+        micros(median(times.iter().map(|t| t.0))),
+    );
+    record("pg.login_us", micros(median(times.iter().map(|t| t.1))));
+    record(
+        "pg.login_vs_jwt_session_open",
+        median(times.iter().map(|t| t.1 / t.0)),
+    );
+
+    // Both sessions are open on this connection.
+    let mut count = |filter: &str| {
+        let start = Instant::now();
+        let row = connection
+            .query_one(
+                &format!("SELECT count(*) FROM rows WHERE owner = {filter}"),
+                &[],
+            )
+            .expect("a count");
+        assert_eq!(row.get::<_, i64>(0), 1_000_000);
+        start.elapsed().as_secs_f64()
+    };
+    let ratio = median((0..9).map(|_| {
+        let theirs = count("jwt_sub()");
+        count("twofapi.current_client()") / theirs
+    }));
+    record("pg.current_client_vs_jwt_sub_per_row", ratio);
+}
+
 /// Bytes of WAL written so far.
 fn wal(connection: &mut Connection) -> f64 {
     connection
@@ -189,7 +298,7 @@ fn wal(connection: &mut Connection) -> f64 {
 
 /// From when all connections are ready until the last is done.
 fn together(
-    database: &Database,
+    connect: impl Fn() -> Connection + Sync,
     connections: usize,
     work: impl Fn(&mut Connection, &Barrier) + Sync,
 ) -> Duration {
@@ -198,7 +307,7 @@ fn together(
         let workers: Vec<_> = (0..connections)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut connection = database.connect();
+                    let mut connection = connect();
                     work(&mut connection, &ready);
                 })
             })
@@ -235,7 +344,7 @@ fn quiet(configuration: &str) -> (Server, Database, Connection, Client) {
 }
 
 /// Logins per second with a nearly full spent set against an empty one.
-fn full_spent_set(record: &mut impl FnMut(&str, f64)) {
+fn full_spent_set(record: &mut dyn FnMut(&str, f64)) {
     let (_full, database, mut full, alice) = quiet("twofapi.spent_capacity = 60000");
     let (_empty, _, mut empty, bob) = quiet("twofapi.spent_capacity = 60000");
     thread::scope(|scope| {
@@ -257,7 +366,7 @@ fn full_spent_set(record: &mut impl FnMut(&str, f64)) {
 }
 
 /// Logins per second with a million clients against ten.
-fn many_clients(record: &mut impl FnMut(&str, f64)) {
+fn many_clients(record: &mut dyn FnMut(&str, f64)) {
     let (_many, _, mut many, alice) = quiet("");
     let (_ten, _, mut ten, bob) = quiet("");
     for n in 1..10 {

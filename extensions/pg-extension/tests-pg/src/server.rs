@@ -5,6 +5,7 @@ use std::{
     env,
     fs::{self, OpenOptions},
     io::Write as _,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -87,10 +88,14 @@ fn spawn(mut command: Command) -> Child {
     child.recv().expect("a child")
 }
 
+/// The port in the name of a server's socket, and that of its TCP connections if it takes any.
+const PORT: u16 = 5432;
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
     dir: PathBuf,
+    port: u16,
     child: Option<Child>,
     databases: AtomicU32,
 }
@@ -99,6 +104,7 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Database {
     config: Config,
+    over_tcp: Config,
     /// Its name.
     pub name: String,
 }
@@ -112,9 +118,27 @@ impl Server {
         ))
     }
 
+    /// As [`Server::start`], and taking connections over TCP on the loopback interface as well.
+    #[must_use]
+    pub fn start_on_tcp(configuration: &str) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = free.expect("a free port").port();
+        Self::start_at(
+            port,
+            &format!(
+                "shared_preload_libraries = 'pg_2fapi'\n{configuration}\n\
+                 listen_addresses = '127.0.0.1'\nport = {port}"
+            ),
+        )
+    }
+
     /// A fresh server that preloads nothing by itself.
     #[must_use]
     pub fn start_plain(configuration: &str) -> Self {
+        Self::start_at(PORT, configuration)
+    }
+
+    fn start_at(port: u16, configuration: &str) -> Self {
         static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
         let template = TEMPLATE.get_or_init(|| {
             let dir = fresh_dir();
@@ -138,14 +162,19 @@ impl Server {
             .arg("-a")
             .arg(template.join("."))
             .arg(&dir));
-        Self::over(dir, configuration)
+        Self::over_at(port, dir, configuration)
     }
 
     /// A server over a data directory that exists, such as one that `pg_basebackup` made.
     #[must_use]
     pub fn over(dir: PathBuf, configuration: &str) -> Self {
+        Self::over_at(PORT, dir, configuration)
+    }
+
+    fn over_at(port: u16, dir: PathBuf, configuration: &str) -> Self {
         let mut server = Self {
             dir,
+            port,
             child: None,
             databases: AtomicU32::new(0),
         };
@@ -241,7 +270,7 @@ impl Server {
         let mut config = Config::new();
         config
             .host_path(&self.dir)
-            .port(5432)
+            .port(self.port)
             .user("postgres")
             .dbname(database)
             .connect_timeout(Duration::from_secs(20));
@@ -256,8 +285,16 @@ impl Server {
         postgres
             .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE template0"))
             .expect("CREATE DATABASE");
+        let mut over_tcp = Config::new();
+        over_tcp
+            .host("127.0.0.1")
+            .port(self.port)
+            .user("postgres")
+            .dbname(&name)
+            .connect_timeout(Duration::from_secs(20));
         let database = Database {
             config: self.config(&name),
+            over_tcp,
             name,
         };
         database
@@ -303,6 +340,12 @@ impl Database {
     #[must_use]
     pub fn connect(&self) -> Connection {
         self.config.connect(NoTls).expect("connect")
+    }
+
+    /// A connection as the superuser to a server that was started on TCP.
+    #[must_use]
+    pub fn connect_over_tcp(&self) -> Connection {
+        self.over_tcp.connect(NoTls).expect("connect")
     }
 
     /// A connection as another role.

@@ -314,9 +314,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         if thread::panicking() {
             let log = self.log();
-            let tail: Vec<_> = log.lines().rev().take(60).collect();
-            eprintln!("--- end of the server log ---");
-            tail.iter().rev().for_each(|line| eprintln!("{line}"));
+            let lines: Vec<_> = log.lines().collect();
+            let crash = lines
+                .iter()
+                .position(|line| line.contains("BUG REPORT START"));
+            let from = crash.unwrap_or(lines.len().saturating_sub(60));
+            eprintln!("--- server log ---");
+            lines[from..]
+                .iter()
+                .take(120)
+                .for_each(|line| eprintln!("{line}"));
         }
         self.kill();
     }

@@ -113,6 +113,47 @@ fn an_error_in_the_middle_leaves_the_connection_and_its_locks_in_order() {
 }
 
 #[test]
+fn a_panic_in_rust_is_an_error_and_nothing_more() {
+    let library =
+        std::env::var("TWOFAPI_PG_PANICS").expect("TWOFAPI_PG_PANICS, set by scripts/run");
+    let server = Server::start_plain(&format!("shared_preload_libraries = '{library}'"));
+    let connect = || server.config("postgres").connect(postgres::NoTls).unwrap();
+    let (mut connection, mut other) = (connect(), connect());
+    connection
+        .batch_execute(&format!(
+            "CREATE FUNCTION provoke(with_a_lock_held boolean) RETURNS void LANGUAGE c
+                 AS '{library}', 'provoke_panic_wrapper';
+             CREATE FUNCTION issue(client_id text) RETURNS text LANGUAGE c
+                 AS '{library}', 'issue_challenge_wrapper';
+             CREATE FUNCTION statistics(OUT issued bigint, OUT a bigint, OUT d bigint, OUT t bigint,
+                     OUT s bigint, OUT capacity bigint, OUT h bigint, OUT r bigint, OUT w bigint,
+                     OUT dropped bigint) RETURNS SETOF record LANGUAGE c
+                 AS '{library}', 'statistics_wrapper'"
+        ))
+        .unwrap();
+    let backend = |connection: &mut postgres::Client| -> i32 {
+        let row = connection.query_one("SELECT pg_backend_pid()", &[]);
+        row.unwrap().get(0)
+    };
+    let pids = (backend(&mut connection), backend(&mut other));
+    for with_a_lock_held in [false, true, true] {
+        let panicked = connection.query_one("SELECT provoke($1)", &[&with_a_lock_held]);
+        let error = panicked.unwrap_err();
+        let error = error.as_db_error().expect("an answer of the server");
+        assert_eq!(error.code().code(), "XX000");
+        assert!(error.message().contains("provoked"), "{error:?}");
+        // The lock that was held is free for this backend and for others.
+        for connection in [&mut connection, &mut other] {
+            connection.query_one("SELECT issue('alice')", &[]).unwrap();
+            connection
+                .query_one("SELECT capacity FROM statistics()", &[])
+                .unwrap();
+        }
+    }
+    assert_eq!((backend(&mut connection), backend(&mut other)), pids);
+}
+
+#[test]
 fn a_backend_is_as_big_after_100_000_calls() {
     let mut connection = database().connect();
     let alice = Client::enrolled(&mut connection, "alice");

@@ -12,6 +12,7 @@ mod input;
 mod keyspace;
 mod main_thread;
 mod memory;
+mod readme;
 mod replication;
 mod session;
 mod single_use;
