@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import vm from 'node:vm';
 
-import { TwoFApi, TwoFApiError, engineOf } from '@2fapi/client-sdk';
+import { CLIENT_CODES, SERVER_CODES, TwoFApi, TwoFApiError, engineOf } from '@2fapi/client-sdk';
 
-import { sdk } from '../shared/files.js';
+import { root, sdk } from '../shared/files.js';
 
 const nonce = '133166f9e02f2a5e6187a605fe27fb39';
 const bytes = (hex) => Uint8Array.from(Buffer.from(hex, 'hex'));
@@ -96,4 +96,13 @@ test('the one-file build runs as a classic script, with its WebAssembly inside',
   assert.match(proof, /^[0-9a-f]{192}$/);
   assert.equal(await context.TwoFApi.engineName(), 'wasm');
   assert.equal(typeof context.TwoFApiClient, 'function');
+});
+
+test('the codes are those that the specification gives to HTTP, and README.md explains those of the client', () => {
+  const [section] = readFileSync(`${root}/spec/protocol.md`, 'utf8').split('\n## 13. Errors')[1].split('\n## ');
+  const table = [...section.matchAll(/^\| `(\w+)` \|.*\| ([^|]+) \|$/gm)].filter(([, , http]) => http !== 'never').map(([, code]) => code);
+  const besides = [...section.matchAll(/`(\w+)` \(\d{3}/g)].map(([, code]) => code);
+  assert.deepEqual([...table, ...besides].sort(), [...SERVER_CODES].sort());
+  const readme = readFileSync(`${sdk}/README.md`, 'utf8');
+  for (const code of CLIENT_CODES) assert.ok(readme.includes(`\`${code}\``), code);
 });
