@@ -66,7 +66,7 @@ fn a_recovery_phrase_makes_the_same_credential_again() {
     assert_eq!(again.get("recovery_phrase"), None);
     let (old, new) = (home.credential("alice"), home.credential("again"));
     for field in ["secret", "blinding", "commitment"] {
-        let value = |path| cli_support::read_json(path).unwrap()[field].clone();
+        let value = |path| read_json(path).unwrap()[field].clone();
         assert_eq!(value(&old), value(&new));
     }
 
