@@ -8,8 +8,8 @@ import { sdk } from '../shared/files.js';
 import { launch } from './chromium.js';
 import { startSite } from './site.js';
 
-const ROUNDS = 15;
-const TURN_MS = 150;
+const ROUNDS = 41;
+const TURN_MS = 50;
 
 const site = await startSite();
 const browser = await launch();
@@ -40,7 +40,7 @@ try {
         return (now - began) / proofs;
       };
       // What is compiled while it runs, and tables that are made at first use, are made here.
-      for (const contender of contenders) for (let i = 0; i < 3; i++) takeTurn(contender);
+      for (const contender of contenders) for (let i = 0; i < 10; i++) takeTurn(contender);
       return Array.from({ length: rounds }, () => contenders.map(takeTurn));
     },
     [ROUNDS, TURN_MS],
