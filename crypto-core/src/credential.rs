@@ -5,6 +5,7 @@ use core::{fmt, hash};
 
 use curve25519_dalek::{RistrettoPoint, Scalar, ristretto::CompressedRistretto};
 use rand_core::TryCryptoRng;
+use sha2::{Digest, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -12,6 +13,9 @@ use crate::{
     Error,
     group::{self, ELEMENT_LEN},
 };
+
+/// Domain of the derivation of a credential from a recovery phrase.
+const RECOVERY_DST: &[u8] = b"2FApi-v1.0-RecoveryPhrase";
 
 /// A Pedersen commitment C = s·G + r·H: public, and all that a host stores of a secret.
 ///
@@ -107,6 +111,9 @@ impl Credential {
     /// Length of an encoded credential in bytes: the secret, then the blinding.
     pub const LEN: usize = 2 * ELEMENT_LEN;
 
+    /// Bytes of entropy that a recovery phrase of 24 words holds.
+    pub const RECOVERY_ENTROPY_LEN: usize = 32;
+
     /// Draws a fresh secret and blinding, uniform and not zero.
     ///
     /// # Errors
@@ -140,6 +147,29 @@ impl Credential {
         Self::filled_by(|scalars| {
             scalars.secret = group::decode_scalar("secret", secret)?;
             scalars.blinding = group::decode_scalar("blinding", blinding)?;
+            Ok(())
+        })
+    }
+
+    /// The credential of a recovery phrase: both scalars are hashed from the phrase's 32 bytes of
+    /// entropy (`spec/protocol.md`, section 3).
+    ///
+    /// The entropy must be uniform, as that of 24 random BIP-39 words is: whoever can guess it has the
+    /// credential.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] unless there are 32 bytes.
+    pub fn from_recovery_entropy(entropy: &[u8]) -> Result<Self, Error> {
+        if entropy.len() != Self::RECOVERY_ENTROPY_LEN {
+            return Err(Error::InvalidLength {
+                what: "entropy of a recovery phrase",
+                expected: "32 bytes",
+                actual: entropy.len(),
+            });
+        }
+        Self::filled_by(|scalars| {
+            scalars.secret = derived(b's', entropy);
+            scalars.blinding = derived(b'r', entropy);
             Ok(())
         })
     }
@@ -212,6 +242,14 @@ impl ConstantTimeEq for Credential {
     }
 }
 
+fn derived(label: u8, entropy: &[u8]) -> Scalar {
+    let hash = Sha512::new_with_prefix(RECOVERY_DST)
+        .chain_update([label])
+        .chain_update(entropy);
+    let wide: Zeroizing<[u8; 64]> = Zeroizing::new(hash.finalize().into());
+    uniform(wide.as_ref())
+}
+
 /// A uniform scalar: 64 random bytes reduced, so that no value is favoured measurably.
 fn uniform(wide: &[u8]) -> Scalar {
     let mut bytes = Zeroizing::new([0; 64]);
@@ -223,7 +261,8 @@ fn uniform(wide: &[u8]) -> Scalar {
 /// have been left by arithmetic that passes scalars by value.
 #[inline(never)]
 pub(crate) fn overwrite_stack() {
-    let mut used = [0_u8; 8192];
+    // Words, since what is overwritten for certain is overwritten one element at a time.
+    let mut used = [0_u64; 1024];
     used.zeroize();
     core::hint::black_box(&mut used);
 }

@@ -4,13 +4,14 @@ use alloc::boxed::Box;
 
 use curve25519_dalek::{
     RistrettoPoint, Scalar,
-    constants::{
-        RISTRETTO_BASEPOINT_COMPRESSED, RISTRETTO_BASEPOINT_POINT, RISTRETTO_BASEPOINT_TABLE,
-    },
+    constants::{RISTRETTO_BASEPOINT_COMPRESSED, RISTRETTO_BASEPOINT_POINT},
     ristretto::{CompressedRistretto, RistrettoBasepointTable, VartimeRistrettoPrecomputation},
     traits::{VartimeMultiscalarMul, VartimePrecomputedMultiscalarMul},
 };
 use once_cell::race::OnceBox;
+
+#[cfg(not(target_family = "wasm"))]
+use curve25519_dalek::constants::RISTRETTO_BASEPOINT_TABLE;
 
 use crate::Error;
 
@@ -33,6 +34,10 @@ pub const GENERATOR_H: [u8; ELEMENT_LEN] = [
 /// What is computed from the generators once per process: 50 KiB of tables.
 pub(crate) struct Tables {
     pub(crate) h: RistrettoPoint,
+    /// Multiples of G where the library's are not taken: a browser computes 30 KiB of incompressible
+    /// table sooner than it loads them.
+    #[cfg(target_family = "wasm")]
+    g_multiples: RistrettoBasepointTable,
     /// Multiples of H for constant-time multiplication by a secret.
     h_multiples: RistrettoBasepointTable,
     /// Odd multiples of G and H up to 127 for variable-time verification.
@@ -48,6 +53,8 @@ pub(crate) fn tables() -> &'static Tables {
             .unwrap_or_default();
         Box::new(Tables {
             h,
+            #[cfg(target_family = "wasm")]
+            g_multiples: RistrettoBasepointTable::create(&RISTRETTO_BASEPOINT_POINT),
             h_multiples: RistrettoBasepointTable::create(&h),
             g_h_odd_multiples: VartimeRistrettoPrecomputation::new([
                 &RISTRETTO_BASEPOINT_POINT,
@@ -60,7 +67,11 @@ pub(crate) fn tables() -> &'static Tables {
 /// secret·G + blinding·H in constant time.
 #[inline(never)]
 pub(crate) fn pedersen(secret: &Scalar, blinding: &Scalar) -> RistrettoPoint {
-    RISTRETTO_BASEPOINT_TABLE * secret + &tables().h_multiples * blinding
+    #[cfg(target_family = "wasm")]
+    let of_g = &tables().g_multiples * secret;
+    #[cfg(not(target_family = "wasm"))]
+    let of_g = RISTRETTO_BASEPOINT_TABLE * secret;
+    of_g + &tables().h_multiples * blinding
 }
 
 /// of_g·G + of_h·H + of_point·point in one variable-time multiplication, for public data only.

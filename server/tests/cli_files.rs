@@ -53,6 +53,63 @@ fn a_credential_file_is_private_whatever_the_umask() {
 }
 
 #[test]
+fn a_recovery_phrase_makes_the_same_credential_again() {
+    let home = Home::new();
+    let made = home.run(["--json", "keygen", "alice", "--mnemonic"]);
+    let made = made.succeeds().json();
+    let phrase = made["recovery_phrase"].as_str().unwrap();
+    assert_eq!(phrase.split(' ').count(), 24);
+    let typed = format!("{}\n", phrase.to_uppercase().replace(' ', "\n "));
+    let again = home.run_with_stdin(["--json", "keygen", "again", "--recover", "-"], &typed);
+    let again = again.succeeds().json();
+    assert_eq!(again["commitment"], made["commitment"]);
+    assert_eq!(again.get("recovery_phrase"), None);
+    let (old, new) = (home.credential("alice"), home.credential("again"));
+    for field in ["secret", "blinding", "commitment"] {
+        let value = |path| read_json(path).unwrap()[field].clone();
+        assert_eq!(value(&old), value(&new));
+    }
+
+    let shown = home.run(["keygen", "carol", "--mnemonic"]).succeeds();
+    assert!(shown.stdout.contains("24 ") && shown.stdout.contains("on paper"));
+    let plain = home.run(["keygen", "dave"]).succeeds();
+    assert!(!plain.stdout.contains("on paper"));
+}
+
+#[test]
+fn a_wrong_phrase_makes_no_file_and_is_not_quoted() {
+    let home = Home::new();
+    let wrong = ["abandon"; 24].join(" ");
+    for phrase in [wrong.as_str(), "", "abandon ability", "\u{0}"] {
+        let run = home.run_with_stdin(["keygen", "alice", "--recover", "-"], phrase);
+        let run = run.fails(2, "recovery phrase");
+        assert!(!run.stderr.contains("abandon"), "{run:?}");
+        assert!(!home.credential("alice").exists());
+    }
+}
+
+#[test]
+fn keygen_recovers_every_phrase_of_the_vectors() {
+    let vectors = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../spec/vectors/recovery-phrase-v1.json");
+    let vectors = read_json(&vectors).unwrap();
+    let cases = vectors["valid"].as_array().unwrap();
+    assert!(cases.len() > 10);
+    for case in cases {
+        let home = Home::new();
+        let phrase = case["phrase"].as_str().unwrap();
+        let run = home.run_with_stdin(["--json", "keygen", "alice", "--recover", "-"], phrase);
+        assert_eq!(run.succeeds().json()["commitment"], case["commitment"]);
+    }
+    for case in vectors["invalid"].as_array().unwrap() {
+        let home = Home::new();
+        let phrase = case["phrase"].as_str().unwrap();
+        let run = home.run_with_stdin(["--json", "keygen", "alice", "--recover", "-"], phrase);
+        assert_eq!(run.fails(2, "phrase").error_code(), "invalid_phrase");
+    }
+}
+
+#[test]
 fn keygen_never_overwrites() {
     let home = Home::new();
     home.run(["keygen", "alice"]).succeeds();

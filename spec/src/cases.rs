@@ -11,10 +11,11 @@ pub enum FileError {
     Malformed(#[from] serde_json::Error),
     /// Its `suite` is none that we know.
     #[error(
-        "unknown suite {0:?}; it must be {sigma}, {challenge} or {client_id}",
+        "unknown suite {0:?}; it must be {sigma}, {challenge}, {client_id} or {recovery}",
         sigma = SigmaFile::SUITE,
         challenge = ChallengeFile::SUITE,
-        client_id = ClientIdFile::SUITE
+        client_id = ClientIdFile::SUITE,
+        recovery = RecoveryFile::SUITE
     )]
     UnknownSuite(String),
     /// It was made for other constants than the suite's.
@@ -36,6 +37,8 @@ pub enum VectorFile {
     Challenge(ChallengeFile),
     /// Client ids.
     ClientId(ClientIdFile),
+    /// Recovery phrases.
+    Recovery(RecoveryFile),
 }
 
 impl VectorFile {
@@ -53,6 +56,7 @@ impl VectorFile {
             SigmaFile::SUITE => Self::Sigma(serde_json::from_str(json)?),
             ChallengeFile::SUITE => Self::Challenge(serde_json::from_str(json)?),
             ClientIdFile::SUITE => Self::ClientId(serde_json::from_str(json)?),
+            RecoveryFile::SUITE => Self::Recovery(serde_json::from_str(json)?),
             _ => return Err(FileError::UnknownSuite(suite)),
         })
     }
@@ -184,4 +188,51 @@ pub struct ClientIdFile {
 impl ClientIdFile {
     /// The kind of file.
     pub const SUITE: &str = "2FApi-v1.0-ClientId";
+}
+
+/// Recovery phrases with the credentials that they restore, and texts that are none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecoveryFile {
+    /// [`RecoveryFile::SUITE`].
+    pub suite: String,
+    /// The domain of the derivation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_dst: Option<String>,
+    /// Phrases, each with its credential.
+    pub valid: Vec<RecoveryCase>,
+    /// Texts that must be refused.
+    pub invalid: Vec<NoPhrase>,
+}
+
+impl RecoveryFile {
+    /// The kind of file.
+    pub const SUITE: &str = "2FApi-v1.0-RecoveryPhrase";
+}
+
+/// A phrase and what follows from it. All bytes are in hex.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecoveryCase {
+    /// Unique within the file.
+    pub name: String,
+    /// As somebody typed it.
+    pub phrase: String,
+    /// The 32 bytes that it holds.
+    pub entropy: String,
+    /// The secret s.
+    pub secret: String,
+    /// The blinding r.
+    pub blinding: String,
+    /// The commitment C.
+    pub commitment: String,
+}
+
+/// A text that is no recovery phrase.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NoPhrase {
+    /// Unique within the file.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// The text.
+    pub phrase: String,
 }

@@ -12,8 +12,10 @@ use twofapi_crypto_core::{
 use crate::{
     Purpose,
     cases::{
-        ChallengeCase, ChallengeFile, ClientIdFile, FileError, SigmaCase, SigmaFile, VectorFile,
+        ChallengeCase, ChallengeFile, ClientIdFile, FileError, RecoveryCase, RecoveryFile,
+        SigmaCase, SigmaFile, VectorFile,
     },
+    recovery,
 };
 
 /// A case that did not come out as the file says.
@@ -94,6 +96,16 @@ pub fn check(json: &str) -> Result<Report, FileError> {
                 report.must_be_refused(&shortened(text), parse(text));
             }
         }
+        VectorFile::Recovery(file) => {
+            domain_of_recovery(&file)?;
+            for case in &file.valid {
+                report.must_be_accepted(&case.name, restores(case));
+            }
+            for case in &file.invalid {
+                let recovered = recovery::recover(&case.phrase);
+                report.must_be_refused(&case.name, recovered.map(drop).map_err(refusal));
+            }
+        }
     }
     Ok(report)
 }
@@ -155,6 +167,37 @@ fn constants(file: &SigmaFile) -> Result<(), FileError> {
         }
     }
     Ok(())
+}
+
+fn domain_of_recovery(file: &RecoveryFile) -> Result<(), FileError> {
+    match file.recovery_dst.as_deref() {
+        Some(given) if given != RecoveryFile::SUITE => Err(FileError::OtherConstants {
+            what: "recovery_dst",
+            expected: RecoveryFile::SUITE.into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn restores(case: &RecoveryCase) -> Result<(), String> {
+    let entropy = recovery::entropy_of(&case.phrase).map_err(refusal)?;
+    agree("entropy", Some(&case.entropy), &entropy)?;
+    let credential = recovery::recover(&case.phrase).map_err(refusal)?;
+    agree(
+        "secret",
+        Some(&case.secret),
+        credential.secret_bytes().as_ref(),
+    )?;
+    agree(
+        "blinding",
+        Some(&case.blinding),
+        credential.blinding_bytes().as_ref(),
+    )?;
+    agree(
+        "commitment",
+        Some(&case.commitment),
+        credential.commitment().as_bytes(),
+    )
 }
 
 fn refusal(error: impl fmt::Display) -> String {

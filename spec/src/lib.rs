@@ -7,9 +7,12 @@ mod cases;
 mod check;
 pub mod generate;
 mod purpose;
+mod recovery;
 
 pub use cases::{
-    ChallengeCase, ChallengeFile, ClientIdFile, FileError, SigmaCase, SigmaFile, VectorFile,
+    ChallengeCase, ChallengeFile, ClientIdFile, FileError, NoPhrase, RecoveryCase, RecoveryFile,
+    SigmaCase, SigmaFile, VectorFile,
 };
 pub use check::{Disagreement, Report, check};
 pub use purpose::Purpose;
+pub use recovery::{NotAPhrase, phrase_of, recover};

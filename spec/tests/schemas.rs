@@ -17,12 +17,13 @@ fn schema(kind: &str) -> jsonschema::Validator {
     jsonschema::draft202012::new(&json(&format!("schema/{kind}.schema.json"))).expect("a schema")
 }
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("sigma-v1.json", "sigma"),
     ("sigma-generated-v1.json", "sigma"),
     ("challenge-v1.json", "challenge"),
     ("challenge-generated-v1.json", "challenge"),
     ("client-id-v1.json", "client-id"),
+    ("recovery-phrase-v1.json", "recovery-phrase"),
 ];
 
 #[test]
@@ -37,7 +38,7 @@ fn every_file_is_what_its_schema_says() {
 #[test]
 fn a_schema_refuses_a_file_of_another_kind_and_a_damaged_one() {
     for (file, kind) in FILES {
-        for other in ["sigma", "challenge", "client-id"] {
+        for other in ["sigma", "challenge", "client-id", "recovery-phrase"] {
             assert_eq!(schema(other).is_valid(&json(file)), other == kind);
         }
     }

@@ -1,16 +1,26 @@
 //! `2fapi keygen`: a new credential, in a file that nobody else may read.
 
-use std::path::PathBuf;
+use std::{
+    fmt,
+    fs::File,
+    io::{self, IsTerminal, Read},
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
-use twofapi_crypto_core::ClientId;
+use serde::Serialize;
+use twofapi_crypto_core::{ClientId, Credential};
+use zeroize::Zeroizing;
 
 use super::{
-    Failure, Output,
+    Failure, FailureKind, Output,
     credential::{self, PassphraseArgs},
     private_file,
     show::Shown,
 };
+
+/// More than any 24 words have in bytes, blanks among them.
+const MAX_PHRASE: usize = 4096;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -24,7 +34,9 @@ can be guessed at.
 Examples:
   2fapi keygen alice
   2fapi keygen build-server --out /etc/myapp/2fapi.json
-  2fapi keygen alice --passphrase")]
+  2fapi keygen alice --passphrase
+  2fapi keygen alice --mnemonic         (shows 24 words: write them on paper)
+  2fapi keygen alice --recover -        (asks for them, and makes the same credential)")]
 pub(super) struct KeygenArgs {
     /// The name under which the client will enrol: 1 to 128 of A-Z a-z 0-9 . _ - @ +
     client_id: ClientId,
@@ -34,8 +46,23 @@ pub(super) struct KeygenArgs {
     /// Ask for a passphrase and put the file under it (Argon2id, XChaCha20-Poly1305)
     #[arg(long)]
     passphrase: bool,
+    /// Make the credential from a recovery phrase of 24 words, and show it, once
+    #[arg(long, conflicts_with = "recover")]
+    mnemonic: bool,
+    /// Make the credential that a recovery phrase restores; FILE holds it, - asks for it
+    #[arg(long, value_name = "FILE")]
+    recover: Option<PathBuf>,
     #[command(flatten)]
     source: PassphraseArgs,
+}
+
+/// What was made, and how to make it again.
+#[derive(Serialize)]
+struct Made {
+    #[serde(flatten)]
+    shown: Shown,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_phrase: Option<Zeroizing<String>>,
 }
 
 pub(super) fn run(args: KeygenArgs, out: Output) -> Result<(), Failure> {
@@ -58,11 +85,85 @@ pub(super) fn run(args: KeygenArgs, out: Output) -> Result<(), Failure> {
     } else {
         None
     };
-    let made = credential::create(path, args.client_id, passphrase)?;
-    out.answer(&Shown {
+    let (credential, recovery_phrase) = match &args.recover {
+        Some(file) => (recover(file)?, None),
+        None if args.mnemonic => draw_with_phrase()?,
+        None => (Credential::generate(&mut getrandom::SysRng)?, None),
+    };
+    let made = credential::keep(path, args.client_id, credential, passphrase)?;
+    let shown = Shown {
         client_id: made.client_id.to_string(),
         commitment: hex::encode(made.commitment().as_bytes()),
         file: made.path.display().to_string(),
         under_passphrase: made.passphrase.is_some(),
+    };
+    out.answer(&Made {
+        shown,
+        recovery_phrase,
     })
+}
+
+fn draw_with_phrase() -> Result<(Credential, Option<Zeroizing<String>>), Failure> {
+    let mut entropy = Zeroizing::new([0; Credential::RECOVERY_ENTROPY_LEN]);
+    getrandom::fill(entropy.as_mut())
+        .map_err(|_| Failure::unavailable("the random source of the operating system failed"))?;
+    let credential = Credential::from_recovery_entropy(entropy.as_ref())?;
+    Ok((credential, Some(twofapi_spec::phrase_of(&entropy))))
+}
+
+fn recover(file: &Path) -> Result<Credential, Failure> {
+    let phrase = read_phrase(file)?;
+    twofapi_spec::recover(&phrase)
+        .map_err(|error| Failure::new(FailureKind::BadInput, "invalid_phrase", error.to_string()))
+}
+
+fn read_phrase(file: &Path) -> Result<Zeroizing<String>, Failure> {
+    let from_stdin = file == Path::new("-");
+    if from_stdin && io::stdin().is_terminal() {
+        return rpassword::prompt_password("Recovery phrase (24 words, not shown): ")
+            .map(Zeroizing::new)
+            .map_err(|_| Failure::bad_input("no recovery phrase was typed"));
+    }
+    let source: io::Result<Box<dyn Read>> = if from_stdin {
+        Ok(Box::new(io::stdin()))
+    } else {
+        File::open(file).map(|file| Box::new(file) as Box<dyn Read>)
+    };
+    let name = file.display();
+    let contents = source
+        .and_then(|source| private_file::read_bounded(source, MAX_PHRASE))
+        .map_err(|error| {
+            Failure::bad_input(format!(
+                "cannot read the recovery phrase from {name}: {error}"
+            ))
+        })?
+        .ok_or_else(|| {
+            Failure::bad_input(format!(
+                "the recovery phrase from {name} is longer than {MAX_PHRASE} bytes"
+            ))
+        })?;
+    match std::str::from_utf8(&contents) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(Failure::bad_input(format!("{name} is not a text in UTF-8"))),
+    }
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shown.fmt(f)?;
+        let Some(phrase) = &self.recovery_phrase else {
+            return Ok(());
+        };
+        write!(
+            f,
+            "\n\nRecovery phrase. Write it on paper: it is not shown again, and whoever has it\n\
+                   can authenticate as {}.\n",
+            self.shown.client_id
+        )?;
+        for (i, word) in phrase.split(' ').enumerate() {
+            let separator = if i % 6 == 0 { "\n" } else { "" };
+            write!(f, "{separator}  {:>2} {word:<8}", i + 1)?;
+        }
+        Ok(())
+    }
 }

@@ -8,6 +8,7 @@ mod admin;
 mod completions;
 mod credential;
 mod demo;
+mod demo_page;
 mod enroll;
 mod exchange;
 mod failure;

@@ -64,6 +64,11 @@ impl Output {
         let _ = writeln!(io::stderr(), "{line}");
     }
 
+    /// Whether a person reads the answer as it comes and can end the program: a terminal on both sides.
+    pub(crate) fn is_for_a_person(self) -> bool {
+        !self.json && io::stdout().is_terminal() && io::stdin().is_terminal()
+    }
+
     /// Whether stdout is for a person who sees colours: a terminal, and `NO_COLOR` is not set.
     pub(crate) fn has_colours(self) -> bool {
         !self.json

@@ -18,7 +18,10 @@ use hyper_util::{
 use tokio::{net::TcpListener, signal::unix::SignalKind, sync::Semaphore};
 use twofapi_crypto_core::{Audience, ChallengeTtl};
 
-use super::{Failure, Output};
+use super::{
+    Failure, Output,
+    demo_page::{self, DemoPageArgs},
+};
 use crate::{
     Clock, Config, EmbeddedStore, RateLimit, Service, Sources, Store, SystemClock,
     admin::AdminSocket, application, router,
@@ -49,6 +52,8 @@ pub(crate) struct ServeArgs {
     issuer: Option<String>,
     #[command(flatten)]
     store: StoreArgs,
+    #[command(flatten)]
+    demo: DemoPageArgs,
     /// How long a challenge lives, in seconds (1 to 900)
     #[arg(
         long,
@@ -162,10 +167,23 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
             args.listen
         )));
     }
-    let path = args.store.path()?;
-    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&path, args.spent_capacity)?);
     let unavailable = |error: std::io::Error| Failure::unavailable(error.to_string());
-    let admin = AdminSocket::bind(&path).map_err(unavailable)?;
+    let page = args.demo.page(args.listen)?;
+    // Whoever opens the page may invite themselves: never into a store that is meant.
+    let path = if page.is_some() {
+        None
+    } else {
+        Some(args.store.path()?)
+    };
+    let store: Arc<dyn Store> = Arc::new(match &path {
+        Some(path) => EmbeddedStore::open(path, args.spent_capacity)?,
+        None => EmbeddedStore::in_memory(args.spent_capacity)?,
+    });
+    let admin = path
+        .as_deref()
+        .map(AdminSocket::bind)
+        .transpose()
+        .map_err(unavailable)?;
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
         Failure::unavailable(format!("cannot listen on {}: {error}", args.listen))
     })?;
@@ -183,26 +201,41 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         rotate_keys_after: args.rotate_keys_after * 24 * 3600,
         ..Config::new(audience)
     };
-    tracing::info!(store = %path.display(), audience = %config.audience, "starting");
+    let place = path.as_deref().unwrap_or(Path::new("memory"));
+    tracing::info!(store = %place.display(), audience = %config.audience, "starting");
     let service = Arc::new(Service::new(config, store.clone(), clock.clone()).await?);
     let limit = NonZeroU32::new(args.rate_limit).map(|per_second| RateLimit {
         per_second,
         burst: args.rate_burst,
     });
     let sources = Arc::new(Sources::new(limit, args.trusted_hops));
-    let app = application(
-        router(service, sources),
-        Duration::from_secs(args.request_timeout),
-    );
+    let mut routes = router(service.clone(), sources);
+    if let Some(page) = page {
+        routes = routes.merge(demo_page::router(
+            page,
+            service,
+            store.clone(),
+            clock.clone(),
+        ));
+    }
+    let app = application(routes, Duration::from_secs(args.request_timeout));
 
     let mut stop = Stop::listen().map_err(unavailable)?;
     announce(&origin)?;
     tokio::select! {
         () = accept_all(listener, app, args.max_connections as usize, &mut stop) => {}
-        () = admin.serve(store, move || clock.wall()) => {}
+        () = administer(admin, store, clock) => {}
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Nobody administers a store in memory.
+async fn administer(admin: Option<AdminSocket>, store: Arc<dyn Store>, clock: Arc<SystemClock>) {
+    match admin {
+        Some(admin) => admin.serve(store, move || clock.wall()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Whoever started the server may be waiting for this line.

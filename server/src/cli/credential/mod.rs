@@ -187,6 +187,16 @@ pub(super) fn create(
     passphrase: Option<Passphrase>,
 ) -> Result<OpenedCredential, Failure> {
     let credential = Credential::generate(&mut SysRng)?;
+    keep(path, client_id, credential, passphrase)
+}
+
+/// Writes a credential to a file that did not exist.
+pub(super) fn keep(
+    path: PathBuf,
+    client_id: ClientId,
+    credential: Credential,
+    passphrase: Option<Passphrase>,
+) -> Result<OpenedCredential, Failure> {
     let contents = format::encode(&client_id, &credential, passphrase.as_ref())?;
     private_file::create(&path, &contents)?;
     Ok(OpenedCredential {

@@ -1,7 +1,7 @@
 //! `2fapi demo`: the whole protocol before your eyes, between a real server and a client that
 //! speaks HTTP with it, and the attacks that it refuses.
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::process::CommandExt, path::PathBuf};
 
 use getrandom::SysRng;
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use ureq::http::StatusCode;
 use super::{
     Failure, Output,
     credential::{self, OpenedCredential},
+    demo_page,
     exchange::{Exchange, IssuedChallenge},
     http_client::{HttpClient, TrustArgs},
 };
@@ -33,7 +34,10 @@ Next, for real:
   2fapi keygen alice                     (in another)
   2fapi invite alice | 2fapi enroll alice --server http://127.0.0.1:7250 --token -
   2fapi login alice --server http://127.0.0.1:7250 --save
-  2fapi whoami alice";
+  2fapi whoami alice
+
+In a browser:
+  2fapi serve --demo                     (a page to try it on; `make sdk` builds what it needs)";
 
 /// Everything that the story needs while it is told.
 struct Demo {
@@ -73,7 +77,24 @@ pub(super) fn run(out: Output) -> Result<(), Failure> {
     let removed = traces.remove();
     let narrator = told?;
     removed?;
-    narrator.end(NEXT)
+    narrator.end(NEXT)?;
+    open_page(out)
+}
+
+/// Goes on as a server of the page where a person sits before it and can end it; elsewhere the
+/// demonstration ends by itself.
+fn open_page(out: Output) -> Result<(), Failure> {
+    if !out.is_for_a_person() || demo_page::sdk().is_none() {
+        return Ok(());
+    }
+    out.line("\nAnd a page to try it on, until you press Ctrl-C, at the address below.")?;
+    let error = server::program()?
+        .args(["serve", "--demo", "--listen", "127.0.0.1:0"])
+        .env("TWOFAPI_LOG", "warn")
+        .exec();
+    Err(Failure::unavailable(format!(
+        "cannot start a server: {error}"
+    )))
 }
 
 fn tell(out: Output, traces: &Traces) -> Result<Narrator, Failure> {

@@ -184,7 +184,7 @@ impl Server {
 }
 
 /// This program, without what the user has set for it in the environment.
-fn program() -> Result<Command, Failure> {
+pub(super) fn program() -> Result<Command, Failure> {
     let path = env::current_exe()
         .map_err(|error| Failure::unavailable(format!("where is this program? {error}")))?;
     let mut command = Command::new(path);

@@ -1,0 +1,45 @@
+/** What an engine does. There are two, held to the same vectors. */
+
+/**
+ * The cryptography of a client. Credentials are secret ‖ blinding (64 bytes), commitments have 32
+ * bytes and proofs 96. Errors have a `code` of `spec/protocol.md`, section 13.
+ */
+export interface Engine {
+  readonly name: 'wasm' | 'noble';
+  generate(): Uint8Array;
+  /** The credential of a recovery phrase's 32 bytes of entropy. */
+  recover(entropy: Uint8Array): Uint8Array;
+  commitment(credential: Uint8Array): Uint8Array;
+  proveEnrolment(credential: Uint8Array, clientId: string): Uint8Array;
+  proveAuthentication(
+    credential: Uint8Array,
+    clientId: string,
+    nonce: Uint8Array,
+    binding: Uint8Array,
+  ): Uint8Array;
+  proveRotation(
+    credential: Uint8Array,
+    clientId: string,
+    nonce: Uint8Array,
+    newCommitment: Uint8Array,
+    binding: Uint8Array,
+  ): Uint8Array;
+  /** True or false for what is well-formed; what is not is an error. */
+  verifyEnrolment(commitment: Uint8Array, clientId: string, proof: Uint8Array): boolean;
+  verifyAuthentication(
+    commitment: Uint8Array,
+    clientId: string,
+    nonce: Uint8Array,
+    binding: Uint8Array,
+    proof: Uint8Array,
+  ): boolean;
+  verifyRotation(
+    commitment: Uint8Array,
+    clientId: string,
+    nonce: Uint8Array,
+    newCommitment: Uint8Array,
+    binding: Uint8Array,
+    proof: Uint8Array,
+  ): boolean;
+  checkClientId(clientId: string): void;
+}

@@ -1,0 +1,258 @@
+/**
+ * The engine in plain JavaScript, on @noble/curves: for places without WebAssembly.
+ *
+ * It takes the same time for every secret only as far as JavaScript's big integers do, which promise
+ * nothing; and it cannot overwrite what it computed. Where WebAssembly works, take that.
+ */
+import { ristretto255 } from '@noble/curves/ed25519.js';
+import { sha512 } from '@noble/hashes/sha2.js';
+
+import { concat, lengthPrefixed, utf8 } from '../bytes.js';
+import { TwoFApiError } from '../errors.js';
+import type { Engine } from './engine.js';
+
+const { Point } = ristretto255;
+type Point = InstanceType<typeof Point>;
+const { Fn } = Point;
+
+const SUITE = utf8('2FApi-v1.0-Sigma');
+const TRANSCRIPT = utf8('2FApi-Sigma-Transcript-v1');
+const NONCE_SEED = utf8('2FApi-v1.0-NonceSeed');
+const NONCE = utf8('2FApi-v1.0-Nonce');
+const RECOVERY = utf8('2FApi-v1.0-RecoveryPhrase');
+const ENROLMENT = utf8('enrollment');
+const ROTATION = utf8('rotation:');
+const EMPTY = new Uint8Array(0);
+
+const FIELD_ORDER = 2n ** 255n - 19n;
+const ELEMENT = 'the canonical encoding of a Ristretto255 element other than the identity';
+const SCALAR = 'a canonical scalar other than zero';
+
+const G = Point.BASE;
+// spec/protocol.md, section 2.
+const H = Point.fromHex('108d531fa5f818c6ca355d785fd7da880552914e1b550bd0c3846f3e5518142f');
+H.precompute(8);
+
+function invalidLength(what: string, expected: string, actual: number): TwoFApiError {
+  return new TwoFApiError('invalid_length', `${what} must be ${expected}, got ${actual}`);
+}
+
+function invalidEncoding(what: string, expected: string): TwoFApiError {
+  return new TwoFApiError('invalid_encoding', `${what} must be ${expected}`);
+}
+
+function littleEndian(bytes: Uint8Array): bigint {
+  let value = 0n;
+  for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i] as number);
+  return value;
+}
+
+const reduced = (digest: Uint8Array): bigint => Fn.create(littleEndian(digest));
+
+function scalar(what: string, bytes: Uint8Array): bigint {
+  if (bytes.length !== 32) throw invalidLength(what, '32 bytes', bytes.length);
+  const value = littleEndian(bytes);
+  if (value === 0n || value >= Fn.ORDER) throw invalidEncoding(what, SCALAR);
+  return value;
+}
+
+function element(what: string, bytes: Uint8Array): Point {
+  if (bytes.length !== 32) throw invalidLength(what, '32 bytes', bytes.length);
+  let point: Point;
+  try {
+    point = Point.fromBytes(bytes);
+  } catch {
+    throw invalidEncoding(what, ELEMENT);
+  }
+  if (point.is0()) throw invalidEncoding(what, ELEMENT);
+  return point;
+}
+
+function checkClientId(clientId: string): void {
+  const good =
+    /^[A-Za-z0-9][A-Za-z0-9._\-@+]{0,127}$/.test(clientId) &&
+    !clientId.includes('..') &&
+    !/^(?:2fapi|twofapi)/i.test(clientId);
+  if (!good) {
+    throw new TwoFApiError(
+      'invalid_client_id',
+      'client id must be 1 to 128 characters of A-Z a-z 0-9 . _ - @ +, beginning with a letter or ' +
+        'digit, without ".." and not beginning with 2fapi or twofapi',
+    );
+  }
+}
+
+/** Client id, nonce and channel binding: what a proof is about. */
+interface Context {
+  clientId: Uint8Array;
+  nonce: Uint8Array;
+  binding: Uint8Array;
+}
+
+const fieldsOf = (context: Context): Uint8Array =>
+  concat(...[context.clientId, context.nonce, context.binding].map(lengthPrefixed));
+
+function enrolment(clientId: string): Context {
+  checkClientId(clientId);
+  return { clientId: utf8(clientId), nonce: EMPTY, binding: ENROLMENT };
+}
+
+const begins = (bytes: Uint8Array, prefix: Uint8Array): boolean =>
+  bytes.length >= prefix.length && prefix.every((byte, i) => byte === bytes[i]);
+
+function authentication(clientId: string, nonce: Uint8Array, binding: Uint8Array): Context {
+  checkClientId(clientId);
+  if (nonce.length < 16 || nonce.length > 64) {
+    throw invalidLength('nonce', '16 to 64 bytes', nonce.length);
+  }
+  if (binding.length > 1024) {
+    throw invalidLength('channel binding', 'at most 1024 bytes', binding.length);
+  }
+  const another = binding.length === ENROLMENT.length && begins(binding, ENROLMENT);
+  if (another || begins(binding, ROTATION)) {
+    throw invalidEncoding(
+      'channel binding',
+      'other than "enrollment" and not beginning with "rotation:"',
+    );
+  }
+  return { clientId: utf8(clientId), nonce, binding };
+}
+
+function rotation(
+  clientId: string,
+  nonce: Uint8Array,
+  newCommitment: Uint8Array,
+  binding: Uint8Array,
+): Context {
+  const context = authentication(clientId, nonce, binding);
+  element('commitment', newCommitment);
+  const whole = concat(ROTATION, newCommitment, binding);
+  if (whole.length > 1024) {
+    throw invalidLength('channel binding', 'at most 1024 bytes', whole.length);
+  }
+  return { ...context, binding: whole };
+}
+
+function challengeScalar(commitment: Uint8Array, announcement: Uint8Array, context: Context): bigint {
+  const head = [SUITE, G.toBytes(), H.toBytes(), commitment, announcement].map(lengthPrefixed);
+  return reduced(sha512(concat(TRANSCRIPT, ...head, fieldsOf(context))));
+}
+
+interface Opened {
+  secret: bigint;
+  blinding: bigint;
+}
+
+function open(credential: Uint8Array): Opened {
+  if (credential.length !== 64) {
+    throw invalidLength('credential', '64 bytes (secret, then blinding)', credential.length);
+  }
+  return {
+    secret: scalar('secret', credential.subarray(0, 32)),
+    blinding: scalar('blinding', credential.subarray(32)),
+  };
+}
+
+const pedersen = (of: Opened): Point => G.multiply(of.secret).add(H.multiply(of.blinding));
+
+function commitmentOf(credential: Uint8Array): Uint8Array {
+  const point = pedersen(open(credential));
+  if (point.is0()) throw invalidEncoding('credential', 'one whose commitment is not the identity');
+  return point.toBytes();
+}
+
+function random(length: number): Uint8Array {
+  try {
+    return crypto.getRandomValues(new Uint8Array(length));
+  } catch {
+    throw new TwoFApiError('unavailable', 'the random source of the operating system failed');
+  }
+}
+
+function credentialOf(secret: bigint, blinding: bigint): Uint8Array {
+  return concat(Fn.toBytes(secret), Fn.toBytes(blinding));
+}
+
+function generate(): Uint8Array {
+  for (;;) {
+    const wide = random(128);
+    const credential = credentialOf(reduced(wide.subarray(0, 64)), reduced(wide.subarray(64)));
+    wide.fill(0);
+    try {
+      commitmentOf(credential);
+      return credential;
+    } catch {
+      // Zero comes up once in 2^252 draws; drawing again keeps the rest uniform.
+    }
+  }
+}
+
+function recover(entropy: Uint8Array): Uint8Array {
+  if (entropy.length !== 32) {
+    throw invalidLength('entropy of a recovery phrase', '32 bytes', entropy.length);
+  }
+  const derived = (label: string) => reduced(sha512(concat(RECOVERY, utf8(label), entropy)));
+  const credential = credentialOf(derived('s'), derived('r'));
+  commitmentOf(credential);
+  return credential;
+}
+
+function prove(credential: Uint8Array, context: Context): Uint8Array {
+  const { secret, blinding } = open(credential);
+  const commitment = commitmentOf(credential);
+  for (;;) {
+    // Hedged: spec/protocol.md, section 6.
+    const fresh = random(32);
+    const seed = sha512(concat(NONCE_SEED, credential, fresh, commitment, fieldsOf(context)));
+    const k_s = reduced(sha512(concat(NONCE, utf8('s'), seed)));
+    const k_r = reduced(sha512(concat(NONCE, utf8('r'), seed)));
+    fresh.fill(0);
+    seed.fill(0);
+    if (k_s === 0n || k_r === 0n) continue;
+    const announcement = pedersen({ secret: k_s, blinding: k_r });
+    const encoded = announcement.toBytes();
+    const c = challengeScalar(commitment, encoded, context);
+    const z_s = Fn.create(k_s + c * secret);
+    const z_r = Fn.create(k_r + c * blinding);
+    if (announcement.is0() || c === 0n || z_s === 0n || z_r === 0n) continue;
+    return concat(encoded, Fn.toBytes(z_s), Fn.toBytes(z_r));
+  }
+}
+
+function verify(commitment: Uint8Array, context: Context, proof: Uint8Array): boolean {
+  const C = element('commitment', commitment);
+  if (proof.length !== 96) throw invalidLength('proof', '96 bytes', proof.length);
+  const announcement = proof.subarray(0, 32);
+  const y = littleEndian(announcement);
+  if (y === 0n || y >= FIELD_ORDER || (y & 1n) === 1n) {
+    throw invalidEncoding('announcement', ELEMENT);
+  }
+  const z_s = scalar('response z_s', proof.subarray(32, 64));
+  const z_r = scalar('response z_r', proof.subarray(64));
+  const c = challengeScalar(commitment, announcement, context);
+  if (c === 0n) return false;
+  const expected = G.multiplyUnsafe(z_s)
+    .add(H.multiplyUnsafe(z_r))
+    .subtract(C.multiplyUnsafe(c))
+    .toBytes();
+  return expected.every((byte, i) => byte === announcement[i]);
+}
+
+export const nobleEngine: Engine = {
+  name: 'noble',
+  generate,
+  recover,
+  commitment: commitmentOf,
+  proveEnrolment: (credential, clientId) => prove(credential, enrolment(clientId)),
+  proveAuthentication: (credential, clientId, nonce, binding) =>
+    prove(credential, authentication(clientId, nonce, binding)),
+  proveRotation: (credential, clientId, nonce, newCommitment, binding) =>
+    prove(credential, rotation(clientId, nonce, newCommitment, binding)),
+  verifyEnrolment: (commitment, clientId, proof) =>
+    verify(commitment, enrolment(clientId), proof),
+  verifyAuthentication: (commitment, clientId, nonce, binding, proof) =>
+    verify(commitment, authentication(clientId, nonce, binding), proof),
+  verifyRotation: (commitment, clientId, nonce, newCommitment, binding, proof) =>
+    verify(commitment, rotation(clientId, nonce, newCommitment, binding), proof),
+  checkClientId,
+};

@@ -1,0 +1,6 @@
+/** The ES module for browsers, workers and bundlers: the WebAssembly module lies beside it. */
+import { wasmComesFrom } from './engine/choose.js';
+
+wasmComesFrom(() => fetch(new URL('./twofapi_bg.wasm', import.meta.url)));
+
+export * from './exports.js';

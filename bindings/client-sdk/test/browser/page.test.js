@@ -1,0 +1,296 @@
+// The page of `2fapi serve --demo`: every step by mouse and by keyboard, what assistive technology gets to
+// know of it, how it looks, and that no secret leaves it.
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { TwoFApi } from '@2fapi/client-sdk';
+
+import { root } from '../shared/files.js';
+import { startServer } from '../shared/server.js';
+import { launch, listenTo } from './chromium.js';
+import { startSite } from './site.js';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const screenshots = join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'screenshots');
+mkdirSync(screenshots, { recursive: true });
+
+const DESKTOP = { width: 1280, height: 900 };
+const PHONE = { width: 390, height: 844 };
+
+let browser;
+let server;
+before(async () => {
+  [browser, server] = [await launch(), await startServer({ demo: true })];
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+async function onPage(work, { viewport = DESKTOP, url = server.url, ...more } = {}) {
+  const context = await browser.newContext({ viewport, ...more });
+  try {
+    const page = await context.newPage();
+    page.setDefaultTimeout(15_000);
+    const heard = listenTo(page);
+    await page.goto(url);
+    await page.waitForFunction(() => document.getElementById('client-id').value !== '');
+    return await work(page, heard, context);
+  } finally {
+    await context.close();
+  }
+}
+
+const outcome = async (page, step, kind = 'good') => {
+  const said = page.locator(`#${step}-outcome.${kind}`);
+  await said.waitFor();
+  return said.textContent();
+};
+
+const enrol = async (page) => {
+  await page.getByRole('button', { name: 'Enrol', exact: true }).click();
+  return outcome(page, 'enrol');
+};
+
+const phraseOn = async (page) => (await page.locator('#words li').allTextContents()).join(' ');
+const valueOf = (page, list, name) => page.locator(`#${list} dt`, { hasText: name }).locator('+ dd').textContent();
+const credentialOf = async (phrase) => TwoFApi.generateCredential({ phrase });
+
+/** All six steps, by mouse. Gives both phrases. */
+async function everything(page, picture = async () => {}) {
+  await picture('1-begin');
+  assert.match(await enrol(page), /The host knows alice-\d{4} by a commitment now/);
+  const phrases = [await phraseOn(page)];
+  await picture('2-enrolled');
+  await page.getByRole('button', { name: 'Log in' }).click();
+  assert.match(await outcome(page, 'login'), /you are alice-\d{4}/);
+  await page.getByRole('button', { name: 'Replay the proof' }).click();
+  assert.match(await outcome(page, 'replay'), /Refused: each challenge is good for one attempt/);
+  await page.getByRole('button', { name: 'Rotate' }).click();
+  assert.match(await outcome(page, 'rotate'), /version 2/);
+  phrases.push(await phraseOn(page));
+  await page.getByRole('button', { name: 'Forget the secret' }).click();
+  assert.match(await outcome(page, 'recover'), /Forgotten/);
+  for (const phrase of phrases) {
+    await page.getByRole('textbox', { name: 'Recovery phrase' }).fill(phrase);
+    await page.getByRole('button', { name: 'Recover' }).click();
+    // The old phrase is refused, the new one is good.
+    await outcome(page, 'recover', phrase === phrases[0] ? 'bad' : 'good');
+  }
+  await page.locator('#login-wire summary').nth(1).click();
+  await picture('3-all-steps');
+  return phrases;
+}
+
+for (const [size, viewport] of [['desktop', DESKTOP], ['phone', PHONE]]) {
+  for (const colorScheme of ['light', 'dark']) {
+    test(`every step on a ${size} in ${colorScheme} colours, and axe finds nothing wrong`, () =>
+      onPage(
+        async (page, heard) => {
+          const complaints = [];
+          const picture = async (name) => {
+            await page.screenshot({ path: join(screenshots, `${size}-${colorScheme}-${name}.png`), fullPage: true });
+            const { violations, incomplete } = await page.evaluate(`${axe}; axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })`);
+            for (const { id, nodes } of [...violations, ...incomplete.filter(({ id }) => id === 'color-contrast')]) {
+              complaints.push(`${name}: ${id}: ${nodes.map(({ html }) => html.slice(0, 80)).join(' | ')}`);
+            }
+            const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+            assert.equal(wider, 0, `${name} scrolls sideways`);
+          };
+          await everything(page, picture);
+          assert.deepEqual(complaints, []);
+          // The browser says of two answers that they were refusals; there is nothing else to say.
+          assert.deepEqual(heard.errors, []);
+          assert.deepEqual(heard.console.filter((text) => !/status of 401/.test(text)), []);
+          assert.ok(heard.requests.every((url) => url.startsWith(`${server.url}/`)), heard.requests.join('\n'));
+        },
+        { viewport, colorScheme, ...(size === 'phone' ? { hasTouch: true, isMobile: true, deviceScaleFactor: 2 } : {}) },
+      ));
+  }
+}
+
+test('what the host stores is the commitment of the phrase, and nothing secret is anywhere else', async () => {
+  const site = await startSite({ demo: true });
+  try {
+    await onPage(
+      async (page, heard, context) => {
+        const phrases = await everything(page);
+        const credentials = await Promise.all(phrases.map(credentialOf));
+        assert.equal(await valueOf(page, 'host', 'commitment'), credentials[1].commitment);
+        const sent = site.seen.map(({ path, headers, body }) => ({ path, headers, body }));
+        assert.ok(sent.some(({ path, body }) => path === '/auth/zkp/enroll' && body.includes(credentials[0].commitment)));
+        assert.ok(sent.some(({ path, body }) => path === '/auth/zkp/rotate' && body.includes(credentials[1].commitment)));
+        // The phrase stands on the page, to be written down, and in the field until it was used.
+        assert.equal(await page.locator('#typed').inputValue(), '');
+        await page.locator('#phrase').evaluate((block) => block.remove());
+        const stored = await page.evaluate(async () => {
+          const opened = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+          const values = [];
+          for (const { name } of await indexedDB.databases()) {
+            const database = await opened(indexedDB.open(name));
+            for (const store of database.objectStoreNames) values.push(...(await opened(database.transaction(store).objectStore(store).getAll())));
+          }
+          const hex = (value) => (ArrayBuffer.isView(value) ? Array.from(value, (byte) => byte.toString(16).padStart(2, '0')).join('') : String(value));
+          return {
+            indexedDB: values.map(hex),
+            local: JSON.stringify({ ...localStorage }),
+            session: JSON.stringify({ ...sessionStorage }),
+            html: document.documentElement.outerHTML,
+            cookie: document.cookie,
+            url: location.href,
+          };
+        });
+        assert.ok(stored.indexedDB.length >= 2);
+        const places = JSON.stringify([stored, heard, sent, site.server.log(), await context.cookies()]);
+        for (const { secret, blinding } of credentials) {
+          assert.ok(!places.includes(secret) && !places.includes(blinding));
+        }
+        for (const phrase of phrases) assert.ok(!places.includes(phrase.split(' ').slice(0, 3).join(' ')));
+        assert.match(stored.local, /^\{"2fapi demo name":"alice-\d{4}"\}$/);
+      },
+      { url: site.url },
+    );
+  } finally {
+    await site.stop();
+  }
+});
+
+/** Goes on with Tab until this has the focus, which must be seen. */
+async function tabTo(page, locator, name) {
+  for (let presses = 0; presses < 40; presses++) {
+    if (await locator.evaluate((element) => element === document.activeElement)) {
+      const outline = await locator.evaluate((element) => getComputedStyle(element).outlineStyle);
+      assert.equal(outline, 'solid', `the focus on ${name} cannot be seen`);
+      return;
+    }
+    await page.keyboard.press('Tab');
+  }
+  assert.fail(`${name} cannot be reached by keyboard`);
+}
+
+test('every step by keyboard alone, the focus always in sight and never lost', () =>
+  onPage(async (page) => {
+    const step = async (name, key, into, kind) => {
+      await tabTo(page, page.getByRole('button', { name, exact: true }), name);
+      await page.keyboard.press(key);
+      await outcome(page, into, kind);
+      await page.waitForFunction(() => document.activeElement !== document.body && !document.activeElement.disabled);
+    };
+    await page.keyboard.press('Tab');
+    const skip = page.getByRole('link', { name: 'Skip to the steps' });
+    assert.ok(await skip.evaluate((link) => link === document.activeElement));
+    await page.keyboard.press('Enter');
+    await tabTo(page, page.getByRole('textbox', { name: 'Your name here' }), 'the name');
+    await page.keyboard.press('ControlOrMeta+a');
+    await page.keyboard.type('keyboard-user');
+    await page.keyboard.press('Enter');
+    assert.match(await outcome(page, 'enrol'), /keyboard-user/);
+    // From the outcome the next stop is what was sent, and Enter opens it.
+    await tabTo(page, page.locator('#enrol-wire summary'), 'the exchange');
+    await page.keyboard.press('Enter');
+    assert.match(await page.locator('#enrol-wire pre').first().textContent(), /"commitment": "[0-9a-f]{64}"/);
+    const phrase = await phraseOn(page);
+    await step('Log in', 'Space', 'login');
+    await step('Replay the proof', 'Enter', 'replay');
+    await step('Forget the secret', 'Enter', 'recover');
+    await tabTo(page, page.getByRole('textbox', { name: 'Recovery phrase' }), 'the phrase');
+    await page.keyboard.type(phrase);
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.locator('#recover-outcome', { hasText: 'Recovered' }).waitFor();
+    await step('Rotate', 'Space', 'rotate');
+  }));
+
+test('a screen reader is told of every outcome, of names and of the parts of the page', () =>
+  onPage(async (page) => {
+    assert.match(
+      await page.locator('body').ariaSnapshot(),
+      /banner[\s\S]*heading "Prove that you hold a secret\. Never send it\." \[level=1\][\s\S]*main[\s\S]*region "1? ?Enrol"[\s\S]*heading "1? ?Enrol" \[level=2\][\s\S]*contentinfo/,
+    );
+    for (const step of ['enrol', 'login', 'replay', 'rotate', 'recover']) {
+      // A live region has to be there before it says something.
+      assert.equal(await page.locator(`#${step}-outcome`).getAttribute('role'), 'status');
+    }
+    await enrol(page);
+    assert.match(await page.getByRole('status').first().textContent(), /^Enrolled/);
+    assert.equal(await page.getByRole('list', { name: 'Recovery phrase' }).getByRole('listitem').count(), 24);
+    assert.equal(await page.evaluate(() => document.documentElement.lang), 'en');
+  }));
+
+test('fingers find the buttons, and nothing scrolls sideways on the narrowest phone', () =>
+  onPage(
+    async (page) => {
+      await enrol(page);
+      for (const button of await page.getByRole('button').all()) {
+        const { width, height } = await button.boundingBox();
+        assert.ok(width >= 44 && height >= 44, `${await button.textContent()}: ${width} × ${height}`);
+      }
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320);
+    },
+    { viewport: { width: 320, height: 640 }, isMobile: true, hasTouch: true },
+  ));
+
+test('a visit goes on after the page was loaded anew, and begins anew without the secret', () =>
+  onPage(async (page) => {
+    await enrol(page);
+    const name = await page.locator('#client-id').inputValue();
+    await page.reload();
+    await page.locator('#enrol-outcome', { hasText: `still has the secret of ${name}` }).waitFor();
+    await page.getByRole('button', { name: 'Log in' }).click();
+    assert.match(await outcome(page, 'login'), new RegExp(name));
+    await page.getByRole('button', { name: 'Forget the secret' }).click();
+    await outcome(page, 'recover');
+    await page.reload();
+    await page.waitForFunction(() => document.getElementById('client-id').value !== '');
+    assert.match(await enrol(page), /by a commitment now/);
+  }));
+
+test('a host that does not answer is said to, and the secret stays', async () => {
+  const gone = await startServer({ demo: true });
+  try {
+    await onPage(
+      async (page, heard, context) => {
+        await enrol(page);
+        await context.setOffline(true);
+        await page.getByRole('button', { name: 'Log in' }).click();
+        assert.match(await outcome(page, 'login', 'bad'), /could not be reached.*\(network\)/);
+        await context.setOffline(false);
+        await page.getByRole('button', { name: 'Log in' }).click();
+        await outcome(page, 'login');
+      },
+      { url: gone.url },
+    );
+  } finally {
+    await gone.stop();
+  }
+});
+
+test('the page is served with a strict policy, and only it may invite', async () => {
+  const page = await fetch(server.url);
+  const policy = page.headers.get('content-security-policy');
+  assert.match(policy, /^default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; /);
+  assert.ok(!/unsafe-inline|'unsafe-eval'|https?:|\*/.test(policy), policy);
+  assert.equal(page.headers.get('x-content-type-options'), 'nosniff');
+  assert.equal(page.headers.get('referrer-policy'), 'no-referrer');
+  const invite = (origin) =>
+    fetch(`${server.url}/demo/invite`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(origin ? { origin } : {}) },
+      body: '{"client_id":"mallory"}',
+    });
+  assert.equal((await invite(server.url)).status, 200);
+  for (const origin of [undefined, 'null', 'https://elsewhere.example', `${server.url}.elsewhere.example`]) {
+    assert.equal((await invite(origin)).status, 401, origin);
+  }
+  const plain = await startServer();
+  try {
+    for (const path of ['/', '/demo/page.js', '/demo/invite']) {
+      assert.equal((await fetch(plain.url + path, { method: path.endsWith('invite') ? 'POST' : 'GET' })).status, 404, path);
+    }
+  } finally {
+    await plain.stop();
+  }
+});

@@ -1,0 +1,28 @@
+// Where the vectors, the worked example and the built packages are.
+import { readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const sdk = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+export const root = resolve(sdk, '../..');
+const vectors = join(root, 'spec', 'vectors');
+
+/** Every vector file that concerns a client, by name. */
+export const vectorFiles = () =>
+  readdirSync(vectors)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => [name, JSON.parse(readFileSync(join(vectors, name), 'utf8'))])
+    .filter(([, file]) => file.suite !== '2FApi-v1.0-Challenge');
+
+/** The first block of section 15 of the specification as name and value. */
+export function workedExample() {
+  const text = readFileSync(join(root, 'spec', 'protocol.md'), 'utf8');
+  const [, block] = text.split('## 15. A worked example')[1].split('```text\n');
+  const values = {};
+  let last = '';
+  for (const line of block.split('```')[0].trimEnd().split('\n')) {
+    last = line.slice(0, 17).trim() || last;
+    values[last] = (values[last] ?? '') + line.slice(17).trim();
+  }
+  return values;
+}
