@@ -1,5 +1,7 @@
-# pg_2fapi: the extension, on real servers of three major versions. Its targets run alone; they join
-# `make test` and `make bench` when the extension is complete.
+# pg_2fapi: the extension, on real servers of three major versions.
+
+TESTS += test-pg
+BENCHES += bench-pg
 
 .PHONY: test-pg
 test-pg: setup-build ## pg_2fapi: its rules, and its promises on PostgreSQL 16, 15 and 18

@@ -126,7 +126,8 @@ impl Attempt {
         let client_id = &self.client_id;
         match &mut self.purpose {
             Purpose::Enrol { commitment, user } => {
-                still_primary(ctx)?;
+                // On a replica nobody is here: a node that becomes one disconnects who is blocked, and
+                // takes no new writes.
                 let record = Record::enrolled(client_id.clone(), commitment, user.take());
                 clients::create(ctx, record)?;
                 counters::ENROLLED.add();
@@ -145,7 +146,6 @@ impl Attempt {
                 new_commitment,
                 ..
             } => {
-                still_primary(ctx)?;
                 still_as_it_was(ctx, client_id, challenged)?;
                 clients::update(ctx, client_id, c"2fapi.rotate", |record| {
                     record.transition(|life| life.rotate(**new_commitment))
@@ -213,16 +213,6 @@ fn still_as_it_was(
             counters::DENIED.add();
             Error::Denied.into()
         })
-}
-
-/// A node that became a replica in the meantime must not write.
-fn still_primary(ctx: Ctx<'_>) -> Result<(), Failure> {
-    if ctx.flags().is_replica() {
-        return Err(Failure::Line(
-            c"READONLY You can't write against a read only replica.",
-        ));
-    }
-    Ok(())
 }
 
 /// Looks at the proofs of several attempts, those that authenticate together: a batch of valid
