@@ -119,6 +119,22 @@ test('the token goes to its own origin only', async () => {
   await new Promise((resolve) => other.close(resolve));
 });
 
+test('the token does not follow a redirect unless the caller says so', async () => {
+  const known = await enrolled();
+  const location = '/auth/zkp/whoami?again';
+  const liar = await startLiar(server.url, ({ path, answer }) =>
+    path === '/auth/zkp/whoami' ? { ...answer, status: 307, headers: { location } } : answer,
+  );
+  try {
+    const client = through(liar, known);
+    await fails(client.fetch('/auth/zkp/whoami'), 'network');
+    assert.ok(!liar.seen.some(({ path }) => path === location));
+    assert.equal((await client.fetch('/auth/zkp/whoami', { redirect: 'follow' })).status, 200);
+  } finally {
+    await liar.stop();
+  }
+});
+
 test('a suspended client and an unknown one are denied alike, and a wrong token does not enrol', async () => {
   const { client, clientId } = await enrolled();
   await server.operator('suspend', clientId);

@@ -80,9 +80,11 @@ test('a phrase with a mistake is refused without quoting a word', async () => {
     // One swap in 256 passes the checksum by chance.
     if (phrase === swapped && !(failure instanceof Error)) continue;
     assert.equal(failure.code, 'invalid_phrase');
-    for (const word of phrase.split(' ')) {
-      if (word.length > 6) assert.ok(!failure.message.includes(word), failure.message);
-    }
+    // The same text whatever was typed; some of its words are in the list of words themselves.
+    assert.match(
+      failure.message,
+      /^(?:a recovery phrase has 24 words, got \d+|that is no recovery phrase: a word is not of the list, is wrong, or stands in another place)$/,
+    );
   }
 });
 
