@@ -5,7 +5,10 @@
 //! What is parsed of a secret lives in a [`Credential`](twofapi_crypto_core::Credential), which is
 //! zeroized on drop, also when it travels to the thread pool.
 
-#![allow(unreachable_pub, reason = "the macro exports what is public to JavaScript")]
+#![allow(
+    unreachable_pub,
+    reason = "the macro exports what is public to JavaScript"
+)]
 
 mod challenge;
 mod error;

@@ -35,7 +35,11 @@ pub fn prove_enrolment<'env>(
 ) -> Result<Uint8ArraySlice<'env>, Fault> {
     let client_id = &ClientId::parse(&client_id).map_err(fault)?;
     let credential = Credential::from_bytes(secret, blinding).map_err(fault)?;
-    let proof = prove(&credential, &Enrolment { client_id }, &mut getrandom::SysRng);
+    let proof = prove(
+        &credential,
+        &Enrolment { client_id },
+        &mut getrandom::SysRng,
+    );
     bytes(env, &proof.map_err(fault)?.to_bytes())
 }
 

@@ -36,7 +36,10 @@ impl SpentSet {
     }
 
     /// `fresh`, `spent`, `expired`, or, if every place is held, the seconds until one falls free.
-    #[napi(catch_unwind, ts_return_type = "'fresh' | 'spent' | 'expired' | number")]
+    #[napi(
+        catch_unwind,
+        ts_return_type = "'fresh' | 'spent' | 'expired' | number"
+    )]
     pub fn spend(
         &mut self,
         spent_key: &[u8],

@@ -1,8 +1,8 @@
 //! From flat arguments to the core's types.
 
 use twofapi_crypto_core::{
-    Authentication, AuthenticationBinding, ClientId, Commitment, Enrolment, Nonce,
-    Rotation, Statement, transcript,
+    Authentication, AuthenticationBinding, ClientId, Commitment, Enrolment, Nonce, Rotation,
+    Statement, transcript,
 };
 
 use crate::error::{Fault, fault, invalid_encoding};
@@ -119,9 +119,7 @@ impl AnyStatement {
             Self::Enrolment(client_id) => {
                 transcript(commitment, announcement, &Enrolment { client_id })
             }
-            Self::Authentication(parts) => {
-                transcript(commitment, announcement, &parts.statement())
-            }
+            Self::Authentication(parts) => transcript(commitment, announcement, &parts.statement()),
             Self::Rotation(parts) => transcript(commitment, announcement, &parts.statement()?),
         })
     }

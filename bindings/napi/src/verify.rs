@@ -39,11 +39,7 @@ impl Possession {
 
 /// Whether a proof of possession is accepted.
 #[napi(catch_unwind)]
-pub fn check_enrolment(
-    client_id: String,
-    commitment: &[u8],
-    proof: &[u8],
-) -> Result<bool, Fault> {
+pub fn check_enrolment(client_id: String, commitment: &[u8], proof: &[u8]) -> Result<bool, Fault> {
     Ok(Possession::parse(&client_id, commitment, proof)?.holds())
 }
 
@@ -185,7 +181,10 @@ fn verdicts(attempts: &[Attempt]) -> Result<Vec<bool>, Fault> {
         })
         .collect();
     let verdicts = verify_batch(&entries, &mut getrandom::SysRng).map_err(fault)?;
-    Ok(verdicts.into_iter().map(|verdict| verdict.is_ok()).collect())
+    Ok(verdicts
+        .into_iter()
+        .map(|verdict| verdict.is_ok())
+        .collect())
 }
 
 /// Whether each proof for a challenge is accepted, in the order of the entries.

@@ -16,7 +16,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         None => {
-            eprintln!("verify-loop TIMES CLIENT_ID COMMITMENT NONCE BINDING PROOF, of an accepted proof");
+            eprintln!(
+                "verify-loop TIMES CLIENT_ID COMMITMENT NONCE BINDING PROOF, of an accepted proof"
+            );
             ExitCode::from(2)
         }
     }
@@ -28,7 +30,11 @@ fn measured(words: &[String]) -> Option<f64> {
         return None;
     };
     let times: u32 = times.parse().ok()?;
-    let bytes: Vec<Vec<u8>> = rest.iter().map(hex::decode).collect::<Result<_, _>>().ok()?;
+    let bytes: Vec<Vec<u8>> = rest
+        .iter()
+        .map(hex::decode)
+        .collect::<Result<_, _>>()
+        .ok()?;
     let [commitment, nonce, binding, proof] = &bytes[..] else {
         return None;
     };
