@@ -299,6 +299,37 @@ fn suspending_elsewhere_ends_the_session_at_the_next_statement() {
 }
 
 #[test]
+fn a_suspension_that_is_committed_while_the_proof_is_looked_at_lets_nobody_in() {
+    let (database, mut connection, alice) = logged_in();
+    let mut admin = database.connect();
+    let suspend = admin
+        .prepare("SELECT twofapi.suspend_client('alice')")
+        .unwrap();
+    let mut accepted = 0;
+    for round in 0..1500_u64 {
+        admin
+            .batch_execute("SELECT twofapi.resume_client('alice')")
+            .unwrap();
+        let challenge = alice.challenge(&mut connection);
+        let proof = alice.proof(&challenge);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // At every distance from the attempt, before, within and after it.
+                thread::sleep(Duration::from_micros(round % 150));
+                admin.query_one(&suspend, &[]).unwrap();
+            });
+            accepted += u32::from(
+                alice
+                    .authenticate(&mut connection, &challenge, &proof)
+                    .unwrap(),
+            );
+        });
+        assert_eq!(current_client(&mut connection), None, "round {round}");
+    }
+    assert!(accepted > 0, "the suspension always came first");
+}
+
+#[test]
 fn a_suspension_that_is_rolled_back_ends_nothing() {
     let (database, mut connection, _) = logged_in();
     let mut admin = database.connect();
