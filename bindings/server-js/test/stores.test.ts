@@ -187,6 +187,8 @@ for (const [name, open] of Object.entries(SCENES)) {
       await host.change(alice.clientId, 'suspend');
       assert.equal((await host.find(alice.clientId))?.status, 'suspended');
       assert.equal((await alice.logIn(host)).outcome, 'denied');
+      assert.equal((await alice.rotate(host)).outcome, 'denied');
+      assert.equal((await host.find(alice.clientId))?.status, 'suspended');
       await host.change(alice.clientId, 'resume');
       assert.equal((await alice.logIn(host)).outcome, 'accepted');
       await host.change(alice.clientId, 'revoke');
