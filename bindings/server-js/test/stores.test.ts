@@ -211,6 +211,20 @@ for (const [name, open] of Object.entries(SCENES)) {
       assert.equal((await old.rotate(host)).outcome, 'denied');
     });
 
+    test('of two rotations at once one wins', async () => {
+      const alice = await enrolled();
+      const copies = Array.from({ length: 6 }, () => {
+        const copy = new TestClient(alice.clientId);
+        copy.credential = alice.credential;
+        return copy;
+      });
+      const hosts = [host, it.elsewhere ?? host];
+      const verdicts = await Promise.all(copies.map((copy, n) => copy.rotate(hosts[n % 2] ?? host)));
+      assert.equal(verdicts.filter(({ outcome }) => outcome === 'accepted').length, 1);
+      const winner = copies[verdicts.findIndex(({ outcome }) => outcome === 'accepted')];
+      assert.equal((await winner?.logIn(host))?.outcome, 'accepted');
+    });
+
     test('a malformed proof is an error, and uses nothing up', async () => {
       const alice = await enrolled();
       const challenge = await host.challenge(alice.clientId, BINDING);

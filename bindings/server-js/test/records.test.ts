@@ -1,0 +1,61 @@
+// What happens to a client while its proof is looked at.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import type { ClientRecord } from '@2fapi/protocol-spec';
+
+import { hostOver, type Host, type Records } from '../src/index.js';
+import { TestClient } from './client.js';
+
+/** A host of one client, whose record `meanwhile` changes when its challenge has just been used up. */
+function hostWhere(meanwhile: (record: ClientRecord) => ClientRecord): Host {
+  const challengeKey = new Uint8Array(32).fill(5);
+  let record: ClientRecord | undefined;
+  const records: Records = {
+    challengeKey: async () => challengeKey,
+    find: async () => record,
+    insert: async (_, enrolled) => {
+      record = enrolled;
+      return true;
+    },
+    replace: async (_, was, is) => {
+      if (record !== was) return false;
+      record = is;
+      return true;
+    },
+    spend: async () => {
+      if (record !== undefined) record = meanwhile(record);
+      return 'fresh';
+    },
+  };
+  return hostOver(records);
+}
+
+test('a client that nothing happens to is let in', async () => {
+  const alice = new TestClient('alice');
+  const host = hostWhere((record) => record);
+  await alice.enroll(host);
+  assert.equal((await alice.logIn(host)).outcome, 'accepted');
+});
+
+test('a client that is suspended, revoked or rotated meanwhile is kept out', async () => {
+  for (const meanwhile of [
+    (record: ClientRecord) => ({ ...record, status: 'suspended' as const }),
+    (record: ClientRecord) => ({ ...record, status: 'revoked' as const }),
+    (record: ClientRecord) => ({ ...record, commitmentVersion: record.commitmentVersion + 1 }),
+  ]) {
+    const alice = new TestClient('alice');
+    const host = hostWhere(meanwhile);
+    await alice.enroll(host);
+    assert.equal((await alice.logIn(host)).outcome, 'denied');
+  }
+});
+
+test('a client that is changed meanwhile is not rotated', async () => {
+  const alice = new TestClient('alice');
+  const host = hostWhere((record) => ({ ...record, status: 'suspended' }));
+  await alice.enroll(host);
+  assert.equal((await alice.rotate(host)).outcome, 'denied');
+  assert.equal((await host.find('alice'))?.status, 'suspended');
+});
