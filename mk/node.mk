@@ -16,7 +16,7 @@ build-node: setup-build node_modules/.package-lock.json ## the addon for Node, a
 test-node: build-node ## the addon and the server for Node, on real frameworks, Redis and PostgreSQL
 	@git diff --exit-code -- bindings/napi/native.d.ts || \
 		{ echo "native.d.ts is not what the addon has: commit it as it is now" >&2; exit 1; }
-	$(CARGO) clippy --locked --release -p twofapi-napi --all-targets -- -D warnings
+	$(CARGO) clippy --locked --release -p twofapi-napi --lib -- -D warnings
 	npm run --silent test -w @2fapi/protocol-spec
 	npm run --silent test -w @2fapi/crypto-napi
 	bindings/server-js/scripts/test
