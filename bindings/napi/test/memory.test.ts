@@ -34,7 +34,10 @@ function many(calls: number): void {
   }
 }
 
-/** Megabytes that the process has, but for what V8 keeps for itself to allocate from. */
+/**
+ * Megabytes that the process has, but for what V8 keeps for itself to allocate from. The tests run with
+ * --max-semi-space-size, since newer ones let their young generation grow for millions of calls.
+ */
 async function resident(): Promise<number> {
   // What belongs to collected arrays is given back by and by.
   for (let times = 0; times < 5; times += 1) {
