@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
+import { runInNewContext } from 'node:vm';
 
 import * as addon from '@2fapi/crypto-napi';
 
@@ -146,6 +147,16 @@ test('a Buffer does as well as a Uint8Array, also one that is a window of anothe
   const { commitment, proof } = addon.createEnrollment({ clientId, credential });
   const whole = Buffer.concat([Buffer.alloc(5), proof, Buffer.alloc(5)]);
   assert.equal(addon.verifyEnrollment({ clientId, commitment: Buffer.from(commitment), proof: whole.subarray(5, 101) }), true);
+});
+
+test('bytes of another realm do as well, as those are that Jest hands to its tests', async () => {
+  const credential = addon.generateCredential();
+  const { commitment, proof } = addon.createEnrollment({ clientId, credential });
+  const foreign = (bytes: Uint8Array) => runInNewContext(`Uint8Array.of(${bytes.join()})`) as Uint8Array;
+  assert.equal(foreign(proof) instanceof Uint8Array, false);
+  const enrollment = { clientId, commitment: foreign(commitment), proof: foreign(proof) };
+  assert.equal(addon.verifyEnrollment(enrollment), true);
+  assert.equal(await addon.verifyEnrollmentAsync(enrollment), true);
 });
 
 test('wiping overwrites the secret parts', () => {

@@ -14,6 +14,12 @@ function detached(length: number): Uint8Array {
   return bytes;
 }
 
+/** Memory that other threads may write to, and that says it is not. */
+function disguised(): Uint8Array {
+  const shared = new Uint8Array(new SharedArrayBuffer(32));
+  return Object.defineProperty(shared, 'buffer', { value: new ArrayBuffer(32) });
+}
+
 /** Values that are none of what any argument may be. */
 const ODD: (() => unknown)[] = [
   () => undefined,
@@ -32,6 +38,7 @@ const ODD: (() => unknown)[] = [
   () => new DataView(new ArrayBuffer(32)),
   () => new ArrayBuffer(32),
   () => new Uint8Array(new SharedArrayBuffer(96)),
+  disguised,
   () => new Proxy(new Uint8Array(32), {}),
   () => new Proxy({}, { get: () => { throw new Error('a getter that throws'); } }),
   () => Object.create(Uint8Array.prototype) as unknown,
@@ -65,6 +72,15 @@ const NAMED: Record<string, () => Record<string, unknown>> = {
   completeTranscript: () => ({ commitment: addon.getGeneratorG(), announcement: bytes(32), transcriptData: bytes(32) }),
   issueChallenge: () => ({ clientId: 'a', challengeKey: bytes(32) }),
   challengeNonce: () => ({ clientId: 'a', challengeKey: bytes(32), challengeId: 'ch-1' }),
+  recomputeChallenge: () => ({ clientId: 'a', challengeKey: bytes(32), challengeId: 'ch-1' }),
+  verifyRotation: () => ({
+    clientId: 'a',
+    commitment: addon.getGeneratorG(),
+    nonce: bytes(16),
+    commitmentNew: addon.getGeneratorH(),
+    proofOld: bytes(96),
+    proofNew: bytes(96),
+  }),
   generateProof: () => ({
     ...addon.generateCredential(),
     generatorG: addon.getGeneratorG(),
@@ -144,6 +160,29 @@ test(`${CALLS} calls with odd arguments: an error or a no each time`, () => {
   assert(errors > CALLS / 2);
 });
 
+test('texts, numbers and lists of the wrong kind are errors with a code', () => {
+  const set = new addon.SpentSet(2);
+  const texts: ((odd: never) => unknown)[] = [addon.audienceBinding, addon.checkClientId, addon.fromHex, addon.fromBase64Url];
+  const numbers: ((odd: never) => unknown)[] = [
+    (odd) => new addon.SpentSet(odd),
+    (odd) => set.spend(bytes(16), odd, 1),
+    (odd) => set.spend(bytes(16), 1, odd),
+    (odd) => set.full(odd),
+    (odd) => addon.issueChallenge({ clientId: 'a', challengeKey: bytes(32), ttlSeconds: odd ?? Number.NaN }),
+  ];
+  const keys: ((odd: never) => unknown)[] = [(odd) => set.spend(odd, 1, 1), (odd) => set.refused(odd)];
+  const lists: ((odd: never) => unknown)[] = [(odd) => addon.verifyBatch([odd])];
+  const refused = (call: () => unknown) => assert.throws(call, addon.TwoFApiError, String(call));
+  for (const odd of ODD.map((make) => make())) {
+    if (typeof odd !== 'string') for (const call of texts) refused(() => call(odd as never));
+    if (typeof odd !== 'number' || Number.isNaN(odd)) for (const call of numbers) refused(() => call(odd as never));
+    for (const call of keys) refused(() => call(odd as never));
+    // What a getter throws stays what it is.
+    if (odd instanceof Object && Reflect.ownKeys(odd).length === 0) continue;
+    for (const call of lists) refused(() => call(odd as never));
+  }
+});
+
 test('errors on purpose have a code of the protocol; only what a getter throws is its own', () => {
   for (let n = 0; n < 2000; n += 1) {
     const odd = pick(ODD)();
@@ -159,7 +198,10 @@ test('errors on purpose have a code of the protocol; only what a getter throws i
 test('async functions refuse by rejecting, and the process goes on', async () => {
   for (let n = 0; n < 500; n += 1) {
     const odd = pick(ODD)() as never;
-    await assert.rejects(addon.verifyAuthenticationAsync({ clientId: 'a', commitment: odd, nonce: odd, proof: odd }));
+    const attempt = { clientId: 'a', commitment: odd, nonce: odd, proof: odd };
+    await assert.rejects(addon.verifyAuthenticationAsync(attempt), addon.TwoFApiError);
+    await assert.rejects(addon.verifyEnrollmentAsync(attempt), addon.TwoFApiError);
+    await assert.rejects(addon.denyUnknownClientAsync(attempt), addon.TwoFApiError);
     await assert.rejects(addon.verifyBatchAsync([{ clientId: 'a', commitment: odd, nonce: odd, proof: odd }]));
     await assert.rejects(addon.proveAuthenticationAsync({ clientId: 'a', credential: odd, challenge: odd }));
   }
@@ -170,9 +212,11 @@ test('what is changed while a proof is looked at elsewhere changes nothing', asy
   const credential = addon.generateCredential();
   const nonce = bytes(16);
   const proof = addon.proveAuthentication({ clientId: 'a', credential, challenge: { nonce } });
-  const verdict = addon.verifyAuthenticationAsync({ clientId: 'a', commitment: credential.commitment, nonce, proof });
+  const attempt = { clientId: 'a', commitment: credential.commitment, nonce, proof };
+  // The first starts at once; the others wait for their turn, and begin when the bytes are no longer there.
+  const verdicts = Array.from({ length: 64 }, () => addon.verifyAuthenticationAsync(attempt));
   proof.fill(0);
   nonce.fill(0);
   structuredClone(proof.buffer, { transfer: [proof.buffer as ArrayBuffer] });
-  assert.equal(await verdict, true);
+  assert.deepEqual(await Promise.all(verdicts), Array(64).fill(true));
 });

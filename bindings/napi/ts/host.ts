@@ -69,9 +69,10 @@ const entries = (items: readonly AuthenticationToVerify[]) => {
   });
 };
 
-/** The same arguments in memory that the caller does not have. */
+/** The same arguments in memory that the caller does not have. What was detached has no bytes any more. */
 function copied<T extends readonly (string | Uint8Array)[]>(words: T): T {
-  return words.map((word) => (typeof word === 'string' ? word : Uint8Array.prototype.slice.call(word))) as unknown as T;
+  const copy = (bytes: Uint8Array): Uint8Array => (bytes.length === 0 ? none : new Uint8Array(bytes));
+  return words.map((word) => (typeof word === 'string' ? word : copy(word))) as unknown as T;
 }
 
 /** Whether a proof of possession is accepted. Malformed input is an error. */

@@ -1,7 +1,7 @@
 // What programs hand over, checked before the native part sees it: nothing that could be another thing
 // by the time it is read.
 
-import { isUint8Array } from 'node:util/types';
+import { isSharedArrayBuffer, isUint8Array } from 'node:util/types';
 
 import { TwoFApiError } from './errors.js';
 
@@ -12,13 +12,16 @@ const described = (value: unknown): string => {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 };
 
-/** Bytes in memory that no other thread writes to. */
+/** The memory of an array as the engine knows it: a property of that name can say anything. */
+const bufferOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'buffer')?.get;
+
+/** Bytes in memory that no other thread writes to, also of another realm, where `instanceof` says no. */
 export function bytes(value: unknown, name: string): Uint8Array {
   // Of the built-in type itself: a proxy of one has no bytes.
   if (!isUint8Array(value)) {
     throw new TwoFApiError('invalid_encoding', `${name} must be a Uint8Array or Buffer, and is ${described(value)}`);
   }
-  if (!(value.buffer instanceof ArrayBuffer)) {
+  if (isSharedArrayBuffer(bufferOf?.call(value))) {
     throw new TwoFApiError('invalid_encoding', `${name} must not be in a SharedArrayBuffer; copy it first`);
   }
   return value;

@@ -4,6 +4,7 @@ import type { NextFunction, Request as ExpressRequest, RequestHandler, Response 
 
 import type { Identity } from './tokens.js';
 import type { TwoFApi } from './two-f-api.js';
+import { RESOURCES, webRequest } from './web-request.js';
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace
@@ -18,8 +19,15 @@ declare global {
 /** Serves the resources: `app.use(twoFApiRouter(twoFApi))`, before or after `express.json()`. */
 export function twoFApiRouter(twoFApi: TwoFApi): RequestHandler {
   return (request, response, next) => {
+    // Requests for others are looked at no further. In a router that is mounted somewhere, the path is
+    // what comes after.
+    const { path } = request;
+    if (!RESOURCES.includes(path)) {
+      next();
+      return;
+    }
     (async () => {
-      const answer = await twoFApi.handle(webRequest(request));
+      const answer = await twoFApi.handle(webRequest(request, path, () => bodyOf(request)));
       if (answer === undefined) next();
       else await send(answer, response);
     })().catch(next);
@@ -41,20 +49,10 @@ export function requireClient(twoFApi: TwoFApi): RequestHandler {
   };
 }
 
-function webRequest(request: ExpressRequest): Request {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
-  }
-  const { method } = request;
-  // The resources are at their own paths, also in a router that is mounted somewhere.
-  const url = new URL(request.url, 'http://localhost');
-  if (method === 'GET' || method === 'HEAD') return new Request(url, { method, headers });
-  // A parser before us has read the body; a parsed one is written out again to be judged as a whole.
-  if (request.readableEnded || request.body !== undefined) {
-    return new Request(url, { method, headers, body: JSON.stringify(request.body ?? '') });
-  }
-  return new Request(url, { method, headers, body: request as unknown as BodyInit, duplex: 'half' } as RequestInit);
+/** A parser before us has read the body; a parsed one is written out again to be judged as a whole. */
+function bodyOf(request: ExpressRequest): BodyInit {
+  const parsed = request.readableEnded || request.body !== undefined;
+  return parsed ? JSON.stringify(request.body ?? '') : (request as unknown as BodyInit);
 }
 
 async function send(answer: Response, response: ExpressResponse): Promise<void> {

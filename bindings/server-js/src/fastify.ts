@@ -1,10 +1,10 @@
 // The adapter for Fastify.
 
-import { PATHS } from '@2fapi/protocol-spec';
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
+import type { FastifyPluginAsync, FastifyReply, preHandlerAsyncHookHandler } from 'fastify';
 
 import type { Identity } from './tokens.js';
 import type { TwoFApi } from './two-f-api.js';
+import { RESOURCES, webRequest } from './web-request.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -19,10 +19,10 @@ export function twoFApiPlugin(twoFApi: TwoFApi): FastifyPluginAsync {
     // Bodies are judged by the resources themselves, whatever their type.
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-    for (const url of Object.values(PATHS)) {
-      if (url === PATHS.health) continue;
+    for (const url of RESOURCES) {
       app.all(url, async (request, reply) => {
-        const answer = await twoFApi.handle(webRequest(request));
+        const bodyOf = () => (Buffer.isBuffer(request.body) ? new Uint8Array(request.body) : null);
+        const answer = await twoFApi.handle(webRequest(request, url, bodyOf));
         return answer === undefined ? reply.callNotFound() : send(answer, reply);
       });
     }
@@ -36,18 +36,6 @@ export function requireClient(twoFApi: TwoFApi): preHandlerAsyncHookHandler {
     if (identity instanceof Response) return send(identity, reply);
     request.client2fapi = identity;
   };
-}
-
-function webRequest(request: FastifyRequest): Request {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
-  }
-  const { method } = request;
-  const url = new URL(request.url, 'http://localhost');
-  if (method === 'GET' || method === 'HEAD') return new Request(url, { method, headers });
-  const body = Buffer.isBuffer(request.body) ? new Uint8Array(request.body) : null;
-  return new Request(url, { method, headers, body });
 }
 
 async function send(answer: Response, reply: FastifyReply): Promise<FastifyReply> {

@@ -1,6 +1,8 @@
 // The resources and the protection of routes, in each framework, over HTTP.
 
 import assert from 'node:assert/strict';
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 
@@ -33,6 +35,9 @@ function expressWith(...before: express.RequestHandler[]) {
     app.get('/reports', forExpress.requireClient(twoFApi), (request, response) => {
       response.json({ for: request.client2fapi?.clientId });
     });
+    app.post('/echo', express.json(), (request, response) => {
+      response.json(request.body);
+    });
     const server = app.listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     return {
@@ -61,6 +66,7 @@ const FRAMEWORKS: Record<string, (twoFApi: TwoFApi) => Promise<Service>> = {
     app.get('/reports', forHono.requireClient(twoFApi), (context) =>
       context.json({ for: context.get('client2fapi').clientId }),
     );
+    app.post('/echo', async (context) => context.json(await context.req.json()));
     return new Promise((resolve) => {
       const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, () =>
         resolve({
@@ -208,6 +214,28 @@ for (const [name, start] of Object.entries(FRAMEWORKS)) {
 
     test('other routes are left alone', async () => {
       assert.equal((await get('/nothing-here')).status, 404);
+      const echoed = await post('/echo', { a: 'x'.repeat(50_000) });
+      assert.equal(((await echoed.json()) as { a: string }).a.length, 50_000);
+    });
+
+    test('a path or a method that nobody expects is no fault of the service', async () => {
+      const status = (method: string, path: string): Promise<number> =>
+        new Promise((resolve, reject) => {
+          const sent = httpRequest(service.origin, { method, path }, (response) => {
+            response.resume();
+            resolve(response.statusCode ?? 0);
+          });
+          sent.once('error', reject);
+          sent.end();
+        });
+      assert.equal(await status('GET', '//'), 404);
+      for (const method of ['TRACE', 'PUT', 'OPTIONS', 'HEAD', 'PROPFIND']) {
+        for (const path of ['/auth/zkp/verify', '/nothing-here']) {
+          const answered = await status(method, path);
+          assert([404, 405].includes(answered), `${method} ${path}: ${answered}`);
+        }
+      }
+      assert.deepEqual(seen, []);
     });
   });
 }
@@ -227,4 +255,51 @@ test("Fastify's own parsing of bodies stays as it was outside of the resources",
   const enrolled = await app.inject({ method: 'POST', url: '/auth/zkp/enroll', payload: {} });
   assert.equal(enrolled.statusCode, 404);
   await app.close();
+});
+
+test('Fastify serves the resources under a prefix, and over HTTP/2', async () => {
+  const twoFApi = await createTwoFApi({
+    store: memoryStore(),
+    audience: AUDIENCE,
+    signingKey: await generateSigningKey(),
+    mayEnroll: ({ request }) => new URL(request.url).searchParams.get('invitation') === 'yes',
+  });
+  const app = Fastify({ http2: true });
+  await app.register(forFastify.twoFApiPlugin(twoFApi), { prefix: '/api' });
+  const session = connect(await app.listen({ port: 0, host: '127.0.0.1' }));
+  try {
+    const { commitment, proof } = new TestClient('alice').enrollment();
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/api/auth/zkp/enroll?invitation=yes',
+      'content-type': 'application/json',
+    });
+    stream.end(JSON.stringify({ client_id: 'alice', commitment: hex(commitment), proof: hex(proof) }));
+    const status = await new Promise((resolve) => stream.once('response', (headers) => resolve(headers[':status'])));
+    assert.equal(status, 201);
+    assert.equal((await twoFApi.host.find('alice'))?.status, 'active');
+  } finally {
+    session.destroy();
+    await app.close();
+  }
+});
+
+test('Express serves the resources where its router is mounted', async () => {
+  const twoFApi = await createTwoFApi({
+    store: memoryStore(),
+    audience: AUDIENCE,
+    signingKey: await generateSigningKey(),
+    mayEnroll: false,
+  });
+  const app = express();
+  app.use('/api', forExpress.twoFApiRouter(twoFApi));
+  const server = app.listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  try {
+    const asked = (path: string) => fetch(`${at(server.address())}${path}`);
+    assert.equal((await asked('/api/.well-known/jwks.json')).status, 200);
+    assert.equal((await asked('/.well-known/jwks.json')).status, 404);
+  } finally {
+    server.close();
+  }
 });

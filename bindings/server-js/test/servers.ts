@@ -48,7 +48,7 @@ export interface Running {
 }
 
 async function ended(child: ChildProcess, signal: NodeJS.Signals, dir: string): Promise<void> {
-  if (child.exitCode === null) {
+  if (child.exitCode === null && child.signalCode === null) {
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
     await gone;
