@@ -67,6 +67,11 @@ pub extern "C-unwind" fn pg_2fapi_audit_writer(argument: pg_sys::Datum) {
         counters
             .audit_dropped
             .fetch_add((batch.len() - written) as u64, Ordering::Relaxed);
+        // That was all there was: more comes together while this sleeps, which costs less to write
+        // than event by event. It is woken before its channel is full.
+        if batch.len() < BATCH && !BackgroundWorker::wait_latch(Some(NAP)) {
+            return;
+        }
     }
 }
 

@@ -74,10 +74,6 @@ impl Flags {
         self.0 & (raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING) != 0
     }
 
-    pub(crate) const fn is_replica(self) -> bool {
-        self.0 & raw::REDISMODULE_CTX_FLAGS_SLAVE != 0
-    }
-
     pub(crate) const fn is_cluster(self) -> bool {
         self.0 & raw::REDISMODULE_CTX_FLAGS_CLUSTER != 0
     }

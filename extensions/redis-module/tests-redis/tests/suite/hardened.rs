@@ -292,9 +292,19 @@ fn replication_and_sentinel_work_as_their_own_users() {
         known.contains("num-slaves 1") && known.contains("flags master ")
     });
     primary.kill();
-    wait_until(
-        "the sentinel has promoted the replica",
-        || matches!(ask(&mut operator(&replica), &["ROLE"]), Ok(Value::Array(role)) if role[0] == Value::BulkString(b"master".to_vec())),
+    // Not the replica is asked, whose connections the sentinel closes when it promotes it.
+    let promoted = vec!["127.0.0.1".to_owned(), replica.port().to_string()];
+    wait_until("the sentinel has promoted the replica", || {
+        cmd("SENTINEL")
+            .arg("GET-MASTER-ADDR-BY-NAME")
+            .arg("prime")
+            .query::<Vec<String>>(&mut sentinel.connect())
+            .is_ok_and(|address| address == promoted)
+    });
+    let role = ask(&mut operator(&replica), &["ROLE"]);
+    assert!(
+        matches!(&role, Ok(Value::Array(role)) if role[0] == Value::BulkString(b"master".to_vec())),
+        "{role:?}"
     );
     // The users are each node's own: what a client becomes has to be there, too.
     let mut at_replica = operator(&replica);
