@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
@@ -26,6 +27,18 @@ test('an audience, a key and a lifetime that cannot be right are refused', async
     { signingKey: { kty: 'EC', crv: 'P-256', d: 'x', x: 'y' } },
   ]) {
     await assert.rejects(createTwoFApi({ ...good, ...bad }), TypeError, JSON.stringify(bad));
+  }
+});
+
+test('CommonJS programs can require the package and its adapters', () => {
+  const required = createRequire(import.meta.url);
+  for (const [name, has] of [
+    ['@2fapi/server', 'createTwoFApi'],
+    ['@2fapi/server/express', 'twoFApiRouter'],
+    ['@2fapi/server/fastify', 'twoFApiPlugin'],
+    ['@2fapi/server/hono', 'twoFApiMiddleware'],
+  ] as const) {
+    assert.equal(typeof (required(name) as Record<string, unknown>)[has], 'function', name);
   }
 });
 
