@@ -12,6 +12,7 @@ export const {
   completeTranscript,
   constantTimeEq,
   createEnrollment,
+  createEnrollmentAsync,
   denyUnknownClientAsync,
   fromBase64Url,
   fromHex,
@@ -40,5 +41,6 @@ export const {
   verifyEnrollmentAsync,
   verifyProofEquation,
   verifyRotation,
+  verifyRotationAsync,
   wipe,
 } = addon;

@@ -75,6 +75,9 @@ export declare function checkProof(proof: Uint8Array): void
 /** Whether both proofs of a rotation are accepted. */
 export declare function checkRotation(clientId: string, commitment: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array, newCommitment: Uint8Array, proofOld: Uint8Array, proofNew: Uint8Array): boolean
 
+/** The same on the thread pool. */
+export declare function checkRotationAsync(clientId: string, commitment: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array, newCommitment: Uint8Array, proofOld: Uint8Array, proofNew: Uint8Array): Promise<boolean>
+
 /** The commitment of a secret and a blinding. */
 export declare function commit(secret: Uint8Array, blinding: Uint8Array): Uint8Array
 
@@ -116,6 +119,9 @@ export declare function proveAuthenticationAsync(clientId: string, secret: Uint8
 
 /** A proof of possession, 96 bytes. */
 export declare function proveEnrolment(clientId: string, secret: Uint8Array, blinding: Uint8Array): Uint8Array
+
+/** The commitment and a proof of possession, 32 and 96 bytes in one, on the thread pool. */
+export declare function proveEnrolmentAsync(clientId: string, secret: Uint8Array, blinding: Uint8Array): Promise<Uint8Array>
 
 /** The rotation, by the enrolled credential, 96 bytes. */
 export declare function proveRotation(clientId: string, secret: Uint8Array, blinding: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array, newCommitment: Uint8Array): Uint8Array

@@ -43,6 +43,24 @@ pub fn prove_enrolment<'env>(
     bytes(env, &proof.map_err(fault)?.to_bytes())
 }
 
+/// The commitment and a proof of possession, 32 and 96 bytes in one, on the thread pool.
+#[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
+pub fn prove_enrolment_async(
+    client_id: String,
+    secret: &[u8],
+    blinding: &[u8],
+) -> Result<AsyncTask<Proving>, Fault> {
+    let client_id = ClientId::parse(&client_id).map_err(fault)?;
+    let credential = Credential::from_bytes(secret, blinding).map_err(fault)?;
+    Ok(AsyncTask::new(Proving::of(move || {
+        let statement = Enrolment {
+            client_id: &client_id,
+        };
+        let proof = prove(&credential, &statement, &mut getrandom::SysRng).map_err(fault)?;
+        Ok([&credential.commitment().as_bytes()[..], &proof.to_bytes()].concat())
+    })))
+}
+
 type Parts = (Credential, OwnedAuthentication);
 
 fn parse(

@@ -121,6 +121,43 @@ pub fn deny_unknown_client_async(
     })))
 }
 
+struct Rotating {
+    statement: OwnedRotation,
+    commitment: Commitment,
+    proof_old: Proof,
+    proof_new: Proof,
+}
+
+impl Rotating {
+    fn parse(
+        client_id: &str,
+        commitment: &[u8],
+        nonce: &[u8],
+        channel_binding: &[u8],
+        new_commitment: &[u8],
+        [proof_old, proof_new]: [&[u8]; 2],
+    ) -> Result<Self, Fault> {
+        Ok(Self {
+            statement: OwnedRotation::parse(client_id, nonce, channel_binding, new_commitment)?,
+            commitment: Commitment::from_bytes(commitment).map_err(fault)?,
+            proof_old: Proof::from_bytes(proof_old).map_err(fault)?,
+            proof_new: Proof::from_bytes(proof_new).map_err(fault)?,
+        })
+    }
+
+    fn holds(&self) -> bool {
+        self.statement.statement().is_ok_and(|statement| {
+            verify_rotation(
+                &self.commitment,
+                &statement,
+                &self.proof_old,
+                &self.proof_new,
+            )
+            .is_ok()
+        })
+    }
+}
+
 /// Whether both proofs of a rotation are accepted.
 #[napi(catch_unwind)]
 #[allow(clippy::too_many_arguments)]
@@ -133,11 +170,40 @@ pub fn check_rotation(
     proof_old: &[u8],
     proof_new: &[u8],
 ) -> Result<bool, Fault> {
-    let statement = OwnedRotation::parse(&client_id, nonce, channel_binding, new_commitment)?;
-    let commitment = Commitment::from_bytes(commitment).map_err(fault)?;
-    let proof_old = Proof::from_bytes(proof_old).map_err(fault)?;
-    let proof_new = Proof::from_bytes(proof_new).map_err(fault)?;
-    Ok(verify_rotation(&commitment, &statement.statement()?, &proof_old, &proof_new).is_ok())
+    let proofs = [proof_old, proof_new];
+    let rotating = Rotating::parse(
+        &client_id,
+        commitment,
+        nonce,
+        channel_binding,
+        new_commitment,
+        proofs,
+    )?;
+    Ok(rotating.holds())
+}
+
+/// The same on the thread pool.
+#[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+#[allow(clippy::too_many_arguments)]
+pub fn check_rotation_async(
+    client_id: String,
+    commitment: &[u8],
+    nonce: &[u8],
+    channel_binding: &[u8],
+    new_commitment: &[u8],
+    proof_old: &[u8],
+    proof_new: &[u8],
+) -> Result<AsyncTask<Verdict>, Fault> {
+    let proofs = [proof_old, proof_new];
+    let rotating = Rotating::parse(
+        &client_id,
+        commitment,
+        nonce,
+        channel_binding,
+        new_commitment,
+        proofs,
+    )?;
+    Ok(AsyncTask::new(Verdict::of(move || rotating.holds())))
 }
 
 /// One proof of a batch.

@@ -20,6 +20,10 @@ test('the whole ceremony: enrol, challenge, prove, verify', async () => {
   assert.equal(await addon.verifyEnrollmentAsync({ clientId, commitment, proof }), true);
   assert.equal(addon.verifyEnrollment({ clientId: 'bob', commitment, proof }), false);
 
+  const another = await addon.createEnrollmentAsync({ clientId, credential });
+  assert.deepEqual(another.commitment, commitment);
+  assert.equal(addon.verifyEnrollment(another), true);
+
   const { challengeId, nonce, expiresAt, spentKey } = challengeOf();
   assert.deepEqual(addon.challengeNonce({ clientId, challengeId, challengeKey: key }), nonce);
   assert.deepEqual(addon.recomputeChallenge({ clientId, challengeId, challengeKey: key }).spentKey, spentKey);
@@ -36,7 +40,7 @@ test('the whole ceremony: enrol, challenge, prove, verify', async () => {
   assert.equal(await addon.denyUnknownClientAsync({ clientId, nonce, proof: answer }), false);
 });
 
-test('a rotation needs both proofs', () => {
+test('a rotation needs both proofs', async () => {
   const [old, next] = [addon.generateCredential(), addon.generateCredential()];
   const { nonce } = challengeOf();
   const challenge = { nonce, channelBinding: binding };
@@ -50,9 +54,11 @@ test('a rotation needs both proofs', () => {
     proofOld,
     proofNew,
   };
-  assert.equal(addon.verifyRotation(rotation), true);
-  assert.equal(addon.verifyRotation({ ...rotation, proofOld: proofNew }), false);
-  assert.equal(addon.verifyRotation({ ...rotation, proofNew: proofOld }), false);
+  for (const verify of [addon.verifyRotation, addon.verifyRotationAsync]) {
+    assert.equal(await verify(rotation), true);
+    assert.equal(await verify({ ...rotation, proofOld: proofNew }), false);
+    assert.equal(await verify({ ...rotation, proofNew: proofOld }), false);
+  }
 });
 
 test('a batch answers for each of its proofs', async () => {
@@ -72,6 +78,17 @@ test('a batch answers for each of its proofs', async () => {
   assert.deepEqual(addon.verifyBatch([]), []);
   const malformed = [first, { ...second, proof: new Uint8Array(95) }];
   assert.throws(() => addon.verifyBatch(malformed), { code: 'invalid_length', message: /entry 1/ });
+});
+
+test('what is no array is no batch of which every proof is accepted', async () => {
+  const credential = addon.generateCredential();
+  const { nonce } = challengeOf();
+  const entry = { clientId, commitment: credential.commitment, nonce, proof: new Uint8Array(96) };
+  for (const wrong of [entry, {}, new Map(), new Set([entry]), new Uint8Array(0), 'text', { length: 0 }]) {
+    const error = { name: 'TwoFApiError', code: 'invalid_encoding', message: /array/ };
+    assert.throws(() => addon.verifyBatch(wrong as never), error);
+    await assert.rejects(addon.verifyBatchAsync(wrong as never), error);
+  }
 });
 
 test('a proof made from its parts is one that hosts accept', () => {
@@ -163,6 +180,12 @@ test('wiping overwrites the secret parts', () => {
   const credential = addon.generateCredential();
   addon.wipe(credential);
   assert.deepEqual([...credential.secret, ...credential.blinding], Array(64).fill(0));
+  // Both parts or neither: what is no credential is said before anything is overwritten.
+  const half = { secret: new Uint8Array(32).fill(1), blinding: 'text' };
+  for (const wrong of [null, undefined, {}, half]) {
+    assert.throws(() => addon.wipe(wrong as never), { name: 'TwoFApiError', code: 'invalid_encoding' });
+  }
+  assert.equal(half.secret[0], 1);
 });
 
 test('errors have a code and say what would be right', () => {

@@ -202,6 +202,11 @@ test('async functions refuse by rejecting, and the process goes on', async () =>
     await assert.rejects(addon.verifyAuthenticationAsync(attempt), addon.TwoFApiError);
     await assert.rejects(addon.verifyEnrollmentAsync(attempt), addon.TwoFApiError);
     await assert.rejects(addon.denyUnknownClientAsync(attempt), addon.TwoFApiError);
+    await assert.rejects(
+      addon.verifyRotationAsync({ ...attempt, commitmentNew: odd, proofOld: odd, proofNew: odd }),
+      addon.TwoFApiError,
+    );
+    await assert.rejects(addon.createEnrollmentAsync({ clientId: 'a', credential: odd }));
     await assert.rejects(addon.verifyBatchAsync([{ clientId: 'a', commitment: odd, nonce: odd, proof: odd }]));
     await assert.rejects(addon.proveAuthenticationAsync({ clientId: 'a', credential: odd, challenge: odd }));
   }
@@ -209,14 +214,24 @@ test('async functions refuse by rejecting, and the process goes on', async () =>
 });
 
 test('what is changed while a proof is looked at elsewhere changes nothing', async () => {
-  const credential = addon.generateCredential();
-  const nonce = bytes(16);
-  const proof = addon.proveAuthentication({ clientId: 'a', credential, challenge: { nonce } });
-  const attempt = { clientId: 'a', commitment: credential.commitment, nonce, proof };
-  // The first starts at once; the others wait for their turn, and begin when the bytes are no longer there.
-  const verdicts = Array.from({ length: 64 }, () => addon.verifyAuthenticationAsync(attempt));
-  proof.fill(0);
-  nonce.fill(0);
-  structuredClone(proof.buffer, { transfer: [proof.buffer as ArrayBuffer] });
-  assert.deepEqual(await Promise.all(verdicts), Array(64).fill(true));
+  const [credential, next] = [addon.generateCredential(), addon.generateCredential()];
+  const [clientId, nonce] = ['a', bytes(16)];
+  const [commitment, commitmentNew] = [credential.commitment, next.commitment];
+  const proof = addon.proveAuthentication({ clientId, credential, challenge: { nonce } });
+  const possession = addon.createEnrollment({ clientId, credential });
+  const proofOld = addon.proveRotation({ clientId, credential, commitmentNew, challenge: { nonce } });
+  const { proof: proofNew } = addon.createEnrollment({ clientId, credential: next });
+  const rotation = { clientId, commitment, nonce, commitmentNew, proofOld, proofNew };
+  const started: (() => Promise<boolean>)[] = [
+    () => addon.verifyAuthenticationAsync({ clientId, commitment, nonce, proof }),
+    () => addon.verifyEnrollmentAsync(possession),
+    () => addon.verifyRotationAsync(rotation),
+  ];
+  // The first start at once; the others wait for their turn, and begin when the bytes are no longer there.
+  const verdicts = Array.from({ length: 64 }, () => started.map((start) => start())).flat();
+  for (const gone of [proof, possession.proof, proofOld, proofNew, nonce]) {
+    gone.fill(0);
+    structuredClone(gone.buffer, { transfer: [gone.buffer as ArrayBuffer] });
+  }
+  assert.deepEqual(await Promise.all(verdicts), Array(3 * 64).fill(true));
 });

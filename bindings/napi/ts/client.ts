@@ -22,8 +22,7 @@ export function generateCredential(): NewCredential {
 
 /** Overwrites the secret parts of a credential with zeros. Copies that were made of it stay. */
 export function wipe(credential: Credential): void {
-  bytes(credential.secret, 'secret').fill(0);
-  bytes(credential.blinding, 'blinding').fill(0);
+  for (const part of parts(credential)) part.fill(0);
 }
 
 const parts = (credential: Credential): [Uint8Array, Uint8Array] => {
@@ -46,6 +45,17 @@ export function createEnrollment(enrollment: { clientId: string; credential: Cre
     commitment: native.commit(secret, blinding),
     proof: native.proveEnrolment(clientId(id), secret, blinding),
   }));
+}
+
+/** The same on the thread pool. */
+export async function createEnrollmentAsync(enrollment: {
+  clientId: string;
+  credential: Credential;
+}): Promise<Enrollment> {
+  const { clientId: id, credential } = object(enrollment, 'the argument');
+  const words = [clientId(id), ...parts(credential)] as const;
+  const both = await calling(() => native.proveEnrolmentAsync(...words));
+  return { clientId: words[0], commitment: both.slice(0, 32), proof: both.slice(32) };
 }
 
 /** What {@link proveAuthentication} takes. */

@@ -3,7 +3,7 @@
 import type { IssuedChallenge } from '@2fapi/protocol-spec';
 
 import { calling } from './errors.js';
-import { bytes, clientId, object, text, whole } from './inputs.js';
+import { bytes, clientId, list, object, text, whole } from './inputs.js';
 import { native } from './load.js';
 import { inTurn } from './pool.js';
 
@@ -63,7 +63,7 @@ const attempt = (it: AuthenticationToVerify): [string, Uint8Array, Uint8Array, U
 
 const entries = (items: readonly AuthenticationToVerify[]) => {
   // One array, read once: what a caller does to its own afterwards is no matter.
-  return Array.from(object(items, 'the argument'), (item) => {
+  return Array.from(list(items, 'the argument'), (item) => {
     const [id, commitment, nonce, channelBinding, proof] = attempt(item);
     return { clientId: id, commitment, nonce, channelBinding, proof };
   });
@@ -109,13 +109,12 @@ export async function denyUnknownClientAsync(
   return false;
 }
 
-/** Whether both proofs of a rotation are accepted. */
-export function verifyRotation(rotation: RotationToVerify): boolean {
+const rotating = (rotation: RotationToVerify) => {
   const { clientId: id, commitment, nonce, channelBinding, commitmentNew, proofOld, proofNew } = object(
     rotation,
     'the argument',
   );
-  const words = [
+  return [
     clientId(id),
     bytes(commitment, 'commitment'),
     bytes(nonce, 'nonce'),
@@ -124,7 +123,18 @@ export function verifyRotation(rotation: RotationToVerify): boolean {
     bytes(proofOld, 'proofOld'),
     bytes(proofNew, 'proofNew'),
   ] as const;
+};
+
+/** Whether both proofs of a rotation are accepted. */
+export function verifyRotation(rotation: RotationToVerify): boolean {
+  const words = rotating(rotation);
   return calling(() => native.checkRotation(...words));
+}
+
+/** The same on the thread pool. */
+export async function verifyRotationAsync(rotation: RotationToVerify): Promise<boolean> {
+  const words = copied(rotating(rotation));
+  return inTurn(async () => calling(() => native.checkRotationAsync(...words)));
 }
 
 /** Whether each of several proofs is accepted, in their order: for 64 valid ones, half the time of one by one. */

@@ -4,6 +4,7 @@ export { TwoFApiError } from './errors.js';
 export { fromBase64Url, fromHex, toBase64Url, toHex } from './encoding.js';
 export {
   createEnrollment,
+  createEnrollmentAsync,
   generateCredential,
   proveAuthentication,
   proveAuthenticationAsync,
@@ -29,6 +30,7 @@ export {
   verifyEnrollment,
   verifyEnrollmentAsync,
   verifyRotation,
+  verifyRotationAsync,
   type AuthenticationToVerify,
   type ChallengeSource,
   type EnrollmentToVerify,

@@ -6,7 +6,7 @@ import { isSharedArrayBuffer, isUint8Array } from 'node:util/types';
 import { TwoFApiError } from './errors.js';
 
 const described = (value: unknown): string => {
-  if (value === null) return 'null';
+  if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return 'an array';
   if (ArrayBuffer.isView(value)) return `a ${value.constructor?.name ?? 'view'}`;
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
@@ -48,6 +48,14 @@ export function whole(value: unknown, name: string, least: number, most: number,
     throw new TwoFApiError('invalid_encoding', `${name} must be a whole number from ${least} to ${most}`);
   }
   return number;
+}
+
+/** A list, which nothing else passes for: of no entries, every one would be accepted. */
+export function list<T>(value: readonly T[], name: string): readonly T[] {
+  if (!Array.isArray(value)) {
+    throw new TwoFApiError('invalid_encoding', `${name} must be an array, and is ${described(value)}`);
+  }
+  return value;
 }
 
 /** The object of named arguments that every function takes. */
