@@ -4,7 +4,6 @@ import {
   TwoFApiError,
   checkClientId,
   recomputeChallenge,
-  verifyRotation,
   type ChallengeSource,
   type HostChallenge,
 } from '@2fapi/crypto-napi';
@@ -19,6 +18,7 @@ export {
   issueChallenge as issue,
   verifyAuthenticationAsync as authenticationHolds,
   verifyEnrollmentAsync as enrolmentHolds,
+  verifyRotationAsync as rotationHolds,
 } from '@2fapi/crypto-napi';
 
 export const error = (code: ErrorCode, message: string): TwoFApiError => new TwoFApiError(code, message);
@@ -37,10 +37,6 @@ export function recompute(from: ChallengeSource & { readonly challengeId: string
     throw error;
   }
 }
-
-/** Two verifications, at once: rotations are rare. */
-export const rotationHolds = async (...rotation: Parameters<typeof verifyRotation>): Promise<boolean> =>
-  verifyRotation(...rotation);
 
 /** An error that another host of the protocol answered under its code. */
 export function fromCode(code: string, message: string): TwoFApiError | undefined {
