@@ -44,6 +44,9 @@ export function fromCode(code: string, message: string): TwoFApiError | undefine
   return known && new TwoFApiError(known, message);
 }
 
+/** When to try again, as the message of a `throttled` says it. */
+export const secondsIn = (message: string): number => Number(/\d+/.exec(message)?.[0] ?? 1);
+
 /** An error line of redis-2fapi: a prefix, or what its `ERR` is about. */
 export function fromLine(line: string): TwoFApiError | undefined {
   const [prefix, ...rest] = line.split(' ');

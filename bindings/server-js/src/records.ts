@@ -35,6 +35,18 @@ export interface RecordsOptions {
   readonly challengeTtlSeconds?: number;
 }
 
+/** Loads something once and keeps it; after a failure the next call tries again. */
+export function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let kept: Promise<T> | undefined;
+  return () => {
+    kept ??= load().catch((error: unknown) => {
+      kept = undefined;
+      throw error;
+    });
+    return kept;
+  };
+}
+
 const unixSeconds = (): number => Math.floor(Date.now() / 1000);
 
 /** A client as a proof found it. */

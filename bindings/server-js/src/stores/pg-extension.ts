@@ -29,8 +29,8 @@ export function pgExtensionStore(pool: PgPool): Host {
       return { outcome: (await scalar(query, values)) === true ? 'accepted' : 'denied' };
     } catch (error) {
       if (crypto.codeOf(error) !== 'throttled') throw error;
-      const retryAfterSeconds = Number(/\d+/.exec(error instanceof Error ? error.message : '')?.[0] ?? 1);
-      return { outcome: 'throttled', retryAfterSeconds };
+      const message = error instanceof Error ? error.message : '';
+      return { outcome: 'throttled', retryAfterSeconds: crypto.secondsIn(message) };
     }
   }
 

@@ -6,7 +6,7 @@ import type { ClientRecord, ClientStatus } from '@2fapi/protocol-spec';
 
 import * as crypto from '../crypto.js';
 import type { Host } from '../host.js';
-import { hostOver, type RecordsOptions } from '../records.js';
+import { hostOver, once, type RecordsOptions } from '../records.js';
 import { identifier, type PgPool } from './pg-pool.js';
 
 /** Settings of {@link postgresStore}. */
@@ -56,7 +56,6 @@ interface Row {
  */
 export function postgresStore(pool: PgPool, options: PostgresOptions = {}): Host {
   const table = identifier(options.table ?? 'zk_commitments');
-  let challengeKey: Promise<Uint8Array> | undefined;
 
   async function sharedKey(): Promise<Uint8Array> {
     await pool.query(
@@ -69,13 +68,7 @@ export function postgresStore(pool: PgPool, options: PostgresOptions = {}): Host
 
   return hostOver(
     {
-      challengeKey: () => {
-        challengeKey ??= sharedKey().catch((error: unknown) => {
-          challengeKey = undefined;
-          throw error;
-        });
-        return challengeKey;
-      },
+      challengeKey: once(sharedKey),
       find: async (clientId) => {
         if (!UUID.test(clientId)) return undefined;
         const { rows } = await pool.query(

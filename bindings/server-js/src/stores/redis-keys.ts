@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import type { ClientRecord, ClientStatus } from '@2fapi/protocol-spec';
 
 import type { Host } from '../host.js';
-import { hostOver, type RecordsOptions } from '../records.js';
+import { hostOver, once, type RecordsOptions } from '../records.js';
 import { sender, text, type RedisClient } from './redis-client.js';
 
 /** Settings of {@link redisStore}. */
@@ -45,7 +45,6 @@ export function redisStore(client: RedisClient, options: RedisOptions = {}): Hos
   const nameOf = (clientId: string): string => `${prefix}client:{${clientId}}`;
   const spentName = (spentKey: Uint8Array): string =>
     `${prefix}spent:${Buffer.from(spentKey).toString('hex')}`;
-  let challengeKey: Promise<Uint8Array> | undefined;
 
   async function sharedKey(): Promise<Uint8Array> {
     const name = `${prefix}challenge-key`;
@@ -56,13 +55,7 @@ export function redisStore(client: RedisClient, options: RedisOptions = {}): Hos
 
   return hostOver(
     {
-      challengeKey: () => {
-        challengeKey ??= sharedKey().catch((error: unknown) => {
-          challengeKey = undefined;
-          throw error;
-        });
-        return challengeKey;
-      },
+      challengeKey: once(sharedKey),
       find: async (clientId) => {
         const line = await send('GET', nameOf(clientId));
         return line === null ? undefined : decoded(text(line));

@@ -47,15 +47,15 @@ export function redisModuleStore(client: RedisClient): Host {
   };
 
   /** From the module's error prefixes to what they mean here. */
-  async function verdict(send: Promise<unknown>): Promise<Verdict> {
+  async function verdict(answer: Promise<unknown>): Promise<Verdict> {
     try {
-      await send;
+      await answer;
       return { outcome: 'accepted' };
     } catch (error) {
       const line = errorLine(error);
       if (line.startsWith('DENIED')) return { outcome: 'denied' };
       if (line.startsWith('LIMIT')) {
-        return { outcome: 'throttled', retryAfterSeconds: Number(/\d+/.exec(line)?.[0] ?? 1) };
+        return { outcome: 'throttled', retryAfterSeconds: crypto.secondsIn(line) };
       }
       throw crypto.fromLine(line) ?? error;
     }
