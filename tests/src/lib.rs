@@ -4,6 +4,7 @@
 mod client;
 pub mod figures;
 mod server;
+pub mod vectors;
 
 pub use client::{Answer, Api, Enrolled};
 pub use server::{Server, ServerOptions, memory_kib, run_2fapi};

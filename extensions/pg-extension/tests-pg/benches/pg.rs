@@ -1,5 +1,5 @@
 //! What sessions cost inside PostgreSQL: ratios of two things measured in turn, in one run, on one
-//! server. Printed, and merged into the JSON file that `TWOFAPI_BENCH_JSON` names.
+//! server. Printed, and recorded in `target/bench.json`.
 //!
 //! A proof answers a challenge, so pgbench cannot make one; this driver asks for challenges and
 //! proves before the clock starts, and then does what pgbench would: two round trips per login, a
@@ -7,7 +7,7 @@
 #![allow(missing_docs)]
 
 use std::{
-    env, fs,
+    env,
     sync::Barrier,
     thread,
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, SigningKey};
 use postgres::Client as Connection;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use twofapi_tests_pg::{Challenge, Client, Database, Server};
 
 const CONFIGURATION: &str = "twofapi.challenge_ttl = 900\nlog_min_messages = fatal\n\
@@ -30,10 +30,10 @@ type Part = fn(&mut dyn FnMut(&str, f64));
 type Way = fn(&Database) -> Connection;
 
 fn main() {
-    let mut figures = Map::new();
+    let mut figures: Vec<(String, f64)> = Vec::new();
     let mut record = |name: &str, figure: f64| {
         println!("{name:<45} {figure:.3}");
-        figures.insert(name.to_owned(), json!((figure * 1000.0).round() / 1000.0));
+        figures.push((name.to_owned(), figure));
     };
     // All of them, or those that are named: `scripts/run bench PG_CONFIG -- logins`.
     let parts: [(&str, Part); 5] = [
@@ -52,7 +52,8 @@ fn main() {
             part(&mut record);
         }
     }
-    merge(figures);
+    let figures: Vec<(&str, f64)> = figures.iter().map(|(name, it)| (&**name, *it)).collect();
+    twofapi_tests::figures::record(&figures).expect("target/bench.json");
 }
 
 /// The cost of a policy per row.
@@ -388,18 +389,4 @@ fn median(samples: impl Iterator<Item = f64>) -> f64 {
     let mut samples: Vec<_> = samples.collect();
     samples.sort_by(f64::total_cmp);
     samples[samples.len() / 2]
-}
-
-/// Adds the figures to those of other rooms.
-fn merge(figures: Map<String, Value>) {
-    let Ok(path) = env::var("TWOFAPI_BENCH_JSON") else {
-        return;
-    };
-    let mut all: Map<String, Value> = fs::read_to_string(&path)
-        .ok()
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    all.extend(figures);
-    let text = serde_json::to_string_pretty(&all).expect("JSON");
-    fs::write(&path, text + "\n").expect("target/bench.json");
 }

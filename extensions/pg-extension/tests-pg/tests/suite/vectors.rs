@@ -2,39 +2,13 @@
 //! server's, so that of an authentication vector its credential, id, binding and encodings are used,
 //! and of an enrolment vector everything.
 
-use std::{fs, path::Path};
-
 use postgres::Client as Connection;
 use serde_json::Value;
 use twofapi_crypto_core::Credential;
+use twofapi_tests::vectors;
 use twofapi_tests_pg::Client;
 
 use crate::database;
-
-fn vectors(suite: &str) -> Vec<Value> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../spec/vectors");
-    let found: Vec<Value> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "json")
-        })
-        .map(|path| serde_json::from_slice::<Value>(&fs::read(path).unwrap()).unwrap())
-        .filter(|file| file["suite"] == suite)
-        .collect();
-    assert!(!found.is_empty(), "no vectors of {suite}");
-    found
-}
-
-fn cases<'a>(files: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    let cases: Vec<_> = files
-        .iter()
-        .flat_map(|file| file[kind].as_array().unwrap())
-        .collect();
-    assert!(!cases.is_empty());
-    cases
-}
 
 fn bytes(case: &Value, field: &str) -> Vec<u8> {
     hex::decode(case[field].as_str().unwrap()).unwrap()
@@ -64,9 +38,9 @@ fn enrols(connection: &mut Connection, case: &Value) -> bool {
 #[test]
 fn client_ids_are_judged_as_the_vectors_say() {
     let mut connection = database().connect();
-    let files = vectors("2FApi-v1.0-ClientId");
+    let files = vectors::files("2FApi-v1.0-ClientId");
     for (kind, valid) in [("valid", true), ("invalid", false)] {
-        for id in cases(&files, kind) {
+        for id in vectors::cases(&files, kind) {
             let id = id.as_str().unwrap();
             if id.contains('\0') {
                 // No text of PostgreSQL holds a zero byte.
@@ -81,9 +55,9 @@ fn client_ids_are_judged_as_the_vectors_say() {
 #[test]
 fn accepted_vectors_are_accepted() {
     let mut connection = database().connect();
-    let files = vectors("2FApi-v1.0-Sigma");
+    let files = vectors::files("2FApi-v1.0-Sigma");
     let (mut enrolments, mut authentications) = (0, 0);
-    for case in cases(&files, "accepted") {
+    for case in vectors::cases(&files, "accepted") {
         let name = &case["name"];
         if is_enrolment(case) {
             assert!(enrols(&mut connection, case), "{name}");
@@ -123,9 +97,9 @@ fn accepted_vectors_are_accepted() {
 #[test]
 fn rejected_vectors_are_never_accepted() {
     let mut connection = database().connect();
-    let files = vectors("2FApi-v1.0-Sigma");
+    let files = vectors::files("2FApi-v1.0-Sigma");
     let mut attempts = 0;
-    for case in cases(&files, "rejected") {
+    for case in vectors::cases(&files, "rejected") {
         let name = &case["name"];
         if is_enrolment(case) {
             assert!(!enrols(&mut connection, case), "{name}");

@@ -2,39 +2,13 @@
 //! nonce is the server's, so that of an authentication vector its credential, id and encodings are
 //! used, and of an enrolment vector everything.
 
-use std::{fs, path::Path};
-
 use redis::{Connection, Value};
 use serde_json::Value as Json;
 use twofapi_crypto_core::{Authentication, AuthenticationBinding, ClientId, Credential, Nonce};
+use twofapi_tests::vectors;
 use twofapi_tests_redis::{Server, proof_of};
 
 use crate::ask;
-
-fn vectors(suite: &str) -> Vec<Json> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../spec/vectors");
-    let found: Vec<Json> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "json")
-        })
-        .map(|path| serde_json::from_slice::<Json>(&fs::read(path).unwrap()).unwrap())
-        .filter(|file| file["suite"] == suite)
-        .collect();
-    assert!(!found.is_empty(), "no vectors of {suite}");
-    found
-}
-
-fn cases<'a>(files: &'a [Json], kind: &str) -> Vec<&'a Json> {
-    let cases: Vec<_> = files
-        .iter()
-        .flat_map(|file| file[kind].as_array().unwrap())
-        .collect();
-    assert!(!cases.is_empty());
-    cases
-}
 
 fn text<'a>(case: &'a Json, field: &str) -> &'a str {
     case[field].as_str().unwrap()
@@ -60,9 +34,9 @@ fn enrols(connection: &mut Connection, case: &Json) -> bool {
 fn client_ids_are_judged_as_the_vectors_say() {
     let server = Server::start("");
     let mut connection = server.connect();
-    let files = vectors("2FApi-v1.0-ClientId");
+    let files = vectors::files("2FApi-v1.0-ClientId");
     for (kind, valid) in [("valid", true), ("invalid", false)] {
-        for id in cases(&files, kind) {
+        for id in vectors::cases(&files, kind) {
             let answer = ask(&mut connection, &["2FAPI.CHALLENGE", id.as_str().unwrap()]);
             assert_eq!(answer.is_ok(), valid, "{id:?}");
         }
@@ -73,9 +47,9 @@ fn client_ids_are_judged_as_the_vectors_say() {
 fn enrolments_are_judged_as_the_vectors_say() {
     let server = Server::start("");
     let mut connection = server.connect();
-    let files = vectors("2FApi-v1.0-Sigma");
+    let files = vectors::files("2FApi-v1.0-Sigma");
     let mut accepted = 0;
-    for case in cases(&files, "accepted")
+    for case in vectors::cases(&files, "accepted")
         .into_iter()
         .filter(|case| is_enrolment(case))
     {
@@ -84,10 +58,10 @@ fn enrolments_are_judged_as_the_vectors_say() {
     }
     assert!(accepted > 0);
     // Rejected enrolments stay rejected, and so does every proof that was made for another purpose.
-    let rejected = cases(&files, "rejected")
+    let rejected = vectors::cases(&files, "rejected")
         .into_iter()
         .filter(|case| is_enrolment(case));
-    let others = cases(&files, "accepted")
+    let others = vectors::cases(&files, "accepted")
         .into_iter()
         .filter(|case| !is_enrolment(case));
     let mut refused = 0;
@@ -102,8 +76,8 @@ fn enrolments_are_judged_as_the_vectors_say() {
 fn the_credentials_of_the_vectors_log_in() {
     let server = Server::start("");
     let mut connection = server.connect();
-    let files = vectors("2FApi-v1.0-Sigma");
-    for case in cases(&files, "accepted")
+    let files = vectors::files("2FApi-v1.0-Sigma");
+    for case in vectors::cases(&files, "accepted")
         .into_iter()
         .filter(|case| !case["secret"].is_null())
     {
@@ -135,8 +109,8 @@ fn the_credentials_of_the_vectors_log_in() {
 fn the_encodings_of_rejected_vectors_open_no_session() {
     let server = Server::start("");
     let mut connection = server.connect();
-    let files = vectors("2FApi-v1.0-Sigma");
-    for case in cases(&files, "rejected") {
+    let files = vectors::files("2FApi-v1.0-Sigma");
+    for case in vectors::cases(&files, "rejected") {
         let id = text(case, "client_id");
         let Ok((challenge_id, _)) = redis::cmd("2FAPI.CHALLENGE")
             .arg(id)
