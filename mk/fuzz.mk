@@ -4,7 +4,8 @@ FUZZ_TARGETS := core_types verify vector_file http_body credential_file
 FUZZ_SECONDS ?= 20
 FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-	-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing
+	-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing \
+	$(if $(filter x86_64,$(shell uname -m)),--cfg curve25519_dalek_backend=\"avx512\")
 
 # Naming the target keeps the flags from build scripts, which have no fuzzer to report to.
 FUZZ_HOST = $(shell rustc -vV | sed -n 's/^host: //p')

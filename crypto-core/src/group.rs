@@ -31,47 +31,50 @@ pub const GENERATOR_H: [u8; ELEMENT_LEN] = [
     0x05, 0x52, 0x91, 0x4e, 0x1b, 0x55, 0x0b, 0xd0, 0xc3, 0x84, 0x6f, 0x3e, 0x55, 0x18, 0x14, 0x2f,
 ];
 
-/// What is computed from the generators once per process: 50 KiB of tables.
-pub(crate) struct Tables {
-    pub(crate) h: RistrettoPoint,
-    /// Multiples of G where the library's are not taken: a browser computes 30 KiB of incompressible
-    /// table sooner than it loads them.
-    #[cfg(target_family = "wasm")]
-    g_multiples: RistrettoBasepointTable,
-    /// Multiples of H for constant-time multiplication by a secret.
-    h_multiples: RistrettoBasepointTable,
-    /// Odd multiples of G and H up to 127 for variable-time verification.
-    g_h_odd_multiples: VartimeRistrettoPrecomputation,
-}
-
-pub(crate) fn tables() -> &'static Tables {
-    static CELL: OnceBox<Tables> = OnceBox::new();
+/// H itself. What is made of the generators is made once per process, on first use, and each for
+/// itself: a verifier never multiplies by a secret.
+pub(crate) fn generator_h() -> &'static RistrettoPoint {
+    static CELL: OnceBox<RistrettoPoint> = OnceBox::new();
     CELL.get_or_init(|| {
         // The checked-in bytes decompress: a test derives H again and compares.
-        let h = CompressedRistretto(GENERATOR_H)
-            .decompress()
-            .unwrap_or_default();
-        Box::new(Tables {
-            h,
-            #[cfg(target_family = "wasm")]
-            g_multiples: RistrettoBasepointTable::create(&RISTRETTO_BASEPOINT_POINT),
-            h_multiples: RistrettoBasepointTable::create(&h),
-            g_h_odd_multiples: VartimeRistrettoPrecomputation::new([
-                &RISTRETTO_BASEPOINT_POINT,
-                &h,
-            ]),
-        })
+        let h = CompressedRistretto(GENERATOR_H).decompress();
+        Box::new(h.unwrap_or_default())
+    })
+}
+
+/// Multiples of H for constant-time multiplication by a secret: 30 KiB that take 256 inversions.
+fn h_multiples() -> &'static RistrettoBasepointTable {
+    static CELL: OnceBox<RistrettoBasepointTable> = OnceBox::new();
+    CELL.get_or_init(|| Box::new(RistrettoBasepointTable::create(generator_h())))
+}
+
+/// Multiples of G likewise.
+#[cfg(not(target_family = "wasm"))]
+fn g_multiples() -> &'static RistrettoBasepointTable {
+    RISTRETTO_BASEPOINT_TABLE
+}
+
+/// Multiples of G likewise, but computed: a browser computes 30 KiB of incompressible table sooner
+/// than it loads them.
+#[cfg(target_family = "wasm")]
+fn g_multiples() -> &'static RistrettoBasepointTable {
+    static CELL: OnceBox<RistrettoBasepointTable> = OnceBox::new();
+    CELL.get_or_init(|| Box::new(RistrettoBasepointTable::create(&RISTRETTO_BASEPOINT_POINT)))
+}
+
+/// Odd multiples of G and H up to 127 for variable-time verification: 20 KiB.
+pub(crate) fn g_h_odd_multiples() -> &'static VartimeRistrettoPrecomputation {
+    static CELL: OnceBox<VartimeRistrettoPrecomputation> = OnceBox::new();
+    CELL.get_or_init(|| {
+        let generators = [&RISTRETTO_BASEPOINT_POINT, generator_h()];
+        Box::new(VartimeRistrettoPrecomputation::new(generators))
     })
 }
 
 /// secret·G + blinding·H in constant time.
 #[inline(never)]
 pub(crate) fn pedersen(secret: &Scalar, blinding: &Scalar) -> RistrettoPoint {
-    #[cfg(target_family = "wasm")]
-    let of_g = &tables().g_multiples * secret;
-    #[cfg(not(target_family = "wasm"))]
-    let of_g = RISTRETTO_BASEPOINT_TABLE * secret;
-    of_g + &tables().h_multiples * blinding
+    g_multiples() * secret + h_multiples() * blinding
 }
 
 /// of_g·G + of_h·H + of_point·point in one variable-time multiplication, for public data only.
@@ -81,9 +84,7 @@ pub(crate) fn vartime_g_h_and(
     of_point: &Scalar,
     point: &RistrettoPoint,
 ) -> RistrettoPoint {
-    tables()
-        .g_h_odd_multiples
-        .vartime_mixed_multiscalar_mul([of_g, of_h], [of_point], [point])
+    g_h_odd_multiples().vartime_mixed_multiscalar_mul([of_g, of_h], [of_point], [point])
 }
 
 /// With more points than this, Pippenger's method (which the library takes for more than 190 points)
@@ -98,17 +99,13 @@ pub(crate) fn vartime_g_h_and_many(
     points: &[RistrettoPoint],
 ) -> RistrettoPoint {
     if points.len() < MANY {
-        return tables().g_h_odd_multiples.vartime_mixed_multiscalar_mul(
-            [of_g, of_h],
-            scalars,
-            points,
-        );
+        return g_h_odd_multiples().vartime_mixed_multiscalar_mul([of_g, of_h], scalars, points);
     }
     RistrettoPoint::vartime_multiscalar_mul(
         scalars.iter().chain([of_g, of_h]),
         points
             .iter()
-            .chain([&RISTRETTO_BASEPOINT_POINT, &tables().h]),
+            .chain([&RISTRETTO_BASEPOINT_POINT, generator_h()]),
     )
 }
 
@@ -160,7 +157,7 @@ mod tests {
         let uniform: [u8; 64] = Sha512::digest(GENERATOR_H_DST).into();
         let derived = RistrettoPoint::from_uniform_bytes(&uniform);
         assert_eq!(derived.compress().to_bytes(), GENERATOR_H);
-        assert_eq!(tables().h, derived);
+        assert_eq!(*generator_h(), derived);
     }
 
     #[test]

@@ -90,7 +90,7 @@ pub use statement::{
     Nonce, Rotation, Statement,
 };
 pub use transcript::{SUITE, TRANSCRIPT_DST, transcript};
-pub use verify::{deny_unknown_client, verify, verify_rotation};
+pub use verify::{deny_unknown_client, precompute, verify, verify_rotation};
 
 /// The curve library whose [`Scalar`](curve25519_dalek::Scalar) and
 /// [`RistrettoPoint`](curve25519_dalek::RistrettoPoint) the low-level calls take.

@@ -5,13 +5,13 @@ use curve25519_dalek::{RistrettoPoint, Scalar, constants::RISTRETTO_BASEPOINT_PO
 
 use crate::{
     Commitment, GENERATOR_G, GENERATOR_H, Proof,
-    group::{self, ELEMENT_LEN, tables},
+    group::{self, ELEMENT_LEN},
 };
 
 /// Low-level: the suite's generators G and H.
 #[must_use]
 pub fn generators() -> (RistrettoPoint, RistrettoPoint) {
-    (RISTRETTO_BASEPOINT_POINT, tables().h)
+    (RISTRETTO_BASEPOINT_POINT, *group::generator_h())
 }
 
 /// Low-level: secret·G + blinding·H, in constant time. [`Credential`](crate::Credential) holds the

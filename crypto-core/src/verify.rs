@@ -7,7 +7,7 @@ use once_cell::race::OnceBox;
 use sha2::{Digest, Sha512};
 
 use crate::{
-    Commitment, Denied, Proof, Statement,
+    Commitment, Denied, Proof, Statement, group,
     low_level::equation_holds,
     statement::{Enrolment, Rotation},
     transcript,
@@ -43,6 +43,13 @@ pub fn deny_unknown_client(statement: &(impl Statement + ?Sized), proof: &Proof)
         let _ = core::hint::black_box(verify(&decoy, statement, proof));
     }
     Denied
+}
+
+/// Computes now what the first [`verify`] of a process would compute, which takes as long as a few
+/// verifications. For hosts that fork: what is computed before, the children share.
+pub fn precompute() {
+    let _ = group::g_h_odd_multiples();
+    let _ = decoy_commitment();
 }
 
 /// Both halves of a rotation: the old commitment's proof over the rotation, and the new

@@ -1,21 +1,29 @@
-//! Writes the generated vector files: `cargo run -p twofapi-spec -- generate [DIRECTORY]`.
+//! Writes the generated vector files, or checks vector files:
+//! `cargo run -p twofapi-spec -- generate [DIRECTORY]`, `cargo run -p twofapi-spec -- check FILE...`.
 
-use std::{env, fs, path::PathBuf, process::ExitCode};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use twofapi_spec::generate::files;
+use twofapi_spec::{check, generate::files};
 
 fn main() -> ExitCode {
-    let mut args = env::args().skip(1);
-    let directory = match (args.next().as_deref(), args.next(), args.next()) {
-        (Some("generate"), None, None) => {
-            PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/vectors"))
-        }
-        (Some("generate"), Some(directory), None) => PathBuf::from(directory),
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["generate"] => generate(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/vectors"))),
+        ["generate", directory] => generate(Path::new(directory)),
+        ["check", ref files @ ..] if !files.is_empty() => check_all(files),
         _ => {
-            eprintln!("usage: twofapi-spec generate [DIRECTORY]");
-            return ExitCode::from(2);
+            eprintln!("usage: twofapi-spec generate [DIRECTORY] | check FILE...");
+            ExitCode::from(2)
         }
-    };
+    }
+}
+
+fn generate(directory: &Path) -> ExitCode {
     for (name, text) in files() {
         let path = directory.join(name);
         if let Err(error) = fs::write(&path, text) {
@@ -25,4 +33,33 @@ fn main() -> ExitCode {
         println!("wrote {}", path.display());
     }
     ExitCode::SUCCESS
+}
+
+/// Says how each file came out; fails when one disagrees.
+fn check_all(files: &[&str]) -> ExitCode {
+    let mut agreed = true;
+    for file in files.iter().map(PathBuf::from) {
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                eprintln!("cannot read {}: {error}", file.display());
+                return ExitCode::from(3);
+            }
+        };
+        match check(&text) {
+            Ok(report) => {
+                println!("{}: {report}", file.display());
+                agreed &= report.disagreements.is_empty();
+            }
+            Err(error) => {
+                eprintln!("{}: {error}", file.display());
+                return ExitCode::from(2);
+            }
+        }
+    }
+    if agreed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

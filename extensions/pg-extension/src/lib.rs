@@ -33,4 +33,6 @@ pub extern "C-unwind" fn _PG_init() {
     gucs::define();
     shmem::install();
     hooks::install();
+    // Backends are forks of this process.
+    twofapi_crypto_core::precompute();
 }
