@@ -1,11 +1,7 @@
 //! Writes the generated vector files, or checks vector files:
 //! `cargo run -p twofapi-spec -- generate [DIRECTORY]`, `cargo run -p twofapi-spec -- check FILE...`.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{env, fs, path::Path, process::ExitCode};
 
 use twofapi_spec::{check, generate::files};
 
@@ -35,24 +31,27 @@ fn generate(directory: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Says how each file came out; fails when one disagrees.
+/// Says how each file came out, and what disagrees; fails when something does.
 fn check_all(files: &[&str]) -> ExitCode {
     let mut agreed = true;
-    for file in files.iter().map(PathBuf::from) {
-        let text = match fs::read_to_string(&file) {
+    for file in files {
+        let text = match fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) => {
-                eprintln!("cannot read {}: {error}", file.display());
+                eprintln!("cannot read {file}: {error}");
                 return ExitCode::from(3);
             }
         };
         match check(&text) {
             Ok(report) => {
-                println!("{}: {report}", file.display());
+                println!("{file}: {report}");
+                for wrong in &report.disagreements {
+                    eprintln!("{file}: {}: {}", wrong.name, wrong.what);
+                }
                 agreed &= report.disagreements.is_empty();
             }
             Err(error) => {
-                eprintln!("{}: {error}", file.display());
+                eprintln!("{file}: {error}");
                 return ExitCode::from(2);
             }
         }
