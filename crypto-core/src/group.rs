@@ -87,9 +87,9 @@ pub(crate) fn vartime_g_h_and(
     g_h_odd_multiples().vartime_mixed_multiscalar_mul([of_g, of_h], [of_point], [point])
 }
 
-/// With more points than this, Pippenger's method (which the library takes for more than 190 points)
+/// From here on Pippenger's method (which the library takes for 190 points, here G, H and these)
 /// saves more than the precomputed multiples do.
-const MANY: usize = 256;
+const MANY: usize = 188;
 
 /// of_g·G + of_h·H + Σ scalarᵢ·pointᵢ in variable time, for public data only.
 pub(crate) fn vartime_g_h_and_many(
