@@ -13,11 +13,14 @@ use pgrx::{
 use crate::{audit, clock, rules::event::Event, shmem};
 
 /// How many events a writer writes in one transaction.
-const BATCH: usize = 128;
+const BATCH: usize = 1024;
+/// How many it copies at a time: whoever has an event to put waits meanwhile.
+const COPIED: usize = 128;
 /// How long a writer sleeps when nobody wakes it.
 const NAP: Duration = Duration::from_millis(200);
 /// After how many naps without work a writer goes.
 const IDLE_NAPS: u32 = 10;
+
 /// The writer of one database.
 #[pg_guard]
 #[unsafe(no_mangle)]
@@ -40,7 +43,14 @@ pub extern "C-unwind" fn pg_2fapi_audit_writer(argument: pg_sys::Datum) {
     let mut events = Vec::new();
     let mut idle = 0;
     while idle <= IDLE_NAPS {
-        shared.with_channels(|c| c.peek(database, BATCH, &mut events));
+        events.clear();
+        for _ in 0..BATCH / COPIED {
+            let before = events.len();
+            shared.with_channels(|c| c.peek(database, COPIED, &mut events));
+            if events.len() < before + COPIED {
+                break;
+            }
+        }
         if events.is_empty() {
             idle += 1;
             if !BackgroundWorker::wait_latch(Some(NAP)) {
@@ -59,7 +69,7 @@ pub extern "C-unwind" fn pg_2fapi_audit_writer(argument: pg_sys::Datum) {
         let batch = &events;
         let written = BackgroundWorker::transaction(core::panic::AssertUnwindSafe(|| write(batch)));
         // Taken only now: if writing fails, the next writer finds them again.
-        shared.with_channels(|c| c.take(database, batch.len()));
+        let left = shared.with_channels(|c| c.take(database, batch.len()));
         let counters = shared.counters();
         counters
             .audit_written
@@ -67,9 +77,9 @@ pub extern "C-unwind" fn pg_2fapi_audit_writer(argument: pg_sys::Datum) {
         counters
             .audit_dropped
             .fetch_add((batch.len() - written) as u64, Ordering::Relaxed);
-        // That was all there was: more comes together while this sleeps, which costs less to write
-        // than event by event. It is woken before its channel is full.
-        if batch.len() < BATCH && !BackgroundWorker::wait_latch(Some(NAP)) {
+        // Little is left: more comes together while this sleeps, which costs less to write than event
+        // by event. It is woken before its channel is full.
+        if left < BATCH && !BackgroundWorker::wait_latch(Some(NAP)) {
             return;
         }
     }

@@ -124,23 +124,26 @@ impl<E: Copy> Channels<E> {
         }
     }
 
-    /// Copies the oldest events, at most `most`, without taking them.
+    /// Copies the oldest events behind those that `into` holds already, at most `most`, without
+    /// taking them.
     pub(crate) fn peek(&mut self, database: u32, most: usize, into: &mut Vec<E>) {
-        into.clear();
         if let Some(channel) = self.find(database) {
-            let waiting = (channel.put - channel.taken).min(most as u64);
+            let from = channel.put.min(channel.taken + into.len() as u64);
+            let copied = (channel.put - from).min(most as u64);
             into.extend(
-                (channel.taken..channel.taken + waiting)
+                (from..from + copied)
                     .filter_map(|n| channel.events.get(n as usize % EVENTS).copied().flatten()),
             );
         }
     }
 
-    /// Takes the oldest events, after they were written.
-    pub(crate) fn take(&mut self, database: u32, count: usize) {
-        if let Some(channel) = self.find(database) {
+    /// Takes the oldest events, after they were written, and says how many are left.
+    pub(crate) fn take(&mut self, database: u32, count: usize) -> usize {
+        self.find(database).map_or(0, |channel| {
             channel.taken = channel.put.min(channel.taken + count as u64);
-        }
+            // No more than a channel holds.
+            (channel.put - channel.taken) as usize
+        })
     }
 
     /// The databases whose events wait although nobody writes them: a writer could not be started.
@@ -223,7 +226,12 @@ mod tests {
 
     fn waiting(channels: &mut Channels<u32>, database: u32) -> Vec<u32> {
         let mut events = Vec::new();
-        channels.peek(database, usize::MAX, &mut events);
+        // Piece by piece, as the writer does.
+        while {
+            let before = events.len();
+            channels.peek(database, 3, &mut events);
+            events.len() > before
+        } {}
         events
     }
 
@@ -317,8 +325,9 @@ mod tests {
                     c.put(1, n as u32, n as u64);
                     model.push_back(n as u32);
                 } else {
-                    c.take(1, step);
+                    let left = c.take(1, step);
                     model.drain(..step.min(model.len()));
+                    prop_assert_eq!(left, model.len());
                 }
                 prop_assert_eq!(&waiting(&mut c, 1), &model.iter().copied().collect::<Vec<_>>());
             }
