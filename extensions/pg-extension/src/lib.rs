@@ -2,7 +2,8 @@
 //! Sigma proof, and Row-Level Security policies ask `twofapi.current_client()`.
 //!
 //! Rooms: [`rules`] decides without the server; [`shmem`], [`clients`], [`session`], [`postings`],
-//! [`audit`] and [`writer`] keep; [`surface`] is the SQL functions, declared in `sql/pg_2fapi--1.0.sql`.
+//! [`audit`] and [`writer`] keep; [`surface`] is the SQL functions, declared in
+//! `sql/pg_2fapi--1.0.sql`, and [`row`] the answer of the most frequent one.
 
 mod attempt;
 mod audit;
@@ -12,6 +13,7 @@ mod errors;
 mod gucs;
 mod hooks;
 mod postings;
+mod row;
 mod rules;
 mod session;
 mod shmem;

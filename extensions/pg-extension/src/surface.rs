@@ -25,7 +25,7 @@ use crate::{
     attempt::{self, Accepted, Attempt},
     audit, clients, clock, errors,
     errors::{must_be_writable, preloaded},
-    postings,
+    postings, row,
     rules::{
         ClientKey,
         event::{Action, Outcome},
@@ -142,30 +142,23 @@ fn get_challenge_nonce(id: Bytes<'_>, challenge: Bytes<'_>) -> Option<Vec<u8>> {
     nonce().unwrap_or_else(|error: Error| errors::raise(&error))
 }
 
+/// Declared as a set, of which the server takes a single row as the whole.
 #[pg_extern]
-fn challenge(
-    id: Bytes<'_>,
-) -> TableIterator<
-    'static,
-    (
-        name!(challenge_id, String),
-        name!(nonce, Vec<u8>),
-        name!(channel_binding, Vec<u8>),
-        name!(expires_at, Option<TimestampWithTimeZone>),
-    ),
-> {
+fn challenge(id: Bytes<'_>) -> Option<AnyElement> {
     let shared = preloaded();
     let issue = || {
         let issued = attempt::issue(shared, &client_id(id)?)?;
         let binding = attempt::expected_binding()?;
-        Ok((
-            issued.id.to_string(),
-            issued.nonce.as_bytes().to_vec(),
-            binding.as_bytes().to_vec(),
+        Ok(row::of_challenge(
+            &issued.id.to_string(),
+            issued.nonce.as_bytes(),
+            binding.as_bytes(),
             clock::timestamp(i64::from(issued.id.expires_at()) * 1_000_000),
         ))
     };
-    TableIterator::once(issue().unwrap_or_else(|error: Error| errors::raise(&error)))
+    let row = issue().unwrap_or_else(|error: Error| errors::raise(&error));
+    // SAFETY: a composite datum is a record.
+    unsafe { AnyElement::from_polymorphic_datum(row, false, pg_sys::RECORDOID) }
 }
 
 #[pg_extern]
