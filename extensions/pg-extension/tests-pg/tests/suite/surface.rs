@@ -32,6 +32,36 @@ fn the_two_step_way_is_the_same_as_challenge() {
 }
 
 #[test]
+fn a_challenge_is_one_row_wherever_a_query_asks_for_it() {
+    let mut connection = database().connect();
+    for form in [
+        "twofapi.challenge('alice') AS c",
+        "(VALUES ('alice')) AS v(id), LATERAL twofapi.challenge(v.id) AS c",
+        "ROWS FROM (twofapi.challenge('alice')) AS c",
+        "(SELECT (twofapi.challenge('alice')).* OFFSET 0) AS c",
+        "(SELECT (made).* FROM (SELECT twofapi.challenge('alice') AS made OFFSET 0) AS m) AS c",
+    ] {
+        let row = connection
+            .query_one(
+                &format!(
+                    "SELECT octet_length(c.nonce), octet_length(c.channel_binding), \
+                            c.expires_at BETWEEN now() AND now() + interval '15 minutes', \
+                            c.challenge_id \
+                     FROM {form}"
+                ),
+                &[],
+            )
+            .unwrap();
+        assert_eq!(
+            (row.get(0), row.get(1), row.get(2)),
+            (16, 0, true),
+            "{form}"
+        );
+        assert!(row.get::<_, String>(3).starts_with("ch-"), "{form}");
+    }
+}
+
+#[test]
 fn a_nonce_of_an_expired_or_made_up_challenge_is_null() {
     let mut connection = database().connect();
     for id in [
