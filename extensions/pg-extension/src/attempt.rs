@@ -11,7 +11,7 @@ use twofapi_crypto_core::{
 };
 
 use crate::{
-    audit, clients, clock, gucs,
+    audit, clients, clock, gucs, known,
     rules::{ClientKey, binding, board::Seen, event::Outcome},
     shmem::Shared,
 };
@@ -77,7 +77,11 @@ pub(crate) fn authentication(
         match (record, &binding) {
             (Some(record), Ok(binding)) => verify(&record.commitment, &statement(binding), proof)
                 .map_err(|Denied| Outcome::DeniedProof),
-            (Some(_), Err(Denied)) => Err(Outcome::DeniedBinding),
+            (Some(record), Err(Denied)) => {
+                let in_vain = verify(&record.commitment, &statement(&expected), proof);
+                let _ = core::hint::black_box(in_vain);
+                Err(Outcome::DeniedBinding)
+            }
             (None, binding) => {
                 let binding = binding.as_ref().unwrap_or(&expected);
                 deny_unknown_client(&statement(binding), proof);
@@ -125,7 +129,7 @@ pub(crate) fn enrolment(
 
 /// Spends the challenge of an active client, then lets `check` look at the proof. A client that is
 /// not active costs the same work and spends nothing, and so does a challenge that was used before:
-/// the time of the answer tells nothing about who is enrolled.
+/// neither the time of the answer nor a full set tells who is enrolled.
 fn spend_then(
     shared: Shared,
     client_id: &ClientId,
@@ -136,37 +140,62 @@ fn spend_then(
         return Ok(Err(Outcome::DeniedChallenge));
     };
     let client = ClientKey::new(audit::database(), client_id);
-    // Before the row is read: what is committed after it was read is posted after this.
-    let seen = shared.board().seen(&client);
-    let record = clients::find(client_id)?.filter(ClientRecord::is_active);
-    let in_vain = |outcome| {
-        let _ = check(&challenge, None);
+    let known = known::find(shared, &client);
+    let (record, seen) = match known {
+        Some((record, seen)) => (Some(record), seen),
+        None => {
+            // Before the row is read: what is committed after it was read is posted after this.
+            let seen = shared.board().seen(&client);
+            (
+                clients::find(client_id)?.filter(ClientRecord::is_active),
+                seen,
+            )
+        }
+    };
+    // What knowing the client saved is made up for: only an accepted proof is quicker.
+    let refused = |outcome| {
+        if known.is_some() {
+            let _ = clients::find(client_id);
+        }
         Ok(Err(outcome))
     };
-    let Some(record) = record else {
-        return in_vain(Outcome::DeniedClient);
+    let in_vain = |outcome| {
+        let _ = check(&challenge, record.as_ref());
+        refused(outcome)
+    };
+    let throttled = |retry_after_seconds| {
+        Err(Error::Throttled {
+            retry_after_seconds,
+        })
     };
     let expires_at = challenge.id.expires_at();
     let now = clock::unix_seconds();
+    let Some(record) = record else {
+        return match shared.with_spent(|set| set.full(now)) {
+            Some(retry_after) => throttled(retry_after),
+            None => in_vain(Outcome::DeniedClient),
+        };
+    };
     match shared.with_spent(|set| set.spend(&challenge.spent_key, expires_at, now)) {
         Spend::Fresh => {}
         Spend::Spent => return in_vain(Outcome::DeniedSpent),
         Spend::Expired => return in_vain(Outcome::DeniedChallenge),
-        Spend::Full { retry_after } => {
-            return Err(Error::Throttled {
-                retry_after_seconds: retry_after,
-            });
-        }
+        Spend::Full { retry_after } => return throttled(retry_after),
     }
-    Ok(match check(&challenge, Some(&record)) {
-        Ok(()) => Ok(Accepted {
-            client,
-            record,
-            seen,
-        }),
+    match check(&challenge, Some(&record)) {
+        Ok(()) => {
+            if known.is_none() {
+                known::keep(client, record, seen);
+            }
+            Ok(Ok(Accepted {
+                client,
+                record,
+                seen,
+            }))
+        }
         Err(outcome) => {
             shared.with_spent(|set| set.refused(&challenge.spent_key));
-            Err(outcome)
+            refused(outcome)
         }
-    })
+    }
 }

@@ -2,7 +2,7 @@
 //! between: nothing that a caller set up (search path, temporary tables, role) has a say in it.
 //! Writing is SQL with every name qualified, in functions that are SECURITY DEFINER.
 
-use core::{cell::RefCell, ffi::CStr};
+use core::{cell::Cell, ffi::CStr};
 
 use pgrx::{
     IntoDatum, PgBuiltInOids, Spi, datum::DatumWithOid, pg_sys, prelude::FromDatum, spi::SpiResult,
@@ -16,6 +16,15 @@ const PRIMARY_KEY: &CStr = c"clients_pkey";
 /// Columns of `twofapi.clients`, from 1; later versions only add columns behind these.
 const COLUMNS: usize = 4;
 const CLIENT_ID: i16 = 1;
+
+thread_local! {
+    static READ_LAST: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
+}
+
+/// Which table [`find`] looked into last.
+pub(crate) fn table_read_last() -> pg_sys::Oid {
+    READ_LAST.get()
+}
 
 /// The client as the newest committed transactions and this one's own commands left it.
 pub(crate) fn find(client_id: &ClientId) -> Result<Option<ClientRecord>, Error> {
@@ -32,6 +41,7 @@ pub(crate) fn find(client_id: &ClientId) -> Result<Option<ClientRecord>, Error> 
         if [schema, table, index].contains(&pg_sys::InvalidOid) {
             return Err(missing());
         }
+        READ_LAST.set(table);
         let key = client_id.as_str().into_datum().ok_or_else(missing)?;
         let mut scan_key = pg_sys::ScanKeyData::default();
         pg_sys::ScanKeyInit(
@@ -97,28 +107,6 @@ impl Row {
     }
 }
 
-/// How many decoded commitments a backend keeps: 13 KB. Decoding is a tenth of an authentication.
-const DECODED: usize = 64;
-
-thread_local! {
-    static KNOWN: RefCell<[Option<Commitment>; DECODED]> = const { RefCell::new([None; DECODED]) };
-}
-
-/// Decodes a commitment, or remembers it by its bytes.
-fn decoded(bytes: &[u8]) -> Result<Commitment, Error> {
-    let place = bytes.first().map_or(0, |byte| usize::from(*byte) % DECODED);
-    KNOWN.with_borrow_mut(|known| match known.get_mut(place) {
-        Some(Some(present)) if present.as_bytes() == bytes => Ok(*present),
-        slot => {
-            let commitment = Commitment::from_bytes(bytes)?;
-            if let Some(slot) = slot {
-                *slot = Some(commitment);
-            }
-            Ok(commitment)
-        }
-    })
-}
-
 fn record(
     commitment: Option<Vec<u8>>,
     version: Option<i32>,
@@ -128,7 +116,8 @@ fn record(
         reason: "a row of twofapi.clients is damaged; restore it from a dump".into(),
     };
     Ok(ClientRecord {
-        commitment: decoded(&commitment.ok_or_else(damaged)?).map_err(|_| damaged())?,
+        commitment: Commitment::from_bytes(&commitment.ok_or_else(damaged)?)
+            .map_err(|_| damaged())?,
         commitment_version: version
             .and_then(|version| u32::try_from(version).ok())
             .ok_or_else(damaged)?,

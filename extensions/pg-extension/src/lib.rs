@@ -1,8 +1,8 @@
 //! `pg_2fapi`: zero-knowledge sessions inside PostgreSQL. A connection proves who it is with a
 //! Sigma proof, and Row-Level Security policies ask `twofapi.current_client()`.
 //!
-//! Rooms: [`rules`] decides without the server; [`shmem`], [`clients`], [`session`], [`postings`],
-//! [`audit`] and [`writer`] keep; [`surface`] is the SQL functions, declared in
+//! Rooms: [`rules`] decides without the server; [`shmem`], [`clients`], [`known`], [`session`],
+//! [`postings`], [`audit`] and [`writer`] keep; [`surface`] is the SQL functions, declared in
 //! `sql/pg_2fapi--1.0.sql`, and [`row`] the answer of the most frequent one.
 
 mod attempt;
@@ -12,6 +12,7 @@ mod clock;
 mod errors;
 mod gucs;
 mod hooks;
+mod known;
 mod postings;
 mod row;
 mod rules;
@@ -35,6 +36,7 @@ pub extern "C-unwind" fn _PG_init() {
     gucs::define();
     shmem::install();
     hooks::install();
+    known::install();
     // Backends are forks of this process.
     twofapi_crypto_core::precompute();
 }

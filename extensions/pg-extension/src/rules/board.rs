@@ -27,11 +27,18 @@ impl LastPosted {
     pub(crate) const EMPTY: Self = Self([None; BUCKETS]);
 }
 
-/// What a session remembers of the board.
+/// What is remembered of the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     bucket: usize,
     generation: u64,
+}
+
+impl Seen {
+    /// Which bucket the client is in.
+    pub(crate) const fn bucket(self) -> usize {
+        self.bucket
+    }
 }
 
 /// What a session finds on the board.

@@ -4,6 +4,7 @@ pub(crate) mod binding;
 pub(crate) mod board;
 pub(crate) mod channel;
 pub(crate) mod event;
+pub(crate) mod known;
 pub(crate) mod session;
 
 use twofapi_crypto_core::{CLIENT_ID_MAX, ClientId};

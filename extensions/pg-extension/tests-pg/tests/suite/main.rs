@@ -7,6 +7,7 @@ mod crash;
 mod dump;
 mod fake_session;
 mod image;
+mod known;
 mod parallel;
 mod pooler;
 mod readme;

@@ -380,7 +380,7 @@ fn rotating_elsewhere_ends_the_session_and_only_the_new_credential_is_good() {
     assert!(client.log_in(&mut connection));
 }
 
-fn copy(client: &Client) -> twofapi_crypto_core::Credential {
+pub(crate) fn copy(client: &Client) -> twofapi_crypto_core::Credential {
     let credential = &client.credential;
     twofapi_crypto_core::Credential::from_bytes(
         credential.secret_bytes().as_ref(),

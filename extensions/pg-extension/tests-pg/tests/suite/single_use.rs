@@ -214,6 +214,11 @@ fn a_set_full_of_accepted_proofs_throttles_and_forgets_nothing_and_recovers() {
     let (code, message) = refusal(alice.authenticate(&mut connection, &challenge, &proof));
     assert_eq!(code, "53400");
     assert!(message.contains("try again in"), "{message}");
+    // That the set is full does not tell who is enrolled.
+    let stranger = Client::new("stranger");
+    let asked = stranger.challenge(&mut connection);
+    let answer = stranger.authenticate(&mut connection, &asked, &stranger.proof(&asked));
+    assert_eq!(refusal(answer).0, "53400");
     for (challenge, proof) in &used {
         // Spent or, by now, expired; never good again.
         let again = alice.authenticate(&mut connection, challenge, proof);

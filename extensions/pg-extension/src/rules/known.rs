@@ -1,0 +1,155 @@
+//! The clients that this connection knows: whoever proved here who it is, with the row that the proof
+//! was checked against. While the board says nothing new, that row is the one in the table.
+
+use twofapi_crypto_core::ClientRecord;
+
+use super::{
+    ClientKey,
+    board::{Board, Seen},
+};
+
+/// How many clients are kept: 24 KB, taken when the first one is kept.
+const PLACES: usize = 64;
+
+#[derive(Clone, Copy)]
+struct Entry {
+    client: ClientKey,
+    record: ClientRecord,
+    /// What the board said before the row was read.
+    seen: Seen,
+}
+
+/// Those that are known. Each client has one place, which it may share.
+pub(crate) struct Known(Vec<Option<Entry>>);
+
+impl Known {
+    pub(crate) const NOBODY: Self = Self(Vec::new());
+
+    /// The client's row, if it is as it was when its proof was accepted.
+    pub(crate) fn find(&self, board: &Board, client: &ClientKey) -> Option<(ClientRecord, Seen)> {
+        let seen = board.seen(client);
+        let entry = self.0.get(seen.bucket() % PLACES)?.as_ref()?;
+        (entry.seen == seen && entry.client == *client).then_some((entry.record, seen))
+    }
+
+    /// Keeps a row that was read after the board had said `seen`.
+    pub(crate) fn keep(&mut self, client: ClientKey, record: ClientRecord, seen: Seen) {
+        if self.0.is_empty() {
+            self.0.resize(PLACES, None);
+        }
+        if let Some(place) = self.0.get_mut(seen.bucket() % PLACES) {
+            *place = Some(Entry {
+                client,
+                record,
+                seen,
+            });
+        }
+    }
+
+    /// Forgets everybody.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::board::LastPosted;
+    use super::*;
+    use proptest::prelude::*;
+    use twofapi_crypto_core::{Commitment, generators};
+
+    fn client(n: u32) -> ClientKey {
+        ClientKey::new(1, &format!("client-{n}").parse().unwrap())
+    }
+
+    fn record(version: u32) -> ClientRecord {
+        let (g, _) = generators();
+        let commitment = Commitment::from_bytes(&g.compress().to_bytes()).unwrap();
+        ClientRecord {
+            commitment_version: version,
+            ..ClientRecord::enrolled(commitment)
+        }
+    }
+
+    #[test]
+    fn nobody_is_known_until_kept_and_after_clearing() {
+        let board = Board::empty();
+        let mut known = Known::NOBODY;
+        assert!(known.find(&board, &client(1)).is_none());
+        known.keep(client(1), record(1), board.seen(&client(1)));
+        assert!(known.find(&board, &client(1)).is_some());
+        assert!(known.find(&board, &client(2)).is_none());
+        known.clear();
+        assert!(known.find(&board, &client(1)).is_none());
+    }
+
+    #[test]
+    fn the_same_id_in_another_database_is_another_client() {
+        let board = Board::empty();
+        let mut known = Known::NOBODY;
+        known.keep(client(1), record(1), board.seen(&client(1)));
+        let elsewhere = ClientKey::new(2, &"client-1".parse().unwrap());
+        assert!(known.find(&board, &elsewhere).is_none());
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// A connection reads the row, and others change it before the proof is accepted or not.
+        LogIn {
+            client: u32,
+            changed_meanwhile: bool,
+        },
+        Change {
+            client: u32,
+        },
+        ChangeAll,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (0..200_u32, proptest::bool::weighted(0.2))
+                .prop_map(|(client, changed_meanwhile)| Step::LogIn { client, changed_meanwhile }),
+            3 => (0..200_u32).prop_map(|client| Step::Change { client }),
+            1 => Just(Step::ChangeAll),
+        ]
+    }
+
+    proptest! {
+        /// Against a table whose rows say how often they were changed.
+        #[test]
+        fn a_known_row_is_always_the_one_in_the_table(
+            steps in proptest::collection::vec(step(), 0..300)
+        ) {
+            let (board, mut last) = (Board::empty(), Box::new(LastPosted::EMPTY));
+            let mut table = vec![1_u32; 200];
+            let mut known = Known::NOBODY;
+            for step in steps {
+                match step {
+                    Step::LogIn { client: n, changed_meanwhile } => {
+                        let key = client(n);
+                        if let Some((found, _)) = known.find(&board, &key) {
+                            prop_assert_eq!(found.commitment_version, table[n as usize]);
+                        } else {
+                            let seen = board.seen(&key);
+                            let read = record(table[n as usize]);
+                            if changed_meanwhile {
+                                table[n as usize] += 1;
+                                board.post(&mut last, &key);
+                            }
+                            known.keep(key, read, seen);
+                        }
+                    }
+                    Step::Change { client: n } => {
+                        table[n as usize] += 1;
+                        board.post(&mut last, &client(n));
+                    }
+                    Step::ChangeAll => {
+                        table.iter_mut().for_each(|version| *version += 1);
+                        board.post_everyone();
+                    }
+                }
+            }
+        }
+    }
+}
