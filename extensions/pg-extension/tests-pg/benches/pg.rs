@@ -36,9 +36,10 @@ fn main() {
         figures.push((name.to_owned(), figure));
     };
     // All of them, or those that are named: `scripts/run bench PG_CONFIG -- logins`.
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("rows", rows),
         ("logins", logins),
+        ("wal", wal_of_logins),
         ("jwt", jwt),
         ("full_spent_set", full_spent_set),
         ("many_clients", many_clients),
@@ -121,36 +122,43 @@ fn rows(record: &mut dyn FnMut(&str, f64)) {
 /// keeps a plan, and a backend fills its caches.
 const WARM: usize = 8;
 
-/// A challenge and the proof that answers it.
-type Ticket = (Challenge, Vec<u8>);
+/// A client, a challenge, and the proof that answers it.
+type Ticket<'a> = (&'a Client, Challenge, Vec<u8>);
 
-/// So many tickets, and [`WARM`] more to begin with.
-fn tickets(connection: &mut Connection, client: &Client, count: usize) -> Vec<Ticket> {
-    (0..WARM + count)
-        .map(|_| {
+/// So many tickets of clients in turn, and [`WARM`] more to begin with.
+fn tickets<'a>(
+    connection: &mut Connection,
+    clients: &'a [Client],
+    count: usize,
+) -> Vec<Ticket<'a>> {
+    let in_turn = clients.iter().cycle().take(WARM + count);
+    in_turn
+        .map(|client| {
             let challenge = client.challenge(connection);
             let proof = client.proof(&challenge);
-            (challenge, proof)
+            (client, challenge, proof)
         })
+        .collect()
+}
+
+/// Clients of which a connection remembers hardly one until its turn comes again.
+fn strangers(admin: &mut Connection) -> Vec<Client> {
+    (0..500)
+        .map(|n| Client::enrolled(admin, &format!("stranger-{n}")))
         .collect()
 }
 
 /// Challenge and authenticate, once for each ticket. `ready` is called when the statements are
 /// prepared and the first [`WARM`] tickets are spent: then the clock starts.
-fn spend(
-    connection: &mut Connection,
-    client: &Client,
-    tickets: &[Ticket],
-    ready: impl FnOnce(),
-) -> Duration {
+fn spend(connection: &mut Connection, tickets: &[Ticket<'_>], ready: impl FnOnce()) -> Duration {
     let ask = connection
         .prepare("SELECT * FROM twofapi.challenge($1)")
         .expect("a statement");
     let authenticate = connection
         .prepare("SELECT twofapi.authenticate($1, $2, $3)")
         .expect("a statement");
-    let id = client.id.as_str();
-    let mut log_in = |(challenge, proof): &Ticket| {
+    let mut log_in = |(client, challenge, proof): &Ticket<'_>| {
+        let id = client.id.as_str();
         connection.query_one(&ask, &[&id]).expect("a challenge");
         let row = connection
             .query_one(&authenticate, &[&id, &challenge.id, proof])
@@ -178,18 +186,25 @@ fn select_twice(connection: &mut Connection, count: usize, ready: impl FnOnce())
     }
 }
 
-/// Logins per second against pairs of SELECT 1 per second: over TCP, as most clients connect, and
-/// over the server's socket, where a round trip takes less than looking at a proof.
+/// Logins per second against pairs of SELECT 1 per second: over TCP, as most clients connect, over
+/// the server's socket, where a round trip takes less than looking at a proof, and with each login
+/// another client's, whom the connection does not know. A server for each, as one spent set does not
+/// hold them all.
 fn logins(record: &mut dyn FnMut(&str, f64)) {
-    let server = Server::start_on_tcp(CONFIGURATION);
-    let database = server.database();
-    let mut admin = database.connect();
-    let alice = Client::enrolled(&mut admin, "alice");
-    let ways: [(&str, Way); 2] = [
-        ("", Database::connect_over_tcp),
-        ("_over_the_socket", Database::connect),
+    let ways: [(&str, Way, bool); 3] = [
+        ("", Database::connect_over_tcp, false),
+        ("_over_the_socket", Database::connect, false),
+        ("_each_another_client", Database::connect_over_tcp, true),
     ];
-    for (way, connect) in ways {
+    for (way, connect, each_another) in ways {
+        let server = Server::start_on_tcp(CONFIGURATION);
+        let database = server.database();
+        let mut admin = database.connect();
+        let clients = if each_another {
+            strangers(&mut admin)
+        } else {
+            vec![Client::enrolled(&mut admin, "alice")]
+        };
         for (connections, each) in [(1, 4000), (8, 2000), (64, 1000)] {
             let ratio = median((0..5).map(|_| {
                 let connect = || connect(&database);
@@ -199,8 +214,8 @@ fn logins(record: &mut dyn FnMut(&str, f64)) {
                     });
                 });
                 let logins = together(connect, connections, |connection, ready| {
-                    let tickets = tickets(connection, &alice, each);
-                    spend(connection, &alice, &tickets, || {
+                    let tickets = tickets(connection, &clients, each);
+                    spend(connection, &tickets, || {
                         ready.wait();
                     });
                 });
@@ -212,7 +227,13 @@ fn logins(record: &mut dyn FnMut(&str, f64)) {
             );
         }
     }
+}
 
+/// What a login writes to the log of changes.
+fn wal_of_logins(record: &mut dyn FnMut(&str, f64)) {
+    let server = Server::start(CONFIGURATION);
+    let mut admin = server.database().connect();
+    let alice = [Client::enrolled(&mut admin, "alice")];
     for (name, audit) in [
         ("pg.wal_bytes_per_login", "off"),
         ("pg.wal_bytes_per_login_with_audit", "on"),
@@ -223,7 +244,7 @@ fn logins(record: &mut dyn FnMut(&str, f64)) {
         let tickets = tickets(&mut admin, &alice, 2000);
         thread::sleep(Duration::from_secs(1));
         let before = wal(&mut admin);
-        spend(&mut admin, &alice, &tickets, || {});
+        spend(&mut admin, &tickets, || {});
         thread::sleep(Duration::from_secs(1));
         record(name, (wal(&mut admin) - before) / tickets.len() as f64);
     }
@@ -237,7 +258,7 @@ fn jwt(record: &mut dyn FnMut(&str, f64)) {
     let server = Server::start_on_tcp(CONFIGURATION);
     let database = server.database();
     let mut admin = database.connect();
-    let alice = Client::enrolled(&mut admin, "alice");
+    let alice = [Client::enrolled(&mut admin, "alice")];
     admin
         .batch_execute(&format!(
             "CREATE FUNCTION jwt_session_open(token text, key bytea) RETURNS boolean
@@ -273,7 +294,7 @@ fn jwt(record: &mut dyn FnMut(&str, f64)) {
         }
         let theirs = start.elapsed();
         let tickets = tickets(&mut connection, &alice, TIMES);
-        let ours = spend(&mut connection, &alice, &tickets, || {});
+        let ours = spend(&mut connection, &tickets, || {});
         times.push((theirs.as_secs_f64(), ours.as_secs_f64()));
     }
     let micros = |seconds: f64| seconds / TIMES as f64 * 1e6;
@@ -343,24 +364,27 @@ fn together(
 }
 
 /// How long logins take at one of two servers against the other, measured in turn.
-fn one_against_other(ours: (&mut Connection, &Client), other: (&mut Connection, &Client)) -> f64 {
+fn one_against_other(
+    ours: (&mut Connection, &[Client]),
+    other: (&mut Connection, &[Client]),
+) -> f64 {
     median((0..9).map(|_| {
         let [ours, other] =
-            [(&mut *ours.0, ours.1), (&mut *other.0, other.1)].map(|(connection, client)| {
-                let tickets = tickets(connection, client, 500);
-                spend(connection, client, &tickets, || {}).as_secs_f64()
+            [(&mut *ours.0, ours.1), (&mut *other.0, other.1)].map(|(connection, clients)| {
+                let tickets = tickets(connection, clients, 500);
+                spend(connection, &tickets, || {}).as_secs_f64()
             });
         other / ours
     }))
 }
 
 /// A fresh server without audit, so that only logins are measured.
-fn quiet(configuration: &str) -> (Server, Database, Connection, Client) {
+fn quiet(configuration: &str) -> (Server, Database, Connection, [Client; 1]) {
     let configuration = format!("{CONFIGURATION}\ntwofapi.audit_log = off\n{configuration}");
     let server = Server::start(&configuration);
     let database = server.database();
     let mut connection = database.connect();
-    let alice = Client::enrolled(&mut connection, "alice");
+    let alice = [Client::enrolled(&mut connection, "alice")];
     (server, database, connection, alice)
 }
 
@@ -373,7 +397,7 @@ fn full_spent_set(record: &mut dyn FnMut(&str, f64)) {
             scope.spawn(|| {
                 let mut connection = database.connect();
                 let tickets = tickets(&mut connection, &alice, 27_000);
-                spend(&mut connection, &alice, &tickets, || {});
+                spend(&mut connection, &tickets, || {});
             });
         }
     });
@@ -386,13 +410,13 @@ fn full_spent_set(record: &mut dyn FnMut(&str, f64)) {
     record("pg.login_tps_full_spent_vs_empty", ratio);
 }
 
-/// Logins per second with a million clients against ten.
+/// Logins per second with a million clients, each login another one's, against ten that take turns:
+/// those ten are known to the connection, and of the others hardly one is.
 fn many_clients(record: &mut dyn FnMut(&str, f64)) {
-    let (_many, _, mut many, alice) = quiet("");
-    let (_ten, _, mut ten, bob) = quiet("");
-    for n in 1..10 {
-        let _ = Client::enrolled(&mut ten, &format!("client-{n}"));
-    }
+    let (_many, _, mut many, _) = quiet("");
+    let (_ten, _, mut ten, alice) = quiet("");
+    let others = (1..10).map(|n| Client::enrolled(&mut ten, &format!("client-{n}")));
+    let ten_clients: Vec<_> = alice.into_iter().chain(others).collect();
     many.batch_execute(
         "INSERT INTO twofapi.clients (client_id, commitment, commitment_version, status)
          SELECT 'many-' || n, commitment, 1, 'active'
@@ -401,7 +425,8 @@ fn many_clients(record: &mut dyn FnMut(&str, f64)) {
     .and_then(|()| many.batch_execute("VACUUM ANALYZE twofapi.clients"))
     .and_then(|()| many.batch_execute("CHECKPOINT"))
     .expect("a million clients");
-    let ratio = one_against_other((&mut many, &alice), (&mut ten, &bob));
+    let strangers = strangers(&mut many);
+    let ratio = one_against_other((&mut many, &strangers), (&mut ten, &ten_clients));
     record("pg.login_tps_1m_clients_vs_10", ratio);
 }
 
