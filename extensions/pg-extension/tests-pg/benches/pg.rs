@@ -411,7 +411,8 @@ fn full_spent_set(record: &mut dyn FnMut(&str, f64)) {
 }
 
 /// Logins per second with a million clients, each login another one's, against ten that take turns:
-/// those ten are known to the connection, and of the others hardly one is.
+/// those ten are known to the connection, and of the others hardly one is. Then with a million
+/// clients in the table against five hundred, of whom none is known either.
 fn many_clients(record: &mut dyn FnMut(&str, f64)) {
     let (_many, _, mut many, _) = quiet("");
     let (_ten, _, mut ten, alice) = quiet("");
@@ -428,6 +429,10 @@ fn many_clients(record: &mut dyn FnMut(&str, f64)) {
     let strangers = strangers(&mut many);
     let ratio = one_against_other((&mut many, &strangers), (&mut ten, &ten_clients));
     record("pg.login_tps_1m_clients_vs_10", ratio);
+    let (_few, _, mut few, _) = quiet("");
+    let few_clients = self::strangers(&mut few);
+    let ratio = one_against_other((&mut many, &strangers), (&mut few, &few_clients));
+    record("pg.login_tps_1m_clients_vs_500_unknown", ratio);
 }
 
 fn median(samples: impl Iterator<Item = f64>) -> f64 {
