@@ -160,7 +160,7 @@ fn spend_then(
         Ok(Err(outcome))
     };
     let in_vain = |outcome| {
-        let _ = check(&challenge, record.as_ref());
+        let _ = core::hint::black_box(check(&challenge, record.as_ref()));
         refused(outcome)
     };
     let throttled = |retry_after_seconds| {
