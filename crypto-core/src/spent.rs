@@ -293,6 +293,10 @@ impl<'a> SpentSet<'a> {
     }
 
     fn sweep(&mut self) {
+        if self.header.taken == self.header.held + self.header.refused {
+            // Nothing that has expired lies about.
+            return;
+        }
         for _ in 0..SWEEP {
             let at = self.header.cursor as usize;
             let slot = &self.slots[at];

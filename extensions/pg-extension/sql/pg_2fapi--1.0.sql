@@ -65,9 +65,11 @@ CREATE FUNCTION twofapi.get_challenge_nonce(client_id text, challenge_id text) R
     LANGUAGE c VOLATILE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'get_challenge_nonce_wrapper';
 
-CREATE FUNCTION twofapi.challenge(client_id text)
-    RETURNS TABLE (challenge_id text, nonce bytea, channel_binding bytea, expires_at timestamptz)
-    LANGUAGE c VOLATILE PARALLEL SAFE ROWS 1
+CREATE TYPE twofapi.issued_challenge AS
+    (challenge_id text, nonce bytea, channel_binding bytea, expires_at timestamptz);
+
+CREATE FUNCTION twofapi.challenge(client_id text) RETURNS twofapi.issued_challenge
+    LANGUAGE c VOLATILE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'challenge_wrapper';
 
 CREATE FUNCTION twofapi.authenticate(client_id text, challenge_id text, proof bytea,

@@ -1,29 +1,49 @@
-//! The row that `twofapi.challenge` answers at every login. Its shape is made once per backend, with
-//! neither the iterator nor the memory context nor the second call that a set of rows takes.
+//! The row that `twofapi.challenge` answers at every login: of a type that has a name, so that the
+//! server need not work out its columns for every call, with neither the iterator nor the memory
+//! context nor the second call that a set of rows takes.
 
-use core::{cell::Cell, ffi::CStr};
+use pgrx::{
+    IntoDatum, PgBuiltInOids, pg_sys, prelude::TimestampWithTimeZone, tupdesc::PgTupleDesc,
+};
+use twofapi_crypto_core::Error;
 
-use pgrx::{IntoDatum, PgBuiltInOids, PgMemoryContexts, pg_sys, prelude::TimestampWithTimeZone};
-
-/// As `sql/pg_2fapi--1.0.sql` declares them; the server compares types before it looks into a row.
-const COLUMNS: [(&CStr, PgBuiltInOids); 4] = [
-    (c"challenge_id", PgBuiltInOids::TEXTOID),
-    (c"nonce", PgBuiltInOids::BYTEAOID),
-    (c"channel_binding", PgBuiltInOids::BYTEAOID),
-    (c"expires_at", PgBuiltInOids::TIMESTAMPTZOID),
+/// As `sql/pg_2fapi--1.0.sql` declares `twofapi.issued_challenge`.
+const COLUMNS: [PgBuiltInOids; 4] = [
+    PgBuiltInOids::TEXTOID,
+    PgBuiltInOids::BYTEAOID,
+    PgBuiltInOids::BYTEAOID,
+    PgBuiltInOids::TIMESTAMPTZOID,
 ];
 
-thread_local! {
-    static SHAPE: Cell<pg_sys::TupleDesc> = const { Cell::new(core::ptr::null_mut()) };
-}
-
-/// A challenge as a composite datum in the memory of the current call.
-pub(crate) fn of_challenge(
+/// A challenge as a composite datum of the type that the called function was declared to return, in
+/// the memory of the current call.
+///
+/// # Safety
+/// `call` must be that of the running function.
+pub(crate) unsafe fn of_challenge(
+    call: pg_sys::FunctionCallInfo,
     challenge_id: &str,
     nonce: &[u8],
     channel_binding: &[u8],
     expires_at: Option<TimestampWithTimeZone>,
-) -> pg_sys::Datum {
+) -> Result<pg_sys::Datum, Error> {
+    // SAFETY: a call has its function's description. The server keeps the type's shape; what it
+    // lends is given back on drop, or by the abort of the transaction after an error.
+    let shape = unsafe {
+        let function = (*call).flinfo;
+        let declared = match pg_sys::get_fn_expr_rettype(function) {
+            // Called without an expression, as the server's own code may.
+            pg_sys::InvalidOid => pg_sys::get_func_rettype((*function).fn_oid),
+            declared => declared,
+        };
+        PgTupleDesc::from_pg(pg_sys::lookup_rowtype_tupdesc(declared, -1))
+    };
+    let types = shape.iter().map(|column| column.atttypid);
+    if !types.eq(COLUMNS.map(|column| column.value())) {
+        return Err(Error::Unavailable {
+            reason: "the type twofapi.issued_challenge was altered".into(),
+        });
+    }
     let values = [
         challenge_id.into_datum(),
         nonce.into_datum(),
@@ -35,28 +55,8 @@ pub(crate) fn of_challenge(
     // SAFETY: both arrays have a place for each column of the shape, and each value is of its
     // column's type. The tuple is the server's own, in memory that outlives the call.
     unsafe {
-        let tuple = pg_sys::heap_form_tuple(shape(), values.as_mut_ptr(), nulls.as_mut_ptr());
-        pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data)
+        let tuple =
+            pg_sys::heap_form_tuple(shape.as_ptr(), values.as_mut_ptr(), nulls.as_mut_ptr());
+        Ok(pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data))
     }
-}
-
-/// The row's shape, registered with the server for the life of this backend.
-fn shape() -> pg_sys::TupleDesc {
-    SHAPE.with(|known| {
-        if known.get().is_null() {
-            // SAFETY: a descriptor with as many columns as are initialized, in memory that is never
-            // reset. An error leaves nothing behind but that memory.
-            let made = unsafe {
-                PgMemoryContexts::TopMemoryContext.switch_to(|_| {
-                    let made = pg_sys::CreateTemplateTupleDesc(COLUMNS.len() as i32);
-                    for (number, (name, of)) in (1..).zip(COLUMNS) {
-                        pg_sys::TupleDescInitEntry(made, number, name.as_ptr(), of.value(), -1, 0);
-                    }
-                    pg_sys::BlessTupleDesc(made)
-                })
-            };
-            known.set(made);
-        }
-        known.get()
-    })
 }

@@ -142,19 +142,22 @@ fn get_challenge_nonce(id: Bytes<'_>, challenge: Bytes<'_>) -> Option<Vec<u8>> {
     nonce().unwrap_or_else(|error: Error| errors::raise(&error))
 }
 
-/// Declared as a set, of which the server takes a single row as the whole.
 #[pg_extern]
-fn challenge(id: Bytes<'_>) -> Option<AnyElement> {
+fn challenge(id: Bytes<'_>, call: pg_sys::FunctionCallInfo) -> Option<AnyElement> {
     let shared = preloaded();
     let issue = || {
         let issued = attempt::issue(shared, &client_id(id)?)?;
         let binding = attempt::expected_binding()?;
-        Ok(row::of_challenge(
-            &issued.id.to_string(),
-            issued.nonce.as_bytes(),
-            binding.as_bytes(),
-            clock::timestamp(i64::from(issued.id.expires_at()) * 1_000_000),
-        ))
+        // SAFETY: this very call.
+        unsafe {
+            row::of_challenge(
+                call,
+                &issued.id.to_string(),
+                issued.nonce.as_bytes(),
+                binding.as_bytes(),
+                clock::timestamp(i64::from(issued.id.expires_at()) * 1_000_000),
+            )
+        }
     };
     let row = issue().unwrap_or_else(|error: Error| errors::raise(&error));
     // SAFETY: a composite datum is a record.

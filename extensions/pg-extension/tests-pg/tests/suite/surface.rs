@@ -62,6 +62,45 @@ fn a_challenge_is_one_row_wherever_a_query_asks_for_it() {
 }
 
 #[test]
+fn a_challenge_that_was_stored_is_read_by_other_connections() {
+    let database = database();
+    let mut connection = database.connect();
+    let alice = Client::enrolled(&mut connection, "alice");
+    connection
+        .batch_execute("CREATE TABLE kept AS SELECT twofapi.challenge('alice') AS c")
+        .unwrap();
+    let mut other = database.connect();
+    let row = other
+        .query_one(
+            "SELECT (c).challenge_id, (c).nonce, (c).channel_binding FROM kept",
+            &[],
+        )
+        .unwrap();
+    let challenge = twofapi_tests_pg::Challenge {
+        id: row.get(0),
+        nonce: row.get(1),
+        binding: row.get(2),
+    };
+    let proof = alice.proof(&challenge);
+    assert!(alice.authenticate(&mut other, &challenge, &proof).unwrap());
+}
+
+#[test]
+fn an_altered_row_type_is_an_error() {
+    let mut connection = database().connect();
+    let ask = "SELECT * FROM twofapi.challenge('alice')";
+    connection.query_one(ask, &[]).unwrap();
+    for change in [
+        "ALTER TYPE twofapi.issued_challenge ADD ATTRIBUTE more text",
+        "ALTER TYPE twofapi.issued_challenge DROP ATTRIBUTE more, DROP ATTRIBUTE nonce",
+    ] {
+        connection.batch_execute(change).unwrap();
+        let (_, message) = refusal(connection.query_one(ask, &[]));
+        assert!(message.contains("was altered"), "{message}");
+    }
+}
+
+#[test]
 fn a_nonce_of_an_expired_or_made_up_challenge_is_null() {
     let mut connection = database().connect();
     for id in [
