@@ -186,10 +186,34 @@ fn select_twice(connection: &mut Connection, count: usize, ready: impl FnOnce())
     }
 }
 
+/// The least that a login by such a proof can be: a round trip, and one in which the server looks at
+/// the equation and does nothing else.
+fn equation_alone(connection: &mut Connection, client: &Client, count: usize, ready: impl FnOnce()) {
+    let select = connection.prepare("SELECT 1").expect("a statement");
+    let equation = connection
+        .prepare("SELECT equation_alone($1, $2, $3)")
+        .expect("a statement");
+    let (id, commitment, proof) = (client.id.as_str(), client.commitment(), client.possession());
+    let mut prove = || {
+        connection.query_one(&select, &[]).expect("a row");
+        let row = connection
+            .query_one(&equation, &[&id, &commitment, &proof])
+            .expect("an answer");
+        assert!(row.get::<_, bool>(0));
+    };
+    for _ in 0..WARM {
+        prove();
+    }
+    ready();
+    for _ in 0..count {
+        prove();
+    }
+}
+
 /// Logins per second against pairs of SELECT 1 per second: over TCP, as most clients connect, over
 /// the server's socket, where a round trip takes less than looking at a proof, and with each login
 /// another client's, whom the connection does not know. A server for each, as one spent set does not
-/// hold them all.
+/// hold them all. Beside the first, what the equation alone comes to: how far a login can get.
 fn logins(record: &mut dyn FnMut(&str, f64)) {
     let ways: [(&str, Way, bool); 3] = [
         ("", Database::connect_over_tcp, false),
@@ -197,16 +221,25 @@ fn logins(record: &mut dyn FnMut(&str, f64)) {
         ("_each_another_client", Database::connect_over_tcp, true),
     ];
     for (way, connect, each_another) in ways {
-        let server = Server::start_on_tcp(CONFIGURATION);
+        let peers = peers();
+        let server = Server::start_on_tcp(&format!(
+            "{CONFIGURATION}\nshared_preload_libraries = 'pg_2fapi, {peers}'"
+        ));
         let database = server.database();
         let mut admin = database.connect();
+        admin
+            .batch_execute(&format!(
+                "CREATE FUNCTION equation_alone(text, bytea, bytea) RETURNS boolean
+                     LANGUAGE c VOLATILE STRICT AS '{peers}', 'equation_alone_wrapper'"
+            ))
+            .expect("the peer");
         let clients = if each_another {
             strangers(&mut admin)
         } else {
             vec![Client::enrolled(&mut admin, "alice")]
         };
         for (connections, each) in [(1, 4000), (8, 2000), (64, 1000)] {
-            let ratio = median((0..5).map(|_| {
+            let rounds = (0..5).map(|_| {
                 let connect = || connect(&database);
                 let selects = together(connect, connections, |connection, ready| {
                     select_twice(connection, each, || {
@@ -219,12 +252,27 @@ fn logins(record: &mut dyn FnMut(&str, f64)) {
                         ready.wait();
                     });
                 });
-                selects.as_secs_f64() / logins.as_secs_f64()
-            }));
+                let alone = way.is_empty().then(|| {
+                    together(connect, connections, |connection, ready| {
+                        equation_alone(connection, &clients[0], each, || {
+                            ready.wait();
+                        });
+                    })
+                });
+                let of_selects = |time: Duration| selects.as_secs_f64() / time.as_secs_f64();
+                (of_selects(logins), alone.map(of_selects))
+            });
+            let rounds: Vec<_> = rounds.collect();
             record(
                 &format!("pg.login_tps_vs_two_selects_{connections}{way}"),
-                ratio,
+                median(rounds.iter().map(|round| round.0)),
             );
+            if way.is_empty() {
+                record(
+                    &format!("pg.equation_alone_tps_vs_two_selects_{connections}"),
+                    median(rounds.iter().filter_map(|round| round.1)),
+                );
+            }
         }
     }
 }
@@ -250,11 +298,16 @@ fn wal_of_logins(record: &mut dyn FnMut(&str, f64)) {
     }
 }
 
+/// The library of what is measured beside us.
+fn peers() -> String {
+    env::var("TWOFAPI_PG_PEERS").expect("TWOFAPI_PG_PEERS, set by scripts/run")
+}
+
 /// Beside the nearest design: a JWT checked with Ed25519 once per session, in another library that
 /// was built like ours. Opening takes it one round trip, and us two.
 fn jwt(record: &mut dyn FnMut(&str, f64)) {
     const TIMES: usize = 2000;
-    let library = env::var("TWOFAPI_PG_JWT_PEER").expect("TWOFAPI_PG_JWT_PEER, set by scripts/run");
+    let library = peers();
     let server = Server::start_on_tcp(CONFIGURATION);
     let database = server.database();
     let mut admin = database.connect();
