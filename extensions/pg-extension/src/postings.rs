@@ -4,49 +4,45 @@ use core::cell::RefCell;
 
 use pgrx::pg_sys;
 
-use crate::{rules::ClientKey, shmem};
-
-/// A change, and the (sub)transaction that made it. `None`: of every client.
-struct Pending {
-    client: Option<ClientKey>,
-    made_in: u32,
-}
+use crate::{
+    rules::{
+        ClientKey,
+        postings::{Postings, Whom},
+    },
+    shmem,
+};
 
 thread_local! {
-    static PENDING: RefCell<Vec<Pending>> = const { RefCell::new(Vec::new()) };
+    static POSTINGS: RefCell<Postings<ClientKey>> = const { RefCell::new(Postings::NONE) };
 }
 
-fn with<R>(work: impl FnOnce(&mut Vec<Pending>) -> R) -> Option<R> {
-    PENDING.with(|pending| {
-        pending
+fn with<R>(work: impl FnOnce(&mut Postings<ClientKey>) -> R) -> Option<R> {
+    POSTINGS.with(|postings| {
+        postings
             .try_borrow_mut()
             .ok()
-            .map(|mut pending| work(&mut pending))
+            .map(|mut postings| work(&mut postings))
     })
 }
 
-/// Notes a change of a client, or of every client.
-pub(crate) fn note(client: Option<ClientKey>) {
+/// Notes a change.
+pub(crate) fn note(of: Whom<ClientKey>) {
     // SAFETY: a plain read of the backend's state, inside a transaction.
     let made_in = unsafe { pg_sys::GetCurrentSubTransactionId() };
-    with(|pending| pending.push(Pending { client, made_in }));
+    with(|postings| postings.note(of, made_in));
 }
 
 /// Whether this transaction changed a client.
 pub(crate) fn any() -> bool {
-    with(|pending| !pending.is_empty()).unwrap_or(false)
+    with(|postings| !postings.is_empty()).unwrap_or(false)
 }
 
 pub(crate) fn subtransaction_committed(id: u32, parent: u32) {
-    with(|pending| {
-        for change in pending.iter_mut().filter(|change| change.made_in == id) {
-            change.made_in = parent;
-        }
-    });
+    with(|postings| postings.subtransaction_committed(id, parent));
 }
 
 pub(crate) fn subtransaction_aborted(id: u32) {
-    with(|pending| pending.retain(|change| change.made_in != id));
+    with(|postings| postings.subtransaction_aborted(id));
 }
 
 /// Posts what was noted. Called when the commit is seen by others and before the caller is told.
@@ -54,13 +50,13 @@ pub(crate) fn transaction_committed() {
     if !any() {
         return;
     }
-    let changes = with(core::mem::take).unwrap_or_default();
-    if let Some(shared) = shmem::shared() {
+    let changes = with(Postings::transaction_committed);
+    if let (Some(shared), Some(changes)) = (shmem::shared(), changes) {
         shared.with_last_posted(|last| {
-            for change in &changes {
-                match &change.client {
-                    Some(client) => shared.board().post(last, client),
-                    None => shared.board().post_everyone(),
+            for of in changes {
+                match of {
+                    Whom::One(client) => shared.board().post(last, &client),
+                    Whom::Everyone => shared.board().post_everyone(),
                 }
             }
         });
@@ -68,5 +64,5 @@ pub(crate) fn transaction_committed() {
 }
 
 pub(crate) fn transaction_aborted() {
-    with(Vec::clear);
+    with(Postings::transaction_aborted);
 }

@@ -29,6 +29,7 @@ use crate::{
     rules::{
         ClientKey,
         event::{Action, Outcome},
+        postings::Whom,
     },
     session,
     shmem::Shared,
@@ -425,17 +426,12 @@ fn clients_changed<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, Error> {
     if crate::shmem::shared().is_some() {
-        let client = match trigger.old() {
-            // SAFETY: the first column of the table is the client id, a text.
-            Some(row) => match row.get_by_name::<&str>("client_id") {
-                Ok(Some(id)) => ClientId::parse(id)
-                    .ok()
-                    .map(|id| ClientKey::new(audit::database(), &id)),
-                _ => None,
-            },
-            None => None,
-        };
-        postings::note(client);
+        // The first column of the table is the client id, a text.
+        let id = trigger
+            .old()
+            .and_then(|row| ClientId::parse(row.get_by_name::<&str>("client_id").ok()??).ok());
+        let client = id.map(|id| ClientKey::new(audit::database(), &id));
+        postings::note(client.map_or(Whom::Everyone, Whom::One));
     }
     Ok(trigger.old())
 }

@@ -5,6 +5,7 @@ pub(crate) mod board;
 pub(crate) mod channel;
 pub(crate) mod event;
 pub(crate) mod known;
+pub(crate) mod postings;
 pub(crate) mod session;
 
 use twofapi_crypto_core::{CLIENT_ID_MAX, ClientId};

@@ -404,6 +404,25 @@ fn changing_the_table_by_hand_ends_the_session_as_well() {
 }
 
 #[test]
+fn a_statement_over_a_great_many_clients_ends_their_sessions_when_it_commits_and_not_before() {
+    let (database, mut connection, _) = logged_in();
+    let mut admin = database.connect();
+    let all = "UPDATE twofapi.clients SET status = 'suspended'";
+    admin
+        .batch_execute(&format!(
+            "INSERT INTO twofapi.clients (client_id, commitment, commitment_version, status)
+                 SELECT 'many-' || n, commitment, 1, 'active'
+                 FROM generate_series(1, 20000) n, twofapi.clients;
+             BEGIN; {all}; ROLLBACK;
+             BEGIN; SAVEPOINT s; {all}; ROLLBACK TO s; COMMIT"
+        ))
+        .unwrap();
+    assert_eq!(current_client(&mut connection), alice());
+    admin.batch_execute(all).unwrap();
+    assert_eq!(current_client(&mut connection), None);
+}
+
+#[test]
 fn another_clients_changes_end_nothing() {
     let (database, mut connection, _) = logged_in();
     let mut admin = database.connect();
