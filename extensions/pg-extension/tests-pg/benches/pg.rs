@@ -188,7 +188,12 @@ fn select_twice(connection: &mut Connection, count: usize, ready: impl FnOnce())
 
 /// The least that a login by such a proof can be: a round trip, and one in which the server looks at
 /// the equation and does nothing else.
-fn equation_alone(connection: &mut Connection, client: &Client, count: usize, ready: impl FnOnce()) {
+fn equation_alone(
+    connection: &mut Connection,
+    client: &Client,
+    count: usize,
+    ready: impl FnOnce(),
+) {
     let select = connection.prepare("SELECT 1").expect("a statement");
     let equation = connection
         .prepare("SELECT equation_alone($1, $2, $3)")

@@ -19,11 +19,9 @@ fn equation_alone(client_id: &str, commitment: &[u8], proof: &[u8]) -> bool {
         .filter(|known| known.as_bytes() == commitment)
         .or_else(|| Commitment::from_bytes(commitment).ok());
     COMMITMENT.set(known);
-    let (Some(commitment), Ok(client_id), Ok(proof)) = (
-        known,
-        ClientId::parse(client_id),
-        Proof::from_bytes(proof),
-    ) else {
+    let (Some(commitment), Ok(client_id), Ok(proof)) =
+        (known, ClientId::parse(client_id), Proof::from_bytes(proof))
+    else {
         return false;
     };
     let statement = Enrolment {
