@@ -1,9 +1,10 @@
 //! What a transaction changed, until it is known whether it commits.
 
-/// From how many changes on they are no longer told apart: a statement over the whole table must not
-/// take memory for every row of it, and when so many are posted every bucket of the board has its
-/// share anyway.
-pub(crate) const TOLD_APART: usize = 4096;
+use super::board::BUCKETS;
+
+/// How many changes are told apart: a statement over the whole table must not take memory for every
+/// row of it, and when there are more changes than buckets most have been posted in anyway.
+const TOLD_APART: usize = BUCKETS;
 
 /// A change, and the (sub)transaction that made it.
 #[derive(Clone, Copy)]
@@ -46,7 +47,8 @@ impl<C: Copy + PartialEq> Postings<C> {
     pub(crate) fn subtransaction_committed(&mut self, id: u32, parent: u32) {
         let everyone = |change: &Change<C>| change.made_in == parent && change.of == Whom::Everyone;
         if self.0.iter().any(everyone) {
-            self.subtransaction_aborted(id);
+            // Said already of whomever it changed.
+            self.0.retain(|change| change.made_in != id);
         }
         for change in self.0.iter_mut().filter(|change| change.made_in == id) {
             change.made_in = parent;
@@ -74,12 +76,14 @@ impl<C: Copy + PartialEq> Postings<C> {
         self.0.sort_by_key(|change| change.made_in);
         let by_transaction = self.0.chunk_by(|one, next| one.made_in == next.made_in);
         self.0 = by_transaction
-            .filter_map(|changes| match changes {
-                [] | [_] => changes.first().copied(),
-                [first, ..] => Some(Change {
-                    of: Whom::Everyone,
-                    ..*first
-                }),
+            .filter_map(|changes| {
+                let (first, others) = changes.split_first()?;
+                let of = if others.is_empty() {
+                    first.of
+                } else {
+                    Whom::Everyone
+                };
+                Some(Change { of, ..*first })
             })
             .collect();
     }
