@@ -8,11 +8,11 @@ use pgrx::{
 use twofapi_crypto_core::Error;
 
 /// As `sql/pg_2fapi--1.0.sql` declares `twofapi.issued_challenge`.
-const COLUMNS: [PgBuiltInOids; 4] = [
-    PgBuiltInOids::TEXTOID,
-    PgBuiltInOids::BYTEAOID,
-    PgBuiltInOids::BYTEAOID,
-    PgBuiltInOids::TIMESTAMPTZOID,
+const COLUMNS: [(&str, PgBuiltInOids); 4] = [
+    ("challenge_id", PgBuiltInOids::TEXTOID),
+    ("nonce", PgBuiltInOids::BYTEAOID),
+    ("channel_binding", PgBuiltInOids::BYTEAOID),
+    ("expires_at", PgBuiltInOids::TIMESTAMPTZOID),
 ];
 
 /// A challenge as a composite datum of the type that the called function was declared to return, in
@@ -38,10 +38,17 @@ pub(crate) unsafe fn of_challenge(
         };
         PgTupleDesc::from_pg(pg_sys::lookup_rowtype_tupdesc(declared, -1))
     };
-    let types = shape.iter().map(|column| column.atttypid);
-    if !types.eq(COLUMNS.map(|column| column.value())) {
+    // A column that was added and dropped again keeps its place.
+    let there = shape.iter().filter(|column| !column.attisdropped);
+    let declared = COLUMNS.map(|(name, of)| (name, of.value()));
+    if !there
+        .map(|column| (column.name(), column.atttypid))
+        .eq(declared)
+    {
         return Err(Error::Unavailable {
-            reason: "the type twofapi.issued_challenge was altered".into(),
+            reason: "the type twofapi.issued_challenge was altered; make it (challenge_id text, \
+                     nonce bytea, channel_binding bytea, expires_at timestamptz) again"
+                .into(),
         });
     }
     let values = [
@@ -50,8 +57,15 @@ pub(crate) unsafe fn of_challenge(
         channel_binding.into_datum(),
         expires_at.into_datum(),
     ];
-    let mut nulls = values.map(|value| value.is_none());
-    let mut values = values.map(|value| value.unwrap_or(pg_sys::Datum::null()));
+    let mut given = values.into_iter();
+    let (mut values, mut nulls): (Vec<_>, Vec<_>) = shape
+        .iter()
+        .map(|column| match column.attisdropped {
+            true => None,
+            false => given.next().flatten(),
+        })
+        .map(|value| (value.unwrap_or(pg_sys::Datum::null()), value.is_none()))
+        .unzip();
     // SAFETY: both arrays have a place for each column of the shape, and each value is of its
     // column's type. The tuple is the server's own, in memory that outlives the call.
     unsafe {

@@ -101,6 +101,30 @@ fn an_altered_row_type_is_an_error() {
 }
 
 #[test]
+fn a_row_type_that_was_altered_and_mended_is_good_again() {
+    let mut connection = database().connect();
+    connection
+        .batch_execute(
+            "ALTER TYPE twofapi.issued_challenge ADD ATTRIBUTE more text;
+             ALTER TYPE twofapi.issued_challenge DROP ATTRIBUTE more",
+        )
+        .unwrap();
+    let alice = Client::enrolled(&mut connection, "alice");
+    assert!(alice.log_in(&mut connection));
+    // Of the same types in the same order, but one name takes the place of another.
+    connection
+        .batch_execute(
+            "ALTER TYPE twofapi.issued_challenge DROP ATTRIBUTE nonce, DROP ATTRIBUTE expires_at;
+             ALTER TYPE twofapi.issued_challenge ADD ATTRIBUTE nonce bytea,
+                                                 ADD ATTRIBUTE expires_at timestamptz",
+        )
+        .unwrap();
+    let (_, message) =
+        refusal(connection.query_one("SELECT * FROM twofapi.challenge('alice')", &[]));
+    assert!(message.contains("was altered"), "{message}");
+}
+
+#[test]
 fn a_nonce_of_an_expired_or_made_up_challenge_is_null() {
     let mut connection = database().connect();
     for id in [
