@@ -215,6 +215,34 @@ fn equation_alone(
     }
 }
 
+/// What a connection does, two round trips at a time.
+#[derive(Clone, Copy)]
+enum Pair {
+    Selects,
+    Login,
+    Equation,
+}
+
+impl Pair {
+    /// `count` pairs. `ready` is called when everything is prepared: then the clock starts.
+    fn make(
+        self,
+        connection: &mut Connection,
+        clients: &[Client],
+        count: usize,
+        ready: impl FnOnce(),
+    ) {
+        match self {
+            Self::Selects => select_twice(connection, count, ready),
+            Self::Login => {
+                let tickets = tickets(connection, clients, count);
+                spend(connection, &tickets, ready);
+            }
+            Self::Equation => equation_alone(connection, &clients[0], count, ready),
+        }
+    }
+}
+
 /// Logins per second against pairs of SELECT 1 per second: over TCP, as most clients connect, over
 /// the server's socket, where a round trip takes less than looking at a proof, and with each login
 /// another client's, whom the connection does not know. A server for each, as one spent set does not
@@ -226,60 +254,91 @@ fn logins(record: &mut dyn FnMut(&str, f64)) {
         ("_each_another_client", Database::connect_over_tcp, true),
     ];
     for (way, connect, each_another) in ways {
-        let peers = peers();
-        let server = Server::start_on_tcp(&format!(
-            "{CONFIGURATION}\nshared_preload_libraries = 'pg_2fapi, {peers}'"
-        ));
+        let beside = way.is_empty().then(peers);
+        let server = Server::start_on_tcp(&match &beside {
+            Some(peers) => {
+                format!("{CONFIGURATION}\nshared_preload_libraries = 'pg_2fapi, {peers}'")
+            }
+            None => CONFIGURATION.to_owned(),
+        });
         let database = server.database();
         let mut admin = database.connect();
-        admin
-            .batch_execute(&format!(
-                "CREATE FUNCTION equation_alone(text, bytea, bytea) RETURNS boolean
-                     LANGUAGE c VOLATILE STRICT AS '{peers}', 'equation_alone_wrapper'"
-            ))
-            .expect("the peer");
+        if let Some(peers) = &beside {
+            admin
+                .batch_execute(&format!(
+                    "CREATE FUNCTION equation_alone(text, bytea, bytea) RETURNS boolean
+                         LANGUAGE c VOLATILE STRICT AS '{peers}', 'equation_alone_wrapper'"
+                ))
+                .expect("the peer");
+        }
         let clients = if each_another {
             strangers(&mut admin)
         } else {
             vec![Client::enrolled(&mut admin, "alice")]
         };
-        for (connections, each) in [(1, 4000), (8, 2000), (64, 1000)] {
-            let rounds = (0..5).map(|_| {
-                let connect = || connect(&database);
-                let selects = together(connect, connections, |connection, ready| {
-                    select_twice(connection, each, || {
-                        ready.wait();
-                    });
-                });
-                let logins = together(connect, connections, |connection, ready| {
-                    let tickets = tickets(connection, &clients, each);
-                    spend(connection, &tickets, || {
-                        ready.wait();
-                    });
-                });
-                let alone = way.is_empty().then(|| {
-                    together(connect, connections, |connection, ready| {
-                        equation_alone(connection, &clients[0], each, || {
-                            ready.wait();
-                        });
-                    })
-                });
-                let of_selects = |time: Duration| selects.as_secs_f64() / time.as_secs_f64();
-                (of_selects(logins), alone.map(of_selects))
-            });
-            let rounds: Vec<_> = rounds.collect();
+        let pairs: &[Pair] = match beside {
+            Some(_) => &[Pair::Selects, Pair::Login, Pair::Equation],
+            None => &[Pair::Selects, Pair::Login],
+        };
+        for (connections, each) in [(1, 2000), (8, 1000), (64, 200)] {
+            let connect = || connect(&database);
+            let rounds = in_turn(connect, connections, pairs, &clients, each);
+            let of_selects = |pair: usize| {
+                let ratios = rounds.iter().map(|round| round[0] / round[pair]);
+                median(ratios)
+            };
             record(
                 &format!("pg.login_tps_vs_two_selects_{connections}{way}"),
-                median(rounds.iter().map(|round| round.0)),
+                of_selects(1),
             );
-            if way.is_empty() {
+            if pairs.len() > 2 {
                 record(
                     &format!("pg.equation_alone_tps_vs_two_selects_{connections}"),
-                    median(rounds.iter().filter_map(|round| round.1)),
+                    of_selects(2),
                 );
             }
         }
     }
+}
+
+/// How many times each kind of pair has its turn.
+const ROUNDS: usize = 15;
+
+/// How long each connection's `each` pairs of one kind take all of them together, and then those of
+/// the next kind, in seconds, round by round. The connections stay open throughout, as pgbench's and
+/// a pool's do, and turns are short: what else the machine does in a minute meets every kind alike.
+/// Each round begins with another kind.
+fn in_turn(
+    connect: impl Fn() -> Connection + Sync,
+    connections: usize,
+    pairs: &[Pair],
+    clients: &[Client],
+    each: usize,
+) -> Vec<Vec<f64>> {
+    // Round by round, which kind comes when; the same for everyone.
+    let turns = || (0..ROUNDS).flat_map(|round| (0..pairs.len()).map(move |n| (round, round + n)));
+    let (ready, done) = (Barrier::new(connections + 1), Barrier::new(connections + 1));
+    let mut rounds = vec![vec![0.0; pairs.len()]; ROUNDS];
+    thread::scope(|scope| {
+        for _ in 0..connections {
+            scope.spawn(|| {
+                let mut connection = connect();
+                for (_, kind) in turns() {
+                    pairs[kind % pairs.len()].make(&mut connection, clients, each, || {
+                        ready.wait();
+                    });
+                    done.wait();
+                }
+            });
+        }
+        for (round, kind) in turns() {
+            ready.wait();
+            let start = Instant::now();
+            done.wait();
+            rounds[round][kind % pairs.len()] = start.elapsed().as_secs_f64();
+        }
+    });
+    rounds
 }
 
 /// What a login writes to the log of changes.
@@ -394,31 +453,6 @@ fn wal(connection: &mut Connection) -> f64 {
         )
         .expect("an LSN")
         .get(0)
-}
-
-/// From when all connections are ready until the last is done.
-fn together(
-    connect: impl Fn() -> Connection + Sync,
-    connections: usize,
-    work: impl Fn(&mut Connection, &Barrier) + Sync,
-) -> Duration {
-    let ready = Barrier::new(connections + 1);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..connections)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut connection = connect();
-                    work(&mut connection, &ready);
-                })
-            })
-            .collect();
-        ready.wait();
-        let start = Instant::now();
-        for worker in workers {
-            worker.join().expect("a worker");
-        }
-        start.elapsed()
-    })
 }
 
 /// How long logins take at one of two servers against the other, measured in turn.
