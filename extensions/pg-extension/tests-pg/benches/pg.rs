@@ -7,7 +7,7 @@
 #![allow(missing_docs)]
 
 use std::{
-    env,
+    env, panic, process,
     sync::Barrier,
     thread,
     time::{Duration, Instant},
@@ -30,6 +30,12 @@ type Part = fn(&mut dyn FnMut(&str, f64));
 type Way = fn(&Database) -> Connection;
 
 fn main() {
+    // The others would wait for a thread that panicked; the servers are ended by scripts/run.
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(move |panicked| {
+        hook(panicked);
+        process::exit(101);
+    }));
     let mut figures: Vec<(String, f64)> = Vec::new();
     let mut record = |name: &str, figure: f64| {
         println!("{name:<45} {figure:.3}");
@@ -280,37 +286,49 @@ fn logins(record: &mut dyn FnMut(&str, f64)) {
             Some(_) => &[Pair::Selects, Pair::Login, Pair::Equation],
             None => &[Pair::Selects, Pair::Login],
         };
-        for (connections, each) in [(1, 2000), (8, 1000), (64, 200)] {
+        let of_selects = |connections: usize, which: Connections, each: usize| -> Vec<f64> {
             let connect = || connect(&database);
-            let rounds = in_turn(connect, connections, pairs, &clients, each);
-            let of_selects = |pair: usize| {
-                let ratios = rounds.iter().map(|round| round[0] / round[pair]);
-                median(ratios)
-            };
+            let rounds = in_turn(connect, (connections, which), pairs, &clients, each);
+            (1..pairs.len())
+                .map(|pair| median(rounds.iter().map(|round| round[0] / round[pair])))
+                .collect()
+        };
+        for (connections, each) in [(1, 2000), (8, 1000), (64, 200)] {
+            let ratios = of_selects(connections, Connections::Kept, each);
             record(
                 &format!("pg.login_tps_vs_two_selects_{connections}{way}"),
-                of_selects(1),
+                ratios[0],
             );
-            if pairs.len() > 2 {
-                record(
-                    &format!("pg.equation_alone_tps_vs_two_selects_{connections}"),
-                    of_selects(2),
-                );
+            if let Some(equation) = ratios.get(1) {
+                let name = format!("pg.equation_alone_tps_vs_two_selects_{connections}");
+                record(&name, *equation);
             }
         }
+        if beside.is_some() {
+            let ratios = of_selects(64, Connections::New, 200);
+            record("pg.login_tps_vs_two_selects_64_new_connections", ratios[0]);
+        }
     }
+}
+
+/// Which connections do it.
+#[derive(Clone, Copy)]
+enum Connections {
+    /// They stay open throughout, as pgbench's and a pool's do.
+    Kept,
+    /// Each turn has its own, whose backends have touched little of the shared memory.
+    New,
 }
 
 /// How many times each kind of pair has its turn.
 const ROUNDS: usize = 15;
 
 /// How long each connection's `each` pairs of one kind take all of them together, and then those of
-/// the next kind, in seconds, round by round. The connections stay open throughout, as pgbench's and
-/// a pool's do, and turns are short: what else the machine does in a minute meets every kind alike.
-/// Each round begins with another kind.
+/// the next kind, in seconds, round by round. Turns are short and each round begins with another
+/// kind: what else the machine does in a minute meets every kind alike.
 fn in_turn(
     connect: impl Fn() -> Connection + Sync,
-    connections: usize,
+    (connections, which): (usize, Connections),
     pairs: &[Pair],
     clients: &[Client],
     each: usize,
@@ -322,12 +340,18 @@ fn in_turn(
     thread::scope(|scope| {
         for _ in 0..connections {
             scope.spawn(|| {
-                let mut connection = connect();
+                let mut kept = None;
                 for (_, kind) in turns() {
-                    pairs[kind % pairs.len()].make(&mut connection, clients, each, || {
+                    let connection = kept.get_or_insert_with(&connect);
+                    pairs[kind % pairs.len()].make(connection, clients, each, || {
                         ready.wait();
                     });
                     done.wait();
+                    if let Connections::New = which {
+                        kept = None;
+                        // Not while their backends are still going.
+                        thread::sleep(Duration::from_millis(500));
+                    }
                 }
             });
         }
