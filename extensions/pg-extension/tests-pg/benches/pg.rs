@@ -7,8 +7,8 @@
 #![allow(missing_docs)]
 
 use std::{
-    env, panic, process,
-    sync::Barrier,
+    env,
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -30,12 +30,6 @@ type Part = fn(&mut dyn FnMut(&str, f64));
 type Way = fn(&Database) -> Connection;
 
 fn main() {
-    // The others would wait for a thread that panicked; the servers are ended by scripts/run.
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(move |panicked| {
-        hook(panicked);
-        process::exit(101);
-    }));
     let mut figures: Vec<(String, f64)> = Vec::new();
     let mut record = |name: &str, figure: f64| {
         println!("{name:<45} {figure:.3}");
@@ -252,7 +246,8 @@ impl Pair {
 /// Logins per second against pairs of SELECT 1 per second: over TCP, as most clients connect, over
 /// the server's socket, where a round trip takes less than looking at a proof, and with each login
 /// another client's, whom the connection does not know. A server for each, as one spent set does not
-/// hold them all. Beside the first, what the equation alone comes to: how far a login can get.
+/// hold them all. Beside the first, what the equation alone comes to, which is how far a login can get,
+/// and the first logins of new connections.
 fn logins(record: &mut dyn FnMut(&str, f64)) {
     let ways: [(&str, Way, bool); 3] = [
         ("", Database::connect_over_tcp, false),
@@ -333,33 +328,56 @@ fn in_turn(
     clients: &[Client],
     each: usize,
 ) -> Vec<Vec<f64>> {
-    // Round by round, which kind comes when; the same for everyone.
-    let turns = || (0..ROUNDS).flat_map(|round| (0..pairs.len()).map(move |n| (round, round + n)));
-    let (ready, done) = (Barrier::new(connections + 1), Barrier::new(connections + 1));
     let mut rounds = vec![vec![0.0; pairs.len()]; ROUNDS];
     thread::scope(|scope| {
-        for _ in 0..connections {
-            scope.spawn(|| {
-                let mut kept = None;
-                for (_, kind) in turns() {
-                    let connection = kept.get_or_insert_with(&connect);
-                    pairs[kind % pairs.len()].make(connection, clients, each, || {
-                        ready.wait();
-                    });
-                    done.wait();
-                    if let Connections::New = which {
-                        kept = None;
-                        // Not while their backends are still going.
-                        thread::sleep(Duration::from_millis(500));
+        let connect = &connect;
+        // Each is told a kind, answers that it is ready, is told to go and answers that it is done.
+        // One that panics answers no more, and that ends the others too.
+        let workers: Vec<_> = (0..connections)
+            .map(|_| {
+                let (tell, told) = mpsc::channel::<Pair>();
+                let (answer, answered) = mpsc::channel();
+                scope.spawn(move || {
+                    let mut kept = None;
+                    for pair in &told {
+                        let connection = kept.get_or_insert_with(connect);
+                        pair.make(connection, clients, each, || {
+                            answer.send(()).expect("a listener");
+                            told.recv().expect("a word to go");
+                        });
+                        answer.send(()).expect("a listener");
+                        if let Connections::New = which {
+                            kept = None;
+                        }
                     }
+                });
+                (tell, answered)
+            })
+            .collect();
+        let tell_all = |pair| {
+            for (tell, _) in &workers {
+                tell.send(pair).expect("a worker");
+            }
+        };
+        let wait_for_all = || {
+            for (_, answered) in &workers {
+                answered.recv().expect("a worker");
+            }
+        };
+        for (round, times) in rounds.iter_mut().enumerate() {
+            for turn in 0..pairs.len() {
+                let kind = (round + turn) % pairs.len();
+                tell_all(pairs[kind]);
+                wait_for_all();
+                let start = Instant::now();
+                tell_all(pairs[kind]);
+                wait_for_all();
+                times[kind] = start.elapsed().as_secs_f64();
+                if let Connections::New = which {
+                    // Until the backends of this turn have gone.
+                    thread::sleep(Duration::from_millis(500));
                 }
-            });
-        }
-        for (round, kind) in turns() {
-            ready.wait();
-            let start = Instant::now();
-            done.wait();
-            rounds[round][kind % pairs.len()] = start.elapsed().as_secs_f64();
+            }
         }
     });
     rounds
