@@ -6,7 +6,7 @@ use core::{fmt, str::FromStr};
 use hmac::{Hmac, KeyInit, Mac};
 use rand_core::TryCryptoRng;
 use sha2::Sha512;
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{ClientId, Denied, Error, Nonce, spent::SpentKey};
 
@@ -109,6 +109,13 @@ impl ChallengeId {
     }
 }
 
+impl ChallengeId {
+    /// Which of the operator's roots it was issued under, where the host has numbered roots.
+    pub(crate) const fn root_number(&self) -> u8 {
+        self.0[4]
+    }
+}
+
 impl fmt::Display for ChallengeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Of ASCII alone.
@@ -171,7 +178,7 @@ impl ChallengeKey {
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         let bytes = Zeroizing::new(bytes);
-        let keyed = <Hmac<Sha512> as KeyInit>::new(&hmac_key(&bytes));
+        let keyed = keyed(&bytes);
         Self { bytes, keyed }
     }
 
@@ -192,6 +199,18 @@ impl ChallengeKey {
         ttl: ChallengeTtl,
         rng: &mut R,
     ) -> Result<Challenge, Error> {
+        self.issue_numbered(client_id, now, ttl, None, rng)
+    }
+
+    /// Issues a challenge whose id names the root that this key is derived from.
+    pub(crate) fn issue_numbered<R: TryCryptoRng + ?Sized>(
+        &self,
+        client_id: &ClientId,
+        now: u64,
+        ttl: ChallengeTtl,
+        root_number: Option<u8>,
+        rng: &mut R,
+    ) -> Result<Challenge, Error> {
         let expiry = now
             .checked_add(u64::from(ttl.seconds()))
             .and_then(|expiry| u32::try_from(expiry).ok())
@@ -202,6 +221,9 @@ impl ChallengeKey {
         id[..4].copy_from_slice(&expiry.to_be_bytes());
         rng.try_fill_bytes(&mut id[4..])
             .map_err(|_| Error::random_source())?;
+        if let Some(number) = root_number {
+            id[4] = number;
+        }
         Ok(self.challenge(client_id, ChallengeId(id)))
     }
 
@@ -217,8 +239,23 @@ impl ChallengeKey {
         now: u64,
         ttl: ChallengeTtl,
     ) -> Result<Challenge, Denied> {
-        let expiry = u64::from(id.expires_at());
-        if now < expiry && expiry - now <= u64::from(ttl.seconds()) {
+        self.recompute_within(client_id, id, now, ttl, 0)
+    }
+
+    /// As [`ChallengeKey::recompute`], by a clock that may be wrong by `skew` seconds.
+    pub(crate) fn recompute_within(
+        &self,
+        client_id: &ClientId,
+        id: ChallengeId,
+        now: u64,
+        ttl: ChallengeTtl,
+        skew: u32,
+    ) -> Result<Challenge, Denied> {
+        let (expiry, skew) = (u64::from(id.expires_at()), u64::from(skew));
+        let latest = now
+            .saturating_add(u64::from(ttl.seconds()))
+            .saturating_add(skew);
+        if now < expiry.saturating_add(skew) && expiry <= latest {
             Ok(self.challenge(client_id, id))
         } else {
             Err(Denied)
@@ -248,12 +285,14 @@ impl ChallengeKey {
     }
 }
 
-/// HMAC pads a short key with zeros to the block length (RFC 2104), so doing it here is the same
-/// and cannot fail.
-fn hmac_key(key: &[u8; ChallengeKey::LEN]) -> hmac::digest::Key<Hmac<Sha512>> {
+/// HMAC under a key of 32 bytes. RFC 2104 pads a short key with zeros to the block length, so doing it here
+/// is the same and cannot fail.
+pub(crate) fn keyed(key: &[u8; 32]) -> Hmac<Sha512> {
     let mut block = hmac::digest::Key::<Hmac<Sha512>>::default();
-    block[..ChallengeKey::LEN].copy_from_slice(key);
-    block
+    block[..key.len()].copy_from_slice(key);
+    let keyed = <Hmac<Sha512> as KeyInit>::new(&block);
+    block.as_mut_slice().zeroize();
+    keyed
 }
 
 impl fmt::Debug for ChallengeKey {
@@ -315,7 +354,7 @@ mod tests {
     #[test]
     fn the_key_is_padded_as_hmac_does_it() {
         let key = [7; ChallengeKey::LEN];
-        let mut padded = <Hmac<Sha512> as KeyInit>::new(&hmac_key(&key));
+        let mut padded = keyed(&key);
         let mut plain = <Hmac<Sha512> as KeyInit>::new_from_slice(&key).unwrap();
         padded.update(b"x");
         plain.update(b"x");

@@ -60,6 +60,8 @@
 extern crate alloc;
 
 mod batch;
+mod binding;
+pub mod ceremony;
 mod challenge;
 mod client_id;
 mod credential;

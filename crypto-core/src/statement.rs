@@ -215,6 +215,7 @@ mod sealed {
     impl Sealed for super::Enrolment<'_> {}
     impl Sealed for super::Authentication<'_> {}
     impl Sealed for super::Rotation<'_> {}
+    impl Sealed for super::Stated<'_> {}
 }
 
 /// What can be proven: [`Enrolment`], [`Authentication`] or [`Rotation`], and nothing else.
@@ -284,16 +285,32 @@ impl<'a> Rotation<'a> {
         new_commitment: &'a Commitment,
         binding: &'a AuthenticationBinding,
     ) -> Result<Self, Error> {
+        Self::permits_binding(binding)?;
+        Ok(Self::permitted(client_id, nonce, new_commitment, binding))
+    }
+
+    /// Whether the binding leaves room for the prefix and the commitment.
+    pub(crate) fn permits_binding(binding: &AuthenticationBinding) -> Result<(), Error> {
         let total = ROTATION_PREFIX.len() + Commitment::LEN + binding.as_bytes().len();
         if total > CHANNEL_BINDING_MAX {
             return Err(too_long(total));
         }
-        Ok(Self {
+        Ok(())
+    }
+
+    /// The statement for a binding that was found to leave room.
+    pub(crate) const fn permitted(
+        client_id: &'a ClientId,
+        nonce: &'a Nonce,
+        new_commitment: &'a Commitment,
+        binding: &'a AuthenticationBinding,
+    ) -> Self {
+        Self {
             client_id,
             nonce,
             new_commitment,
             binding,
-        })
+        }
     }
 
     /// Who proves.
@@ -319,6 +336,24 @@ impl Statement for Rotation<'_> {
                 self.new_commitment.as_bytes(),
                 self.binding.as_bytes(),
             ],
+        }
+    }
+}
+
+/// Any of the three, for what takes them together.
+#[derive(Clone, Copy)]
+pub(crate) enum Stated<'a> {
+    Enrolment(Enrolment<'a>),
+    Authentication(Authentication<'a>),
+    Rotation(Rotation<'a>),
+}
+
+impl Statement for Stated<'_> {
+    fn context(&self) -> Context<'_> {
+        match self {
+            Self::Enrolment(statement) => statement.context(),
+            Self::Authentication(statement) => statement.context(),
+            Self::Rotation(statement) => statement.context(),
         }
     }
 }

@@ -4,6 +4,21 @@ use core::convert::Infallible;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::{TryCryptoRng, TryRng};
 
+extern crate std;
+
+std::thread_local! {
+    static EQUATIONS: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+}
+
+/// How many equations this thread has looked at one by one.
+pub(crate) fn equations() -> usize {
+    EQUATIONS.get()
+}
+
+pub(crate) fn count_equation() {
+    EQUATIONS.set(EQUATIONS.get() + 1);
+}
+
 /// A reproducible random source.
 pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(seed)

@@ -24,6 +24,8 @@ pub fn verify(
     statement: &(impl Statement + ?Sized),
     proof: &Proof,
 ) -> Result<(), Denied> {
+    #[cfg(test)]
+    crate::testing::count_equation();
     let c = transcript::challenge_scalar(
         commitment.as_bytes(),
         proof.announcement(),

@@ -1,0 +1,165 @@
+//! What an attempt asks of the store, what the store may answer, and how attempts end.
+
+use crate::{ClientId, ClientRecord, Error, SpentKey};
+
+use super::Epoch;
+
+/// What the store has to do in one atomic and durable action, or not at all. In this order: see that
+/// the record is as [`expect`](Self::expect)ed; see that the challenge is alive by the store's clock, of
+/// the current epoch and not spent; spend it; make the [`change`](Self::change); write the session.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Whose record it is about.
+    pub client_id: ClientId,
+    /// How the record must be.
+    pub expect: Expect,
+    /// The challenge to be spent; enrolment has none.
+    pub spend: Option<Spend>,
+    /// What becomes of the record.
+    pub change: Change,
+}
+
+/// How the record must be for a [`Step`] to be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// There is none, of whatever status, and the permission still is good. It is used up.
+    Absent(Permission),
+    /// It is active and of this version.
+    Unchanged {
+        /// The version that the proof was verified for.
+        version: u32,
+    },
+}
+
+/// Who permits an enrolment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// An invitation, by the hash under which the store keeps it.
+    Invitation([u8; 32]),
+    /// The application around the host: it has authenticated its user, or trusts its caller.
+    Host,
+}
+
+/// A challenge that is spent by being accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spend {
+    /// Under what it goes into the set.
+    pub key: SpentKey,
+    /// When it expires, in Unix seconds: it leaves the set then, never earlier.
+    pub expires_at: u32,
+    /// The epoch that it was issued in.
+    pub epoch: Epoch,
+    /// By what the client's share of the set is counted.
+    pub share: ShareTag,
+}
+
+/// A client, as a spent set counts its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShareTag(pub(super) u32);
+
+/// What becomes of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// It comes into being.
+    Insert(ClientRecord),
+    /// This one takes its place.
+    Replace(ClientRecord),
+}
+
+/// What a store says it did with a [`Step`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Committed {
+    /// All of it, durably.
+    Done,
+    /// Nothing: the client is not active any longer, or of another version, or gone.
+    Changed,
+    /// Nothing: the challenge was accepted before.
+    Spent,
+    /// Nothing: the challenge is not alive by the store's clock.
+    Expired,
+    /// Nothing: the set has begun a new epoch since.
+    StaleEpoch,
+    /// Nothing: the set, or the client's share of it, is full.
+    Full {
+        /// When the next place falls free, in seconds.
+        retry_after: u32,
+    },
+    /// Nothing: the client id has a record already, of whatever status.
+    Exists,
+    /// Nothing: the invitation is gone, or for another client id.
+    NotInvited,
+}
+
+/// Why an attempt is denied. For the operator's eyes: outsiders are told `denied` and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The challenge id is no id, was not issued here, or has expired.
+    Challenge,
+    /// No client is enrolled under this id.
+    UnknownClient,
+    /// The client is suspended or revoked.
+    InactiveClient,
+    /// The attempt names another channel binding than the host's.
+    Binding,
+    /// The proof does not verify, or a rotation is to the commitment that is there already.
+    Proof,
+    /// The challenge was accepted before.
+    Spent,
+    /// The client was suspended, revoked or rotated while its proof was looked at.
+    Changed,
+    /// Nobody permitted this enrolment.
+    Permission,
+}
+
+/// How an attempt ends that is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// What was sent is malformed, and nothing was looked at; or the host cannot do it. The caller may
+    /// read the error.
+    Failed(Error),
+    /// One answer for every cause.
+    Denied(Cause),
+    /// There is no place for another accepted challenge; this one stays good.
+    Throttled {
+        /// When trying again makes sense.
+        retry_after_seconds: u32,
+    },
+    /// The client id has a record already. Said to who may enrol it.
+    AlreadyEnrolled,
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Failed(error) => error,
+            Refused::Denied(_) => Self::Denied,
+            Refused::Throttled {
+                retry_after_seconds,
+            } => Self::Throttled {
+                retry_after_seconds,
+            },
+            Refused::AlreadyEnrolled => Self::AlreadyEnrolled,
+        }
+    }
+}
+
+impl Committed {
+    /// The one reading of a store's answer.
+    pub(super) fn answer(self) -> Result<(), Refused> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Changed => Err(Refused::Denied(Cause::Changed)),
+            Self::Spent => Err(Refused::Denied(Cause::Spent)),
+            Self::Expired | Self::StaleEpoch => Err(Refused::Denied(Cause::Challenge)),
+            Self::Full { retry_after } => Err(Refused::Throttled {
+                retry_after_seconds: retry_after,
+            }),
+            Self::Exists => Err(Refused::AlreadyEnrolled),
+            Self::NotInvited => Err(Refused::Denied(Cause::Permission)),
+        }
+    }
+}
