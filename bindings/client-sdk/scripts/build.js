@@ -2,10 +2,10 @@
 // fails if they are over their limits. The WebAssembly module has to be in generated/ (npm run wasm).
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { constants, deflateRawSync, gzipSync } from 'node:zlib';
+import { constants, deflateSync, gzipSync } from 'node:zlib';
 
 const IIFE_MAX = 120 * 1024;
 const ESM_MAX = 12 * 1024;
@@ -19,6 +19,8 @@ if (!existsSync(wasm)) {
 }
 rmSync(path('dist'), { recursive: true, force: true });
 mkdirSync(path('dist', 'esm'), { recursive: true });
+
+copyFileSync(wasm, `${wasm}.bin`);
 
 const common = {
   absWorkingDir: root,
@@ -36,7 +38,7 @@ const esm = await build({
   outdir: 'dist/esm',
   format: 'esm',
   platform: 'browser',
-  external: ['node:*'],
+  loader: { '.bin': 'binary' },
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
   metafile: true,
@@ -44,7 +46,7 @@ const esm = await build({
 copyFileSync(wasm, path('dist', 'esm', 'twofapi_bg.wasm'));
 
 // Compressed, so that its base64 is as small as the network would make it anyway.
-writeFileSync(`${wasm}.deflate`, deflateRawSync(readFileSync(wasm), { level: constants.Z_BEST_COMPRESSION }));
+writeFileSync(`${wasm}.deflate`, deflateSync(readFileSync(wasm), { level: constants.Z_BEST_COMPRESSION }));
 await build({
   ...common,
   entryPoints: { '2fapi.min': 'src/iife.ts' },
@@ -53,10 +55,22 @@ await build({
   platform: 'browser',
   loader: { '.deflate': 'binary' },
 });
+// For `require`, in one file with everything within.
+await build({
+  ...common,
+  entryPoints: { index: 'src/node.ts' },
+  outdir: 'dist/cjs',
+  format: 'cjs',
+  platform: 'browser',
+  loader: { '.bin': 'binary' },
+});
+writeFileSync(path('dist', 'cjs', 'package.json'), '{ "type": "commonjs" }\n');
 execFileSync(process.execPath, [
   resolve(root, '../../node_modules/typescript/bin/tsc'),
   ...['-p', root, '--emitDeclarationOnly'],
 ]);
+// The same types, beside a package.json that says of which kind of module they are.
+cpSync(path('dist', 'types'), path('dist', 'cjs', 'types'), { recursive: true });
 
 const gzipped = (file) => gzipSync(readFileSync(file), { level: 9 }).length;
 

@@ -1,39 +1,20 @@
 /** The client of a 2FApi server: enrol, log in, rotate, recover, and fetch with the token. */
-import { challengeIn, tokenIn, versionIn } from './answers.js';
-import { bindingFor, serverAddress } from './binding.js';
-import { toHex } from './bytes.js';
+import { type Bytes, sameBytes, toHex } from './bytes.js';
+import { type Attempt, Ceremony, type Session, isDenial } from './ceremony.js';
 import type { Engine } from './engine/engine.js';
-import { type EngineChoice, engineOf } from './engine/choose.js';
-import { TwoFApiError, fromEngine } from './errors.js';
-import { type Fetch, type Http, get, isDenial, post, unlessAborted } from './http.js';
-import { entropyOf } from './phrase.js';
-import { type ClientRecord, decodeRecord, encodeRecord, wipe } from './record.js';
-import { indexedDbStore } from './store/indexed-db.js';
-import { type CredentialStore, exclusively, storeUnavailable } from './store/store.js';
-
-export interface ClientOptions {
-  /** Where the server is. Its origin is the audience that this client proves to. */
-  baseUrl: string | URL;
-  /** Which client this is; `enroll` and `recover` may say it later. */
-  clientId?: string;
-  /** Where credentials are kept: in IndexedDB by default. There is no default without IndexedDB. */
-  store?: CredentialStore;
-  engine?: EngineChoice;
-  /** The server's audience, where it is known by another origin than that of `baseUrl`. */
-  audience?: string;
-  /** Origins that `fetch` may take the token to, beside that of `baseUrl`. */
-  tokenOrigins?: readonly string[];
-  /** How long a request of the protocol may take, in milliseconds; 30 000 by default. */
-  timeoutMs?: number;
-  /** Speak plain HTTP with other than this machine. */
-  allowInsecureHttp?: boolean;
-  /** What sends requests; `fetch` by default. */
-  fetch?: Fetch;
-}
+import { engineOf } from './engine/choose.js';
+import { TwoFApiError, invalidArgument, storeUnavailable } from './errors.js';
+import { type ClientOptions, type Settings, settingsOf } from './options.js';
+import { credentialFor } from './phrase.js';
+import { type ClientRecord, PENDING_MAX, decodeRecord, encodeRecord, wipe } from './record.js';
+import { requestOf } from './request.js';
+import type { CheckedStore } from './store/outside.js';
+import { exclusively } from './store/turns.js';
+import { aborted, unlessAborted } from './waiting.js';
 
 export interface Waiting {
   /** Ends the waiting. What the server was asked already may have happened. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface Enrolled {
@@ -42,39 +23,33 @@ export interface Enrolled {
   commitmentVersion: number;
 }
 
-export interface Session {
-  clientId: string;
-  accessToken: string;
-  /** When the token ends, in milliseconds of `Date.now()`. */
-  expiresAt: number;
-}
-
-/** So long before its end a token is not used any more. */
+/** So long before its end, or a quarter of its life if that is less, a token is not used any more. */
 const MARGIN_MS = 10_000;
+
+interface Held extends Session {
+  freshUntil: number;
+}
 
 export class TwoFApiClient {
   /** What this client proves to: computed from `baseUrl`, never taken from the server. */
   readonly audience: string;
 
-  readonly #http: Http;
-  readonly #binding: Uint8Array;
-  readonly #store: CredentialStore | undefined;
-  readonly #engine: EngineChoice;
-  readonly #origins: ReadonlySet<string>;
+  readonly #settings: Settings;
+  readonly #ceremony: Ceremony;
   #clientId: string | undefined;
-  #session: Session | undefined;
-  #loggingIn: Promise<Session> | undefined;
+  #session: Held | undefined;
+  /** The last of the operations that were asked for: the next one begins when it has ended. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** A login that nothing was asked for after. */
+  #loggingIn: { clientId: string | undefined; session: Promise<Session> } | undefined;
+  /** How often it was logged out: a login from before is not kept. */
+  #logouts = 0;
 
   constructor(options: ClientOptions) {
-    const base = serverAddress(options.baseUrl, options.allowInsecureHttp ?? false);
-    const send = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
-    this.#http = { base, fetch: send, timeoutMs: options.timeoutMs ?? 30_000 };
-    this.audience = options.audience ?? base.origin;
-    this.#binding = bindingFor(this.audience);
-    this.#store = options.store ?? (globalThis.indexedDB ? indexedDbStore() : undefined);
-    this.#engine = options.engine ?? 'auto';
-    this.#origins = new Set([base.origin, ...(options.tokenOrigins ?? [])]);
-    this.#clientId = options.clientId;
+    this.#settings = settingsOf(options);
+    this.audience = this.#settings.audience;
+    this.#ceremony = new Ceremony(this.#settings.http, this.#settings.binding);
+    if (options.clientId !== undefined) this.#clientId = named(options.clientId);
   }
 
   get clientId(): string | undefined {
@@ -84,57 +59,63 @@ export class TwoFApiClient {
   /** The session, if there is one that has not ended. */
   get session(): Session | undefined {
     const session = this.#session;
-    return session && Date.now() < session.expiresAt ? { ...session } : undefined;
+    return session && Date.now() < session.expiresAt ? shown(session) : undefined;
   }
 
   /**
    * Makes a credential, keeps it, and enrols its commitment with an enrolment token. With a phrase, the
    * credential is the one that the phrase restores.
    *
-   * The credential is kept before the server hears of it. If the answer is lost, call it again: the same
-   * credential is enrolled, or found to be enrolled.
+   * The credential is kept before the server hears of it, and stays whatever the server answers: a refusal
+   * may be one of this attempt alone. Call it again, and the same credential is enrolled, or found to be
+   * enrolled.
    */
   async enroll(
     { clientId, token, phrase }: { clientId?: string; token: string; phrase?: string },
     { signal }: Waiting = {},
   ): Promise<Enrolled> {
     if (typeof token !== 'string' || !/^[\x21-\x7e]{1,4096}$/.test(token)) {
-      throw new TwoFApiError('invalid_argument', 'token must be an enrolment token');
+      throw invalidArgument('token must be an enrolment token');
     }
-    return this.#alone(clientId, signal, async (engine, id) => {
-      const kept = await this.#load(id);
-      if (kept?.enrolled) throw credentialExists(id);
-      const record: ClientRecord = kept ?? {
-        enrolled: false,
-        credential: await credentialFor(engine, phrase),
-      };
+    return this.#withRecord(clientId, signal, async (turn, record) => {
+      const { engine } = turn;
+      if (record.credential) throw credentialExists(turn.clientId);
+      const credential = await pendingFor(engine, record, phrase);
+      const commitment = toHex(engine.commitment(credential));
+      await this.#keep(turn, record);
+      let commitmentVersion: number;
       try {
-        const commitment = toHex(engine.commitment(record.credential));
-        if (kept && phrase !== undefined) await sameCredential(engine, phrase, commitment);
-        if (!kept) await this.#keep(id, record);
-        const commitmentVersion = await this.#enrol(engine, id, record, token, signal);
-        await this.#keep(id, { ...record, enrolled: true });
-        return { clientId: id, commitment, commitmentVersion };
-      } finally {
-        wipe(record);
+        commitmentVersion = await this.#ceremony.enroll(turn, credential, token);
+        await this.#keepInForce(turn, record, credential);
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        // What an attempt before had sent may have arrived: then a credential that is kept is good.
+        const session = await this.#findPending(turn, record).catch((second: unknown) => {
+          throw isDenial(second) ? error : second;
+        });
+        if (record.credential !== credential) throw credentialExists(turn.clientId);
+        commitmentVersion = await this.#ceremony.version(turn, session);
       }
+      return { clientId: turn.clientId, commitment, commitmentVersion };
     });
   }
 
   /** Proves and gets an access token, which this object keeps in memory and nowhere else. */
   async login({ clientId, signal }: Waiting & { clientId?: string } = {}): Promise<Session> {
-    this.#name(clientId);
     // One at a time, for everybody who waits; each may stop waiting.
-    if (!this.#loggingIn) {
-      const attempt = this.#alone(undefined, undefined, (engine, id) =>
-        this.#login(engine, id),
-      ).finally(() => {
-        if (this.#loggingIn === attempt) this.#loggingIn = undefined;
-      });
-      this.#loggingIn = attempt;
+    let login = this.#loggingIn;
+    if (!login || (clientId !== undefined && clientId !== login.clientId)) {
+      const session = this.#withRecord(clientId, undefined, (turn, record) =>
+        this.#login(turn, record),
+      );
+      login = { clientId, session };
+      this.#loggingIn = login;
+      const ended = () => {
+        if (this.#loggingIn === login) this.#loggingIn = undefined;
+      };
+      session.then(ended, ended);
     }
-    const session = await unlessAborted(signal, this.#loggingIn);
-    return { ...session };
+    return shown(await unlessAborted(signal, login.session));
   }
 
   /**
@@ -145,21 +126,20 @@ export class TwoFApiClient {
    * of the two is good, and calling `rotate` again completes the rotation.
    */
   async rotate({ phrase, signal }: Waiting & { phrase?: string } = {}): Promise<Enrolled> {
-    return this.#alone(undefined, signal, async (engine, id) => {
-      const record = await this.#needed(id);
-      try {
-        if (record.next) {
-          // What was begun is completed with the same credential: whichever request arrives, it is good.
-          const finished = await this.#finishRotation(engine, id, record, signal);
-          if (phrase === undefined) return finished;
-        }
-        const next = await credentialFor(engine, phrase);
-        record.next = next;
-        await this.#keep(id, record);
-        return await this.#rotate(engine, id, record, next, signal);
-      } finally {
-        wipe(record);
+    return this.#withRecord(undefined, signal, async (turn, record) => {
+      if (!record.credential) await this.#login(turn, record);
+      if (record.pending.length > 0) {
+        // What was begun is completed with the same credential: whichever request arrives, it is good.
+        const finished = await this.#finishRotation(turn, record);
+        if (phrase === undefined) return finished;
       }
+      const next = await credentialFor(turn.engine, phrase);
+      if (sameBytes(next, inForce(record))) {
+        throw invalidArgument('the phrase is that of the credential in force: give another one');
+      }
+      record.pending.push(next);
+      await this.#keep(turn, record);
+      return this.#rotate(turn, record, next);
     });
   }
 
@@ -168,50 +148,55 @@ export class TwoFApiClient {
     { clientId, phrase }: { clientId?: string; phrase: string },
     { signal }: Waiting = {},
   ): Promise<Session> {
-    return this.#alone(clientId, signal, async (engine, id) => {
-      if (await this.#load(id)) throw credentialExists(id);
-      const credential = await credentialFor(engine, phrase);
-      const record = { enrolled: true, credential };
-      try {
-        const session = await this.#prove(engine, id, credential, signal);
-        await this.#keep(id, record);
-        this.#session = session;
-        return { ...session };
-      } finally {
-        wipe(record);
-      }
+    return this.#withRecord(clientId, signal, async (turn, record) => {
+      if (record.credential) throw credentialExists(turn.clientId);
+      const credential = await credentialFor(turn.engine, phrase);
+      const session = await this.#ceremony.authenticate(turn, credential);
+      await this.#keepInForce(turn, record, credential);
+      return shown(this.#hold(turn, session));
     });
   }
 
   /** Forgets the token. It stays good until it ends: the server keeps no list of tokens. */
   logout(): void {
     this.#session = undefined;
+    this.#loggingIn = undefined;
+    this.#logouts++;
   }
 
   /** Removes the credential from the store. Without a recovery phrase it is gone for good. */
   async forget({ clientId }: { clientId?: string } = {}): Promise<void> {
-    await this.#alone(clientId, undefined, async (_, id) => {
-      this.logout();
-      await this.#storage().delete(this.#key(id));
+    await this.#inTurn(undefined, async () => {
+      const id = this.#about(clientId);
+      await exclusively(this.#key(id), async () => {
+        if (id === this.#clientId) this.#session = undefined;
+        await this.#storage().delete(this.#key(id));
+      });
     });
   }
 
-  /** Whether the store has an enrolled credential for this client. */
+  /** Whether the store has a credential for this client that the server has said yes to. */
   async hasCredential({ clientId }: { clientId?: string } = {}): Promise<boolean> {
-    const record = await this.#load(this.#name(clientId));
-    wipe(record);
-    return record?.enrolled ?? false;
+    return this.#inTurn(undefined, async () => {
+      const record = await this.#load(this.#about(clientId));
+      const has = record.credential !== undefined;
+      wipe(record);
+      return has;
+    });
   }
 
   /** The commitment of the credential in the store, in hex: what the server keeps of it. */
   async commitment({ clientId }: { clientId?: string } = {}): Promise<string> {
-    const id = this.#name(clientId);
-    const record = await this.#needed(id);
-    try {
-      return toHex((await engineOf(this.#engine)).commitment(record.credential));
-    } finally {
+    return this.#inTurn(undefined, async () => {
+      const id = this.#about(clientId);
+      const record = await this.#load(id);
+      const credential = record.credential ?? record.pending.at(-1);
+      if (!credential) throw noCredential(id);
+      const engine = await engineOf(this.#settings.engine);
+      const commitment = toHex(engine.commitment(credential));
       wipe(record);
-    }
+      return commitment;
+    });
   }
 
   /**
@@ -220,57 +205,58 @@ export class TwoFApiClient {
    * unless `init` says otherwise.
    */
   async fetch(input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> {
-    const request =
-      input instanceof Request
-        ? new Request(input, init)
-        : new Request(new URL(input, this.#http.base), { redirect: 'error', ...init });
-    const { origin } = new URL(request.url);
-    if (!this.#origins.has(origin)) {
-      throw new TwoFApiError(
-        'foreign_origin',
-        `the token is not for ${origin}; name it in tokenOrigins if it shall go there`,
-      );
-    }
-    const waiting = { signal: request.signal };
-    const current = this.#session;
-    const fresh = current !== undefined && Date.now() + MARGIN_MS < current.expiresAt;
+    const made = this.#requestOf(input, init);
+    // Its turn is now, before what is asked for later, which may say who this client is, or end the token.
+    const found = this.#inTurn(undefined, async () => this.#current((await made).signal));
+    // What is wrong with the request is told once, by itself.
+    found.catch(() => undefined);
+    const request = await made;
+    const { signal } = request;
+    const session = await unlessAborted(signal, found);
     const again = request.clone();
-    const session = fresh ? current : await this.login(waiting);
     const response = await this.#send(request, session);
     if (response.status !== 401) return response;
-    await response.body?.cancel();
-    if (this.#session?.accessToken === session.accessToken) this.#session = undefined;
-    return this.#send(again, this.#session ?? (await this.login(waiting)));
+    const next = await this.#inTurn(signal, async () => {
+      if (this.#session?.accessToken === session.accessToken) this.#session = undefined;
+      // Meanwhile this client may have become another one, whose request it is not.
+      return this.#clientId === session.clientId ? this.#current(signal) : undefined;
+    });
+    if (!next) return response;
+    await response.body?.cancel?.().catch(() => undefined);
+    return this.#send(again, next);
+  }
+
+  async #requestOf(input: RequestInfo | URL, init: RequestInit): Promise<Request> {
+    const { http, origins } = this.#settings;
+    const request = await requestOf(input, init ?? {}, http.base);
+    const { origin, protocol } = new URL(request.url);
+    if (origins.has(origin) && /^https?:$/.test(protocol)) return request;
+    throw new TwoFApiError(
+      'foreign_origin',
+      `the token is not for ${origin}; name it in tokenOrigins if it shall go there`,
+    );
+  }
+
+  /** In its turn: the session that there is, or a new one. */
+  async #current(signal: AbortSignal): Promise<Session> {
+    const session = this.#session;
+    if (session && Date.now() < session.freshUntil) return session;
+    if (signal.aborted) throw aborted(signal.reason);
+    return this.#as(undefined, signal, this.#logouts, (turn, record) => this.#login(turn, record));
   }
 
   async #send(request: Request, { accessToken }: Session): Promise<Response> {
     request.headers.set('Authorization', `Bearer ${accessToken}`);
     try {
-      return await this.#http.fetch(request);
+      return await this.#settings.http.fetch(request);
     } catch (error) {
-      const { signal } = request;
-      if (signal.aborted) {
-        throw new TwoFApiError('aborted', 'the caller ended it', { cause: signal.reason });
-      }
+      if (request.signal.aborted) throw aborted(request.signal.reason);
       throw new TwoFApiError('network', 'the request failed', { cause: error });
     }
   }
 
-  #name(clientId: string | undefined): string {
-    const name = clientId ?? this.#clientId;
-    if (typeof name !== 'string' || name === '') {
-      throw new TwoFApiError('invalid_argument', 'clientId is missing: say which client this is');
-    }
-    if (name !== this.#clientId) {
-      this.#session = undefined;
-      this.#loggingIn = undefined;
-      this.#clientId = name;
-    }
-    return name;
-  }
-
-  #storage(): CredentialStore {
-    if (this.#store) return this.#store;
+  #storage(): CheckedStore {
+    if (this.#settings.store) return this.#settings.store;
     throw storeUnavailable(
       'there is no IndexedDB here: give a store, such as memoryStore() or one of your own',
     );
@@ -281,9 +267,60 @@ export class TwoFApiClient {
     return `${this.audience} ${clientId}`;
   }
 
-  async #load(clientId: string): Promise<ClientRecord | undefined> {
+  /** What is asked about a client does not make this object that client, unless it is none yet. */
+  #about(clientId: string | undefined): string {
+    const id = named(clientId ?? this.#clientId);
+    this.#clientId ??= id;
+    return id;
+  }
+
+  /** One operation of this object at a time, in the order in which they were asked for. */
+  #inTurn<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    this.#loggingIn = undefined;
+    const whole = this.#last.then(() => {
+      if (signal?.aborted) throw aborted(signal.reason);
+      return work();
+    });
+    this.#last = whole.catch(() => undefined);
+    return unlessAborted(signal, whole);
+  }
+
+  #withRecord<T>(
+    clientId: string | undefined,
+    signal: AbortSignal | undefined,
+    work: (turn: Turn, record: ClientRecord) => Promise<T>,
+  ): Promise<T> {
+    const logouts = this.#logouts;
+    return this.#inTurn(signal, () => this.#as(clientId, signal, logouts, work));
+  }
+
+  /** In its turn: becomes that client, and works alone with its record, in this and in other tabs. */
+  async #as<T>(
+    clientId: string | undefined,
+    signal: AbortSignal | undefined,
+    logouts: number,
+    work: (turn: Turn, record: ClientRecord) => Promise<T>,
+  ): Promise<T> {
+    const id = named(clientId ?? this.#clientId);
+    this.#storage();
+    const engine = await engineOf(this.#settings.engine);
+    engine.checkClientId(id);
+    if (id !== this.#clientId) this.#session = undefined;
+    this.#clientId = id;
+    return exclusively(this.#key(id), async () => {
+      if (signal?.aborted) throw aborted(signal.reason);
+      const record = await this.#load(id);
+      try {
+        return await work({ engine, clientId: id, signal, logouts }, record);
+      } finally {
+        wipe(record);
+      }
+    });
+  }
+
+  async #load(clientId: string): Promise<ClientRecord> {
     const bytes = await this.#storage().get(this.#key(clientId));
-    if (!bytes) return undefined;
+    if (!bytes) return { credential: undefined, pending: [] };
     try {
       return decodeRecord(bytes);
     } finally {
@@ -291,13 +328,7 @@ export class TwoFApiClient {
     }
   }
 
-  async #needed(clientId: string): Promise<ClientRecord> {
-    const record = await this.#load(clientId);
-    if (record) return record;
-    throw new TwoFApiError('no_credential', `there is no credential for ${clientId} in the store`);
-  }
-
-  async #keep(clientId: string, record: ClientRecord): Promise<void> {
+  async #keep({ clientId }: Turn, record: ClientRecord): Promise<void> {
     const bytes = encodeRecord(record);
     try {
       await this.#storage().put(this.#key(clientId), bytes);
@@ -306,157 +337,113 @@ export class TwoFApiClient {
     }
   }
 
-  /** With the engine, and alone with the client's record, in this and in other tabs. */
-  async #alone<T>(
-    clientId: string | undefined,
-    signal: AbortSignal | undefined,
-    work: (engine: Engine, clientId: string) => Promise<T>,
-  ): Promise<T> {
-    const id = this.#name(clientId);
-    this.#storage();
-    const whole = exclusively(this.#key(id), async () => {
-      if (signal?.aborted) {
-        throw new TwoFApiError('aborted', 'the caller ended it', { cause: signal.reason });
-      }
-      try {
-        const engine = await engineOf(this.#engine);
-        engine.checkClientId(id);
-        return await work(engine, id);
-      } catch (error) {
-        throw fromEngine(error);
-      }
-    });
-    return unlessAborted(signal, whole);
-  }
-
-  async #challenge(clientId: string, signal?: AbortSignal) {
-    const answer = await post(this.#http, 'auth/zkp/challenge', { client_id: clientId }, { signal });
-    return challengeIn(answer, clientId, this.#binding);
-  }
-
-  async #prove(
-    engine: Engine,
-    clientId: string,
-    credential: Uint8Array,
-    signal?: AbortSignal,
-  ): Promise<Session> {
-    const { challengeId, nonce } = await this.#challenge(clientId, signal);
-    const proof = engine.proveAuthentication(credential, clientId, nonce, this.#binding);
-    const began = Date.now();
-    const answer = await post(
-      this.#http,
-      'auth/zkp/verify',
-      { challenge_id: challengeId, proof: toHex(proof) },
-      { signal },
-    );
-    const { accessToken, expiresIn } = tokenIn(answer, clientId);
-    return { clientId, accessToken, expiresAt: began + expiresIn * 1000 };
-  }
-
-  /** With the credential, or with the one of a rotation whose answer was lost. */
-  async #login(engine: Engine, clientId: string, signal?: AbortSignal): Promise<Session> {
-    const record = await this.#needed(clientId);
-    const { credential, next } = record;
-    try {
-      let session: Session;
-      try {
-        session = await this.#prove(engine, clientId, credential, signal);
-        if (!record.enrolled) await this.#keep(clientId, { ...record, enrolled: true });
-      } catch (error) {
-        if (!next || !isDenial(error)) throw error;
-        session = await this.#prove(engine, clientId, next, signal);
-        await this.#keep(clientId, { enrolled: true, credential: next });
-      }
-      if (clientId === this.#clientId) this.#session = session;
-      return session;
-    } finally {
-      wipe(record);
+  /** One credential is known to be in force, and so it is known of the others that they are not. */
+  async #keepInForce(turn: Turn, record: ClientRecord, credential: Bytes): Promise<void> {
+    await this.#keep(turn, { credential, pending: [] });
+    for (const other of [record.credential, ...record.pending]) {
+      if (other !== credential) other?.fill(0);
     }
+    record.credential = credential;
+    record.pending = [];
   }
 
-  /** Enrols. A refusal may mean that an attempt before had arrived: then the credential is good. */
-  async #enrol(
-    engine: Engine,
-    clientId: string,
-    { credential }: ClientRecord,
-    token: string,
-    signal: AbortSignal | undefined,
-  ): Promise<number> {
-    const body = {
-      client_id: clientId,
-      commitment: toHex(engine.commitment(credential)),
-      proof: toHex(engine.proveEnrolment(credential, clientId)),
-    };
+  /** Keeps the session, unless it is not this client's any more. */
+  #hold({ clientId, logouts }: Turn, session: Session): Session {
+    if (clientId === this.#clientId && logouts === this.#logouts) {
+      const life = session.expiresAt - Date.now();
+      this.#session = {
+        ...session,
+        freshUntil: session.expiresAt - Math.min(MARGIN_MS, life / 4),
+      };
+    }
+    return session;
+  }
+
+  /** With the credential in force, or with one whose outcome is unknown. */
+  async #login(turn: Turn, record: ClientRecord): Promise<Session> {
+    const { credential, pending } = record;
+    if (!credential && pending.length === 0) throw noCredential(turn.clientId);
+    if (!credential) return this.#findPending(turn, record);
     try {
-      const answer = await post(this.#http, 'auth/zkp/enroll', body, { token, signal });
-      return versionIn(answer, clientId);
+      return this.#hold(turn, await this.#ceremony.authenticate(turn, credential));
     } catch (error) {
-      const { code } = error as TwoFApiError;
-      if (code !== 'denied' && code !== 'already_enrolled') throw error;
-      try {
-        await this.#prove(engine, clientId, credential, signal);
-        return 1;
-      } catch (second) {
-        if (!isDenial(second)) throw second;
-      }
-      // The server has nothing of it, so that it is of no use to anybody.
-      await this.#storage().delete(this.#key(clientId));
-      throw error;
+      if (!isDenial(error) || pending.length === 0) throw error;
+      return this.#findPending(turn, record);
     }
   }
 
-  async #rotate(
-    engine: Engine,
-    clientId: string,
-    { credential }: ClientRecord,
-    next: Uint8Array,
-    signal: AbortSignal | undefined,
-  ): Promise<Enrolled> {
-    const { challengeId, nonce } = await this.#challenge(clientId, signal);
-    const commitment = engine.commitment(next);
-    const body = {
-      challenge_id: challengeId,
-      proof_old: toHex(
-        engine.proveRotation(credential, clientId, nonce, commitment, this.#binding),
-      ),
-      commitment_new: toHex(commitment),
-      proof_new: toHex(engine.proveEnrolment(next, clientId)),
-    };
-    // Whatever goes wrong from here on, both credentials stay: this request may arrive yet.
-    const answer = await post(this.#http, 'auth/zkp/rotate', body, { signal });
-    const commitmentVersion = versionIn(answer, clientId);
-    await this.#keep(clientId, { enrolled: true, credential: next });
-    this.#session = undefined;
-    return { clientId, commitment: toHex(commitment), commitmentVersion };
+  /** Finds out which pending credential is good, the newest first, and keeps that. Denied if none is, now. */
+  async #findPending(turn: Turn, record: ClientRecord): Promise<Session> {
+    let denial: unknown = noCredential(turn.clientId);
+    for (const credential of [...record.pending].reverse()) {
+      try {
+        const session = await this.#ceremony.authenticate(turn, credential);
+        await this.#keepInForce(turn, record, credential);
+        return this.#hold(turn, session);
+      } catch (error) {
+        if (!isDenial(error)) throw error;
+        denial = error;
+      }
+    }
+    throw denial;
   }
 
-  /** Completes a rotation whose answer was lost; afterwards the record is that of the next credential. */
-  async #finishRotation(
-    engine: Engine,
-    clientId: string,
-    record: ClientRecord,
-    signal: AbortSignal | undefined,
-  ): Promise<Enrolled> {
-    const next = record.next as Uint8Array;
-    let finished: Enrolled;
+  async #rotate(turn: Turn, record: ClientRecord, next: Bytes): Promise<Enrolled> {
+    // Whatever goes wrong here, both credentials stay: this request may arrive yet.
+    const commitmentVersion = await this.#ceremony.rotate(turn, inForce(record), next);
+    await this.#keepInForce(turn, record, next);
+    this.#session = undefined;
+    return rotated(turn, next, commitmentVersion);
+  }
+
+  /** Completes a rotation whose answer was lost. */
+  async #finishRotation(turn: Turn, record: ClientRecord): Promise<Enrolled> {
     try {
-      finished = await this.#rotate(engine, clientId, record, next, signal);
+      return await this.#rotate(turn, record, record.pending.at(-1) as Bytes);
     } catch (error) {
       // What had arrived is refused a second time, and then the next credential is the good one.
       if (!isDenial(error)) throw error;
-      const session = await this.#prove(engine, clientId, next, signal);
-      await this.#keep(clientId, { enrolled: true, credential: next });
-      this.#session = session;
-      const token = session.accessToken;
-      const whoami = await get(this.#http, 'auth/zkp/whoami', { token, signal });
-      const commitmentVersion = versionIn(whoami, clientId);
-      finished = { clientId, commitment: toHex(engine.commitment(next)), commitmentVersion };
+      const session = await this.#findPending(turn, record);
+      const commitmentVersion = await this.#ceremony.version(turn, session);
+      return rotated(turn, inForce(record), commitmentVersion);
     }
-    record.credential = next.slice();
-    record.next = undefined;
-    return finished;
   }
 }
+
+/** An attempt in its turn. */
+interface Turn extends Attempt {
+  logouts: number;
+}
+
+const shown = ({ clientId, accessToken, expiresAt }: Session): Session => ({
+  clientId,
+  accessToken,
+  expiresAt,
+});
+
+const rotated = (
+  { engine, clientId }: Turn,
+  credential: Bytes,
+  commitmentVersion: number,
+): Enrolled => ({
+  clientId,
+  commitment: toHex(engine.commitment(credential)),
+  commitmentVersion,
+});
+
+function named(clientId: unknown): string {
+  if (typeof clientId === 'string' && clientId !== '') return clientId;
+  throw invalidArgument('clientId is missing: say which client this is');
+}
+
+const inForce = ({ credential }: ClientRecord): Bytes => credential as Bytes;
+
+/** What the server answers to an enrolment that it does not take, or took before. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof TwoFApiError && (error.code === 'denied' || error.code === 'already_enrolled');
+
+const noCredential = (clientId: string): TwoFApiError =>
+  new TwoFApiError('no_credential', `there is no credential for ${clientId} in the store`);
 
 const credentialExists = (clientId: string): TwoFApiError =>
   new TwoFApiError(
@@ -465,24 +452,24 @@ const credentialExists = (clientId: string): TwoFApiError =>
       'it, or `forget` it first',
   );
 
-async function credentialFor(engine: Engine, phrase: string | undefined): Promise<Uint8Array> {
-  if (phrase === undefined) return engine.generate();
-  const entropy = await entropyOf(phrase);
-  try {
-    return engine.recover(entropy);
-  } finally {
-    entropy.fill(0);
-  }
-}
-
-/** An enrolment that is tried again takes the credential that was kept: another phrase is a mistake. */
-async function sameCredential(engine: Engine, phrase: string, commitment: string): Promise<void> {
+/** The credential that an enrolment goes on with: that of the phrase, or else the newest, or a fresh one. */
+async function pendingFor(
+  engine: Engine,
+  { pending }: ClientRecord,
+  phrase: string | undefined,
+): Promise<Bytes> {
+  const newest = pending.at(-1);
+  if (phrase === undefined && newest) return newest;
   const credential = await credentialFor(engine, phrase);
-  const same = toHex(engine.commitment(credential)) === commitment;
-  credential.fill(0);
-  if (same) return;
-  throw new TwoFApiError(
-    'credential_exists',
-    'an enrolment with another credential is under way: give the phrase of that one, or `forget` it',
-  );
+  const known = pending.find((other) => sameBytes(other, credential));
+  if (known) return known;
+  if (pending.length >= PENDING_MAX) {
+    throw new TwoFApiError(
+      'credential_exists',
+      `enrolments with ${PENDING_MAX} other credentials are under way, and each may have arrived: give a ` +
+        'phrase of one of those, or `forget` them',
+    );
+  }
+  pending.push(credential);
+  return credential;
 }

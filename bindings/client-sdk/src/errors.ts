@@ -1,22 +1,26 @@
 /** What can go wrong, as one class with stable codes. No error carries a secret. */
 
-/** Codes of the protocol and of its HTTP surface: `spec/protocol.md`, section 13. */
-export const SERVER_CODES = [
-  'invalid_client_id',
-  'invalid_length',
-  'invalid_encoding',
-  'already_enrolled',
-  'throttled',
-  'denied',
-  'unavailable',
-  'malformed_request',
-  'not_found',
-  'method_not_allowed',
-  'request_timeout',
-  'payload_too_large',
-  'unsupported_media_type',
-  'internal_error',
-] as const;
+/** Codes of the protocol and of its HTTP surface, each with its status: `spec/protocol.md`, section 13. */
+const STATUS = {
+  invalid_client_id: 400,
+  invalid_length: 400,
+  invalid_encoding: 400,
+  already_enrolled: 409,
+  throttled: 429,
+  denied: 401,
+  unavailable: 503,
+  malformed_request: 400,
+  not_found: 404,
+  method_not_allowed: 405,
+  request_timeout: 408,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  internal_error: 500,
+} as const;
+
+type ServerCode = keyof typeof STATUS;
+
+export const SERVER_CODES = Object.keys(STATUS) as readonly ServerCode[];
 
 /** Codes of this client, beside those of the protocol. */
 export const CLIENT_CODES = [
@@ -50,15 +54,14 @@ export const CLIENT_CODES = [
   'wrong_audience',
 ] as const;
 
-export type ErrorCode = (typeof SERVER_CODES)[number] | (typeof CLIENT_CODES)[number];
-
-const KNOWN: ReadonlySet<string> = new Set<string>([...SERVER_CODES, ...CLIENT_CODES]);
+export type ErrorCode = ServerCode | (typeof CLIENT_CODES)[number];
 
 export interface ErrorDetails {
   /** HTTP status, where a server answered. */
   status?: number;
   /** Seconds to wait, where the server said so. */
-  retryAfter?: number;
+  retryAfterSeconds?: number;
+  /** What went wrong below: of the platform, or of the store or `fetch` that was given. */
   cause?: unknown;
 }
 
@@ -67,28 +70,34 @@ export class TwoFApiError extends Error {
   override readonly name = 'TwoFApiError';
   readonly code: ErrorCode;
   readonly status: number | undefined;
-  readonly retryAfter: number | undefined;
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, 'cause' in details ? { cause: details.cause } : undefined);
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.status = details.status;
-    this.retryAfter = details.retryAfter;
+    this.retryAfterSeconds = details.retryAfterSeconds;
   }
 }
 
-/** The code if it is one of ours, whoever sent it. */
-export function knownCode(code: unknown): ErrorCode | undefined {
-  return typeof code === 'string' && KNOWN.has(code) ? (code as ErrorCode) : undefined;
-}
+/** The code of a server's answer, if its status is the one that belongs to it. */
+export const serverCode = (code: unknown, status: number): ServerCode | undefined =>
+  typeof code === 'string' && Object.hasOwn(STATUS, code) && STATUS[code as ServerCode] === status
+    ? (code as ServerCode)
+    : undefined;
+
+export const invalidArgument = (problem: string, cause?: unknown): TwoFApiError =>
+  new TwoFApiError('invalid_argument', problem, { cause });
+
+export const storeUnavailable = (problem: string, cause?: unknown): TwoFApiError =>
+  new TwoFApiError('store_unavailable', problem, { cause });
 
 /** An error of an engine, which has a code but is not of our class. */
-export function fromEngine(error: unknown): TwoFApiError {
+export function engineFailed(error: unknown): TwoFApiError {
   if (error instanceof TwoFApiError) return error;
   const { code, message } = error as { code?: unknown; message?: unknown };
-  const known = knownCode(code);
   // A message without a code is not worded by us, and might quote what it was given.
-  return known
-    ? new TwoFApiError(known, String(message))
+  return typeof code === 'string' && Object.hasOwn(STATUS, code)
+    ? new TwoFApiError(code as ServerCode, String(message))
     : new TwoFApiError('engine_unavailable', 'the cryptographic engine failed');
 }

@@ -2,7 +2,9 @@
 export { TwoFApi } from './two-f-api.js';
 export type { Configuration, Credential, ProofContext } from './two-f-api.js';
 export { TwoFApiClient } from './client.js';
-export type { ClientOptions, Enrolled, Session, Waiting } from './client.js';
+export type { Enrolled, Waiting } from './client.js';
+export type { ClientOptions } from './options.js';
+export type { Session } from './ceremony.js';
 export { CLIENT_CODES, SERVER_CODES, TwoFApiError } from './errors.js';
 export type { ErrorCode } from './errors.js';
 export { engineOf } from './engine/choose.js';
@@ -11,6 +13,7 @@ export type { Engine } from './engine/engine.js';
 export type { Fetch } from './http.js';
 export { entropyOf, generatePhrase } from './phrase.js';
 export { indexedDbStore } from './store/indexed-db.js';
+export type { IndexedDbOptions } from './store/indexed-db.js';
 export { memoryStore } from './store/store.js';
 export type { CredentialStore } from './store/store.js';
 export { passphraseStore } from './store/passphrase.js';

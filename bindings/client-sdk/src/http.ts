@@ -1,5 +1,7 @@
 /** One request of the protocol and its answer, which is checked before anything believes it. */
-import { TwoFApiError, knownCode } from './errors.js';
+import { viewOf } from './bytes.js';
+import { TwoFApiError, serverCode } from './errors.js';
+import { aborted, timeLimit, unlessAborted } from './waiting.js';
 
 export type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;
 
@@ -11,29 +13,6 @@ export interface Http {
   base: URL;
   fetch: Fetch;
   timeoutMs: number;
-}
-
-const aborted = (cause: unknown) =>
-  new TwoFApiError('aborted', 'the caller ended it', { cause });
-
-/** Rejects as soon as the signal says so; what was begun goes on by itself. */
-export async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
-  if (!signal) return work;
-  if (signal.aborted) {
-    // Nobody is left to hear of it.
-    work.catch(() => undefined);
-    throw aborted(signal.reason);
-  }
-  let stop: (() => void) | undefined;
-  const ended = new Promise<never>((_, reject) => {
-    stop = () => reject(aborted(signal.reason));
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, ended]);
-  } finally {
-    if (stop) signal.removeEventListener('abort', stop);
-  }
 }
 
 export interface Sent {
@@ -55,14 +34,11 @@ async function exchange(
   { token, signal }: Sent,
 ): Promise<Record<string, unknown>> {
   if (signal?.aborted) throw aborted(signal.reason);
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), http.timeoutMs);
-  const stop = () => late.abort();
-  signal?.addEventListener('abort', stop, { once: true });
-  try {
-    const headers: Record<string, string> = {};
-    if (init.body !== undefined) headers['Content-Type'] = 'application/json';
-    if (token !== undefined) headers['Authorization'] = `Bearer ${token}`;
+  const ended = new AbortController();
+  const headers: Record<string, string> = {};
+  if (init.body !== undefined) headers['Content-Type'] = 'application/json';
+  if (token !== undefined) headers['Authorization'] = `Bearer ${token}`;
+  const request = async () => {
     const response = await http.fetch(new URL(path, http.base), {
       ...init,
       headers,
@@ -70,47 +46,70 @@ async function exchange(
       credentials: 'omit',
       redirect: 'error',
       referrerPolicy: 'no-referrer',
-      signal: late.signal,
+      signal: ended.signal,
     });
+    if (!isResponse(response)) throw badAnswer('what `fetch` gave is no Response');
     return answered(response, await textOf(response));
+  };
+  try {
+    // Not left to the `fetch` that was given: it may not listen to its signal.
+    return await unlessAborted(signal, timeLimit(http.timeoutMs, request(), () => tooLate(http)));
   } catch (error) {
     if (error instanceof TwoFApiError) throw error;
-    if (signal?.aborted) throw aborted(signal.reason);
-    if (late.signal.aborted) {
-      throw new TwoFApiError('timeout', `${http.base.origin} did not answer in time`);
-    }
     throw new TwoFApiError(
       'network',
       `${http.base.origin} could not be reached, or the connection broke`,
       { cause: error },
     );
   } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', stop);
+    ended.abort();
+  }
+}
+
+const tooLate = ({ base }: Http): TwoFApiError =>
+  new TwoFApiError('timeout', `${base.origin} did not answer in time`);
+
+/** Of whichever realm or library: what is used of it is there. */
+function isResponse(response: unknown): boolean {
+  const { status, headers } = (response ?? {}) as { status?: unknown; headers?: { get?: unknown } };
+  return Number.isInteger(status) && typeof headers?.get === 'function';
+}
+
+type Chunks = AsyncIterable<unknown>;
+
+/** The pieces of a body: a stream of the platform, or of a library that has others. */
+async function* chunksOf({ body }: { body: unknown }): Chunks {
+  const stream = body as (Partial<ReadableStream<unknown>> & Partial<Chunks>) | null | undefined;
+  if (typeof stream?.getReader === 'function') {
+    const reader = stream.getReader() as ReadableStreamDefaultReader<unknown>;
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      // Of what was read to its end nothing is left to cancel.
+      void reader.cancel().catch(() => undefined);
+    }
+  } else if (stream && Symbol.asyncIterator in stream) {
+    yield* stream as Chunks;
   }
 }
 
 async function textOf(response: Response): Promise<string> {
-  const reader = response.body?.getReader();
-  if (!reader) return '';
   const decoder = new TextDecoder();
   let text = '';
   let length = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    length += value.length;
-    if (length > ANSWER_MAX) {
-      await reader.cancel();
-      throw badAnswer('it is too long', response.status);
-    }
-    text += decoder.decode(value, { stream: true });
+  for await (const chunk of chunksOf(response)) {
+    const bytes = viewOf(chunk);
+    if (!bytes) throw badAnswer('its body is not of bytes', response.status);
+    length += bytes.length;
+    if (length > ANSWER_MAX) throw badAnswer('it is too long', response.status);
+    text += decoder.decode(bytes, { stream: true });
   }
+  return text + decoder.decode();
 }
-
-/** The answer to a proof that was not accepted, whatever the reason. */
-export const isDenial = (error: unknown): boolean =>
-  error instanceof TwoFApiError && error.code === 'denied' && error.status === 401;
 
 export const badAnswer = (problem: string, status?: number): TwoFApiError =>
   new TwoFApiError(
@@ -129,23 +128,32 @@ function answered(response: Response, text: string): Record<string, unknown> {
   }
   const isObject = typeof answer === 'object' && answer !== null && !Array.isArray(answer);
   const object = isObject ? (answer as Record<string, unknown>) : undefined;
-  if (response.ok) {
+  if (status >= 200 && status <= 299) {
     if (object) return object;
     throw badAnswer('it is no JSON object', status);
   }
-  const code = knownCode(object?.['code']);
-  if (!code) {
-    // Of a proxy, most likely.
-    if (status === 502 || status === 503 || status === 504) {
-      throw new TwoFApiError('unavailable', `the server cannot answer now (${status})`, { status });
-    }
-    throw badAnswer(`status ${status} without a code that is known`, status);
+  const code = serverCode(object?.['code'], status);
+  const wait = secondsOf(response.headers.get('Retry-After'));
+  const details = { status, ...(wait === undefined ? {} : { retryAfterSeconds: wait }) };
+  if (code) {
+    const detail = object?.['detail'];
+    throw new TwoFApiError(code, typeof detail === 'string' ? printable(detail) : code, details);
   }
-  const detail = object?.['detail'];
-  const message = typeof detail === 'string' ? detail.slice(0, MESSAGE_MAX) : code;
-  const after = Number(response.headers.get('Retry-After') ?? Number.NaN);
-  throw new TwoFApiError(code, message, {
-    status,
-    ...(Number.isFinite(after) && after >= 0 ? { retryAfter: after } : {}),
-  });
+  // Of a proxy, most likely, which says by the status alone what it has to say.
+  if (status === 429) throw new TwoFApiError('throttled', 'too many requests (429)', details);
+  if (status >= 500) {
+    throw new TwoFApiError('unavailable', `the server cannot answer now (${status})`, details);
+  }
+  throw badAnswer(`status ${status} without the code that belongs to it`, status);
+}
+
+/** A text of the server's as it may be shown: cut off, and nothing in it that steers a terminal. */
+const printable = (text: string): string => text.slice(0, MESSAGE_MAX).replace(/\p{C}/gu, '\ufffd');
+
+/** Retry-After: seconds, or a date (RFC 9110, section 10.2.3). */
+function secondsOf(retryAfter: string | null): number | undefined {
+  if (!retryAfter) return undefined;
+  if (/^\d{1,9}$/.test(retryAfter)) return Number(retryAfter);
+  const date = Date.parse(retryAfter);
+  return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000));
 }

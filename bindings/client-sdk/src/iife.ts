@@ -6,7 +6,7 @@ import { wasmComesFrom } from './engine/choose.js';
 import * as everything from './exports.js';
 
 wasmComesFrom(() => {
-  const inflated = new Blob([deflated as Bytes]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
+  const inflated = new Blob([deflated as Bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
   return new Response(inflated).arrayBuffer();
 });
 

@@ -1,8 +1,6 @@
-/** The ES module for Node: the WebAssembly module is read from beside it. */
-import { readFile } from 'node:fs/promises';
-
+/** The module for Node, with its WebAssembly inside: no tracer or bundler can leave it behind. */
 import { wasmComesFrom } from './engine/choose.js';
 
-wasmComesFrom(() => readFile(new URL('./twofapi_bg.wasm', import.meta.url)));
+wasmComesFrom(async () => (await import('./engine/inlined.js')).bytes);
 
 export * from './exports.js';

@@ -1,8 +1,13 @@
 /** Recovery phrases: 24 words of BIP-39, English, without a BIP-39 passphrase. */
+import type { Bytes } from './bytes.js';
+import type { Engine } from './engine/engine.js';
 import { TwoFApiError } from './errors.js';
 
 /** In a chunk of its own: the list of words is as long as all the rest. */
-const words = () => import('./words.js');
+const words = () =>
+  import('./words.js').catch((cause: unknown) => {
+    throw new TwoFApiError('engine_unavailable', 'the list of words could not be loaded', { cause });
+  });
 
 /** Draws a phrase: 24 words that hold 32 random bytes. Write it on paper; it is shown by nobody again. */
 export async function generatePhrase(): Promise<string> {
@@ -32,5 +37,16 @@ export async function entropyOf(phrase: string): Promise<Uint8Array> {
       'invalid_phrase',
       'that is no recovery phrase: a word is not of the list, is wrong, or stands in another place',
     );
+  }
+}
+
+/** The credential of a phrase, or a fresh one. */
+export async function credentialFor(engine: Engine, phrase: string | undefined): Promise<Bytes> {
+  if (phrase === undefined) return engine.generate() as Bytes;
+  const entropy = await entropyOf(phrase);
+  try {
+    return engine.recover(entropy) as Bytes;
+  } finally {
+    entropy.fill(0);
   }
 }

@@ -1,39 +1,48 @@
-/** What a store keeps of a client: its credential, and what is on its way. */
-import { concat } from './bytes.js';
-import { TwoFApiError } from './errors.js';
+/** What a store keeps of a client: the credential in force, and those on their way. */
+import { type Bytes, concat } from './bytes.js';
+import { storeUnavailable } from './errors.js';
 
 const VERSION = 1;
+const HEAD = 2;
 const CREDENTIAL = 64;
+/** As many as fit well below the 1 KiB of a record, and as many attempts to find out which one is good. */
+export const PENDING_MAX = 6;
 
 export interface ClientRecord {
-  /** Whether the server has said yes to `credential`; if not, its enrolment may or may not have arrived. */
-  enrolled: boolean;
-  credential: Uint8Array;
-  /** The credential of a rotation whose outcome is unknown: one of the two is good. */
-  next?: Uint8Array | undefined;
+  /** The credential that the server has said yes to. */
+  credential: Bytes | undefined;
+  /**
+   * Credentials that it may have said yes to, the newest last: of enrolments that were not acknowledged, or
+   * of a rotation whose outcome is unknown. None is dropped before another one is known to be in force.
+   */
+  pending: Bytes[];
 }
 
-/** Version, whether it is enrolled, the credential, and the next one if there is one. */
-export function encodeRecord({ enrolled, credential, next }: ClientRecord): Uint8Array {
-  return concat(Uint8Array.of(VERSION, enrolled ? 1 : 0), credential, next ?? new Uint8Array(0));
+/** Version, whether the first credential is in force, and the credentials. */
+export function encodeRecord({ credential, pending }: ClientRecord): Bytes {
+  const credentials = credential ? [credential, ...pending] : pending;
+  return concat(Uint8Array.of(VERSION, credential ? 1 : 0), ...credentials);
 }
 
 export function decodeRecord(bytes: Uint8Array): ClientRecord {
-  const rest = bytes.length - 2;
-  if (bytes[0] !== VERSION || (rest !== CREDENTIAL && rest !== 2 * CREDENTIAL)) {
-    throw new TwoFApiError(
-      'store_unavailable',
-      'what the store gave is not a record of this version of 2FApi',
-    );
+  const [version, inForce] = bytes;
+  const count = (bytes.length - HEAD) / CREDENTIAL;
+  const isRecord =
+    version === VERSION &&
+    (inForce === 0 || inForce === 1) &&
+    Number.isInteger(count) &&
+    count >= 1 &&
+    count <= inForce + PENDING_MAX;
+  if (!isRecord) {
+    throw storeUnavailable('what the store gave is not a record of this version of 2FApi');
   }
-  const credential = bytes.slice(2, 2 + CREDENTIAL);
-  const enrolled = bytes[1] === 1;
-  return rest === CREDENTIAL
-    ? { enrolled, credential }
-    : { enrolled, credential, next: bytes.slice(2 + CREDENTIAL) };
+  const credentials = Array.from({ length: count }, (_, i) =>
+    concat(bytes.subarray(HEAD + i * CREDENTIAL, HEAD + (i + 1) * CREDENTIAL)),
+  );
+  return { credential: inForce ? credentials.shift() : undefined, pending: credentials };
 }
 
 export function wipe(record: ClientRecord | undefined): void {
-  record?.credential.fill(0);
-  record?.next?.fill(0);
+  record?.credential?.fill(0);
+  for (const credential of record?.pending ?? []) credential.fill(0);
 }

@@ -1,9 +1,10 @@
 /** The plain calls: make a credential, make a proof. Everything is in hex. */
 import { bindingFor } from './binding.js';
-import { type Bytes, concat, fromHex, toHex, utf8 } from './bytes.js';
+import { type Bytes, concat, copyOf, fromHex, toHex, utf8 } from './bytes.js';
 import { type EngineChoice, engineOf } from './engine/choose.js';
-import { TwoFApiError, fromEngine } from './errors.js';
-import { entropyOf, generatePhrase } from './phrase.js';
+import type { Engine } from './engine/engine.js';
+import { invalidArgument } from './errors.js';
+import { credentialFor, generatePhrase } from './phrase.js';
 
 /** A credential in hex, 32 bytes each. `secret` and `blinding` are the client; keep them. */
 export interface Credential {
@@ -41,46 +42,39 @@ const merged = (context: ProofContext): Configuration => {
 
 function clientIdOf({ clientId }: ProofContext): string {
   if (typeof clientId === 'string') return clientId;
-  throw new TwoFApiError(
-    'invalid_argument',
+  throw invalidArgument(
     'clientId is missing: give it with the call, or once with TwoFApi.configure({ clientId })',
   );
 }
 
 function bindingOf({ audience, channelBinding }: ProofContext): Bytes {
   if (channelBinding !== undefined) {
-    return typeof channelBinding === 'string' ? utf8(channelBinding) : concat(channelBinding);
+    // What is no bytes must not count as none: a proof without a binding is good at many hosts.
+    const binding = typeof channelBinding === 'string' ? utf8(channelBinding) : copyOf(channelBinding, 0);
+    if (binding) return binding;
+    throw invalidArgument('channelBinding must be bytes, or a text');
   }
   if (audience !== undefined) return bindingFor(audience);
-  throw new TwoFApiError(
-    'invalid_argument',
+  throw invalidArgument(
     'audience or channelBinding is missing: give the origin of the host that you mean to talk to as ' +
       "audience, or channelBinding '' for a host that has none",
   );
 }
 
-async function guarded<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw fromEngine(error);
-  }
-}
-
 const engine = () => engineOf(configured.engine ?? 'auto');
 
-const opened = (secret: string, blinding: string): Bytes =>
-  concat(fromHex('secret', secret, 32), fromHex('blinding', blinding, 32));
-
-async function inHex(credential: Uint8Array): Promise<Credential> {
-  const commitment = (await engine()).commitment(credential);
-  const shown = {
-    commitment: toHex(commitment),
-    secret: toHex(credential.subarray(0, 32)),
-    blinding: toHex(credential.subarray(32)),
-  };
-  credential.fill(0);
-  return shown;
+/** Works with a credential that was given in hex, and wipes what it was read into. */
+async function withCredential(
+  secret: string,
+  blinding: string,
+  work: (credential: Bytes, engine: Engine) => Uint8Array,
+): Promise<string> {
+  const credential = concat(fromHex('secret', secret, 32), fromHex('blinding', blinding, 32));
+  try {
+    return toHex(work(credential, await engine()));
+  } finally {
+    credential.fill(0);
+  }
 }
 
 export const TwoFApi = {
@@ -90,66 +84,73 @@ export const TwoFApi = {
   },
 
   /** The engine in use: `wasm`, or `noble` where WebAssembly is refused. */
-  engineName: (): Promise<'wasm' | 'noble'> => guarded(async () => (await engine()).name),
+  async engineName(): Promise<'wasm' | 'noble'> {
+    return (await engine()).name;
+  },
 
   /** A fresh credential; with a phrase, the one that belongs to it. */
-  generateCredential: ({ phrase }: { phrase?: string } = {}): Promise<Credential> =>
-    guarded(async () => {
-      const made = await engine();
-      if (phrase === undefined) return inHex(made.generate());
-      const entropy = await entropyOf(phrase);
-      return inHex(made.recover(entropy));
-    }),
+  async generateCredential({ phrase }: { phrase?: string } = {}): Promise<Credential> {
+    const made = await engine();
+    const credential = await credentialFor(made, phrase);
+    const shown = {
+      commitment: toHex(made.commitment(credential)),
+      secret: toHex(credential.subarray(0, 32)),
+      blinding: toHex(credential.subarray(32)),
+    };
+    credential.fill(0);
+    return shown;
+  },
 
   /** 24 words that hold a credential. */
-  generatePhrase: (): Promise<string> => guarded(generatePhrase),
+  generatePhrase,
 
   /** A proof of authentication over a challenge's nonce: 96 bytes. */
-  generateProof: (
+  async generateProof(
     secret: string,
     blinding: string,
     nonce: string,
     context: ProofContext = {},
-  ): Promise<string> =>
-    guarded(async () => {
-      const whole = merged(context);
-      const proof = (await engine()).proveAuthentication(
-        opened(secret, blinding),
+  ): Promise<string> {
+    const whole = merged(context);
+    return withCredential(secret, blinding, (credential, { proveAuthentication }) =>
+      proveAuthentication(
+        credential,
         clientIdOf(whole),
         fromHex('nonce', nonce),
         bindingOf(whole),
-      );
-      return toHex(proof);
-    }),
+      ),
+    );
+  },
 
   /** A proof of possession, to enrol with: 96 bytes. */
-  generateEnrollmentProof: (
+  async generateEnrollmentProof(
     secret: string,
     blinding: string,
     context: ProofContext = {},
-  ): Promise<string> =>
-    guarded(async () => {
-      const clientId = clientIdOf(merged(context));
-      return toHex((await engine()).proveEnrolment(opened(secret, blinding), clientId));
-    }),
+  ): Promise<string> {
+    const clientId = clientIdOf(merged(context));
+    return withCredential(secret, blinding, (credential, { proveEnrollment }) =>
+      proveEnrollment(credential, clientId),
+    );
+  },
 
   /** A proof by the old credential that the new commitment shall follow it: 96 bytes. */
-  generateRotationProof: (
+  async generateRotationProof(
     secret: string,
     blinding: string,
     nonce: string,
     newCommitment: string,
     context: ProofContext = {},
-  ): Promise<string> =>
-    guarded(async () => {
-      const whole = merged(context);
-      const proof = (await engine()).proveRotation(
-        opened(secret, blinding),
+  ): Promise<string> {
+    const whole = merged(context);
+    return withCredential(secret, blinding, (credential, { proveRotation }) =>
+      proveRotation(
+        credential,
         clientIdOf(whole),
         fromHex('nonce', nonce),
         fromHex('commitment', newCommitment),
         bindingOf(whole),
-      );
-      return toHex(proof);
-    }),
+      ),
+    );
+  },
 };

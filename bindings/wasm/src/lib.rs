@@ -94,7 +94,7 @@ pub fn commitment(credential: Vec<u8>) -> Result<Vec<u8>, JsValue> {
 /// # Errors
 /// `invalid_client_id`, `invalid_length`, `invalid_encoding`, `unavailable`.
 #[wasm_bindgen]
-pub fn prove_enrolment(credential: Vec<u8>, client_id: &str) -> Result<Vec<u8>, JsValue> {
+pub fn prove_enrollment(credential: Vec<u8>, client_id: &str) -> Result<Vec<u8>, JsValue> {
     let possession = |credential: Vec<u8>| {
         let client_id = ClientId::parse(client_id)?;
         let statement = Enrolment {
@@ -158,7 +158,11 @@ pub fn prove_rotation(
 /// # Errors
 /// `invalid_client_id`, `invalid_length`, `invalid_encoding`.
 #[wasm_bindgen]
-pub fn verify_enrolment(commitment: &[u8], client_id: &str, proof: &[u8]) -> Result<bool, JsValue> {
+pub fn verify_enrollment(
+    commitment: &[u8],
+    client_id: &str,
+    proof: &[u8],
+) -> Result<bool, JsValue> {
     let check = || {
         let client_id = ClientId::parse(client_id)?;
         let commitment = Commitment::from_bytes(commitment)?;

@@ -10,7 +10,7 @@ export interface Engine {
   /** The credential of a recovery phrase's 32 bytes of entropy. */
   recover(entropy: Uint8Array): Uint8Array;
   commitment(credential: Uint8Array): Uint8Array;
-  proveEnrolment(credential: Uint8Array, clientId: string): Uint8Array;
+  proveEnrollment(credential: Uint8Array, clientId: string): Uint8Array;
   proveAuthentication(
     credential: Uint8Array,
     clientId: string,
@@ -25,7 +25,7 @@ export interface Engine {
     binding: Uint8Array,
   ): Uint8Array;
   /** True or false for what is well-formed; what is not is an error. */
-  verifyEnrolment(commitment: Uint8Array, clientId: string, proof: Uint8Array): boolean;
+  verifyEnrollment(commitment: Uint8Array, clientId: string, proof: Uint8Array): boolean;
   verifyAuthentication(
     commitment: Uint8Array,
     clientId: string,

@@ -20,7 +20,7 @@ const TRANSCRIPT = utf8('2FApi-Sigma-Transcript-v1');
 const NONCE_SEED = utf8('2FApi-v1.0-NonceSeed');
 const NONCE = utf8('2FApi-v1.0-Nonce');
 const RECOVERY = utf8('2FApi-v1.0-RecoveryPhrase');
-const ENROLMENT = utf8('enrollment');
+const ENROLLMENT = utf8('enrollment');
 const ROTATION = utf8('rotation:');
 const EMPTY = new Uint8Array(0);
 
@@ -92,9 +92,9 @@ interface Context {
 const fieldsOf = (context: Context): Uint8Array =>
   concat(...[context.clientId, context.nonce, context.binding].map(lengthPrefixed));
 
-function enrolment(clientId: string): Context {
+function enrollment(clientId: string): Context {
   checkClientId(clientId);
-  return { clientId: utf8(clientId), nonce: EMPTY, binding: ENROLMENT };
+  return { clientId: utf8(clientId), nonce: EMPTY, binding: ENROLLMENT };
 }
 
 const begins = (bytes: Uint8Array, prefix: Uint8Array): boolean =>
@@ -108,7 +108,7 @@ function authentication(clientId: string, nonce: Uint8Array, binding: Uint8Array
   if (binding.length > 1024) {
     throw invalidLength('channel binding', 'at most 1024 bytes', binding.length);
   }
-  const another = binding.length === ENROLMENT.length && begins(binding, ENROLMENT);
+  const another = binding.length === ENROLLMENT.length && begins(binding, ENROLLMENT);
   if (another || begins(binding, ROTATION)) {
     throw invalidEncoding(
       'channel binding',
@@ -243,13 +243,13 @@ export const nobleEngine: Engine = {
   generate,
   recover,
   commitment: commitmentOf,
-  proveEnrolment: (credential, clientId) => prove(credential, enrolment(clientId)),
+  proveEnrollment: (credential, clientId) => prove(credential, enrollment(clientId)),
   proveAuthentication: (credential, clientId, nonce, binding) =>
     prove(credential, authentication(clientId, nonce, binding)),
   proveRotation: (credential, clientId, nonce, newCommitment, binding) =>
     prove(credential, rotation(clientId, nonce, newCommitment, binding)),
-  verifyEnrolment: (commitment, clientId, proof) =>
-    verify(commitment, enrolment(clientId), proof),
+  verifyEnrollment: (commitment, clientId, proof) =>
+    verify(commitment, enrollment(clientId), proof),
   verifyAuthentication: (commitment, clientId, nonce, binding, proof) =>
     verify(commitment, authentication(clientId, nonce, binding), proof),
   verifyRotation: (commitment, clientId, nonce, newCommitment, binding, proof) =>

@@ -2,20 +2,18 @@
 import init, * as glue from '../../generated/twofapi.js';
 import type { Engine } from './engine.js';
 
-/** Where the module comes from: a response to compile while it arrives, or its bytes. */
-export type WasmSource = () => Promise<Response | BufferSource>;
-
-export async function startWasm(source: WasmSource): Promise<Engine> {
-  await init({ module_or_path: source() });
+/** Starts it from a response, which is compiled while it arrives, or from its bytes. */
+export async function startWasm(module: Promise<Response | BufferSource>): Promise<Engine> {
+  await init({ module_or_path: module });
   return {
     name: 'wasm',
     generate: glue.generate,
     recover: glue.recover,
     commitment: glue.commitment,
-    proveEnrolment: glue.prove_enrolment,
+    proveEnrollment: glue.prove_enrollment,
     proveAuthentication: glue.prove_authentication,
     proveRotation: glue.prove_rotation,
-    verifyEnrolment: glue.verify_enrolment,
+    verifyEnrollment: glue.verify_enrollment,
     verifyAuthentication: glue.verify_authentication,
     verifyRotation: glue.verify_rotation,
     checkClientId: glue.check_client_id,

@@ -1,7 +1,6 @@
 /** Sealing records with AES-256-GCM under a WebCrypto key. */
 import { type Bytes, concat, lengthPrefixed, utf8 } from '../bytes.js';
-import { TwoFApiError } from '../errors.js';
-import { storeUnavailable } from './store.js';
+import { TwoFApiError, storeUnavailable } from '../errors.js';
 
 const IV = 12;
 const DOMAIN = utf8('2FApi-v1.0-Store');
@@ -21,32 +20,29 @@ const authenticated = (key: string, header: Uint8Array): Bytes =>
 export async function seal(
   under: CryptoKey,
   key: string,
-  header: Uint8Array,
-  record: Uint8Array,
+  header: Bytes,
+  record: Bytes,
 ): Promise<Bytes> {
   const iv = crypto.getRandomValues(new Uint8Array(IV));
   const additionalData = authenticated(key, header);
-  const sealed = await subtle().encrypt(
-    { name: 'AES-GCM', iv, additionalData },
-    under,
-    record as Bytes,
-  );
+  const sealed = await subtle().encrypt({ name: 'AES-GCM', iv, additionalData }, under, record);
   return concat(iv, new Uint8Array(sealed));
 }
 
 export async function unseal(
   under: CryptoKey,
   key: string,
-  header: Uint8Array,
-  sealed: Uint8Array,
-): Promise<Uint8Array> {
+  header: Bytes,
+  sealed: Bytes,
+): Promise<Bytes> {
+  const webCrypto = subtle();
+  const iv = sealed.slice(0, IV);
+  const additionalData = authenticated(key, header);
   try {
-    const iv = sealed.slice(0, IV) as Bytes;
-    const additionalData = authenticated(key, header);
-    const record = await subtle().decrypt(
+    const record = await webCrypto.decrypt(
       { name: 'AES-GCM', iv, additionalData },
       under,
-      sealed.slice(IV) as Bytes,
+      sealed.slice(IV),
     );
     return new Uint8Array(record);
   } catch {
@@ -57,5 +53,11 @@ export async function unseal(
   }
 }
 
-export const sealingKey = (raw: Uint8Array): Promise<CryptoKey> =>
-  subtle().importKey('raw', raw as Bytes, 'AES-GCM', false, ['encrypt', 'decrypt']);
+/** Takes the key and wipes where it was. */
+export async function sealingKey(raw: Bytes): Promise<CryptoKey> {
+  try {
+    return await subtle().importKey('raw', raw, 'AES-GCM', false, ['encrypt', 'decrypt']);
+  } finally {
+    raw.fill(0);
+  }
+}

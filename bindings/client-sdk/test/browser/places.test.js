@@ -1,5 +1,6 @@
 // Where the package has to work: classic scripts, modules, workers, bundlers, strict policies, no network.
 import assert from 'node:assert/strict';
+import { build as esbuild } from 'esbuild';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,15 +117,44 @@ test('where WebAssembly is missing altogether, noble takes its place', () =>
     assert.deepEqual(await inModule(page, options), done(options.clientId, 'noble'));
   }));
 
-test('a module that is damaged on its way is not taken', () =>
-  onPage('/empty', async (page) => {
-    await page.route('**/*.wasm', (route) => route.fulfill({ contentType: 'application/wasm', body: Buffer.from('0061736d01000000ff', 'hex') }));
+test('a module that is damaged on its way, or was left behind, is replaced by the one within', () =>
+  onPage('/empty', async (page, heard) => {
+    for (const answer of [{ contentType: 'application/wasm', body: Buffer.from('0061736d01000000ff', 'hex') }, { status: 404, body: '' }]) {
+      await page.route('**/*.wasm', (route) => route.fulfill(answer));
+      const options = await newOptions();
+      assert.deepEqual(await inModule(page, options), done(options.clientId, 'wasm'));
+      await page.unroute('**/*.wasm');
+      await page.reload();
+    }
+    assert.ok(!heard.console.some((text) => text.includes('2FApi')), heard.console.join('\n'));
+  }));
+
+test('where neither can be had noble takes its place and says so, and the next call tries again', () =>
+  onPage('/empty', async (page, heard) => {
+    const routes = ['**/*.wasm', '**/inlined-*.js'];
+    for (const route of routes) await page.route(route, (asked) => asked.fulfill({ status: 404, body: '' }));
     const options = await newOptions();
     assert.equal((await inModule(page, options)).engine, 'noble');
-    // The next call tries again, when the network is well.
-    await page.unroute('**/*.wasm');
+    assert.equal(heard.console.filter((text) => /^2FApi: .*'noble' takes its place/.test(text)).length, 1, heard.console.join('\n'));
+    for (const route of routes) await page.unroute(route);
     assert.equal(await page.evaluate(async () => (await (await import('/sdk/esm/index.js')).engineOf('wasm')).name), 'wasm');
   }));
+
+test('bundled by a tool that leaves the file behind, the engine is the one within', async () => {
+  const out = mkdtempSync(join(tmpdir(), '2fapi-esbuild-'));
+  try {
+    const entry = join(sdk, 'test', 'browser', 'places', 'vite', 'main.js');
+    await esbuild({ entryPoints: [entry], outdir: out, bundle: true, splitting: true, format: 'esm', platform: 'browser', logLevel: 'error' });
+    site.files['/esbuilt/'] = out;
+    await onPage('/empty', async (page) => {
+      const options = await newOptions();
+      await page.evaluate(() => import('/esbuilt/main.js'));
+      assert.deepEqual(await page.evaluate((options) => bundled(options), options), done(options.clientId, 'wasm'));
+    });
+  } finally {
+    rmSync(out, { recursive: true, force: true });
+  }
+});
 
 for (const [kind, script, type] of [
   ['module', '/places/module-worker.js', 'module'],

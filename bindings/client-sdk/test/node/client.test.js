@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 
-import { TwoFApiClient, TwoFApiError, generatePhrase, memoryStore, passphraseStore } from '@2fapi/client-sdk';
+import { TwoFApiClient, generatePhrase, memoryStore, passphraseStore } from '@2fapi/client-sdk';
 
+import { fails } from '../shared/assertions.js';
 import { startLiar, withMember } from '../shared/liar.js';
 import { startServer } from '../shared/server.js';
 
@@ -16,13 +17,6 @@ before(async () => {
 after(() => server?.stop());
 
 const hex = (text) => Buffer.from(text).toString('hex');
-const fails = (work, code) =>
-  assert.rejects(work, (error) => {
-    assert.ok(error instanceof TwoFApiError, String(error?.stack));
-    assert.equal(error.code, code, error.message);
-    return true;
-  });
-
 function newClient(options = {}) {
   const store = memoryStore();
   const clientId = `node-${++name}`;

@@ -18,10 +18,10 @@ test('npm pack takes the builds, the types, the README and nothing else', async 
   const paths = files.map(({ path }) => path).sort();
   const unexpected = paths.filter(
     (path) =>
-      !/^(?:README\.md|package\.json|dist\/2fapi\.min\.js|dist\/esm\/(?:index|node)\.js|dist\/esm\/twofapi_bg\.wasm|dist\/esm\/chunks\/[\w-]+\.js|dist\/types\/[\w\/-]+\.d\.ts)$/.test(path),
+      !/^(?:README\.md|package\.json|dist\/2fapi\.min\.js|dist\/esm\/(?:index|node)\.js|dist\/esm\/twofapi_bg\.wasm|dist\/esm\/chunks\/[\w-]+\.js|dist\/cjs\/(?:index\.js|package\.json)|dist\/(?:cjs\/)?types\/[\w\/-]+\.d\.ts)$/.test(path),
   );
   assert.deepEqual(unexpected, []);
-  for (const needed of ['README.md', 'dist/2fapi.min.js', 'dist/esm/index.js', 'dist/esm/node.js', 'dist/esm/twofapi_bg.wasm', 'dist/types/index.d.ts']) {
+  for (const needed of ['README.md', 'dist/2fapi.min.js', 'dist/esm/index.js', 'dist/esm/node.js', 'dist/esm/twofapi_bg.wasm', 'dist/cjs/index.js', 'dist/types/index.d.ts', 'dist/cjs/types/index.d.ts']) {
     assert.ok(paths.includes(needed), `${needed} is missing`);
   }
 });
@@ -29,7 +29,8 @@ test('npm pack takes the builds, the types, the README and nothing else', async 
 test('there is no runtime dependency, and every entry point is there', async () => {
   const manifest = JSON.parse(readFileSync(join(sdk, 'package.json'), 'utf8'));
   assert.deepEqual([manifest.dependencies, manifest.peerDependencies, manifest.optionalDependencies], [undefined, undefined, undefined]);
-  for (const target of [...Object.values(manifest.exports['.']), manifest.unpkg]) readFileSync(join(sdk, target));
+  const targets = (entry) => (typeof entry === 'string' ? [entry] : Object.values(entry).flatMap(targets));
+  for (const target of [...targets(manifest.exports), manifest.unpkg, manifest.main, manifest.module, manifest.types]) readFileSync(join(sdk, target));
   for (const file of ['dist/esm/index.js', 'dist/esm/node.js']) {
     const imported = [...readFileSync(join(sdk, file), 'utf8').matchAll(/(?:from|import)\s*\(?["']([^"']+)["']/g)].map(([, from]) => from);
     assert.ok(imported.length > 0);
@@ -37,7 +38,7 @@ test('there is no runtime dependency, and every entry point is there', async () 
   }
 });
 
-for (const [resolution, module] of [['bundler', 'esnext'], ['nodenext', 'nodenext']]) {
+for (const [resolution, module] of [['bundler', 'esnext'], ['nodenext', 'nodenext'], ['node10', 'commonjs']]) {
   test(`the types say what is true to a strict user of TypeScript, resolved as by ${resolution}`, async () => {
     const args = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2022,dom,dom.iterable', '--module', module, '--moduleResolution', resolution, '--typeRoots', join(sdk, 'no-types'), '--exactOptionalPropertyTypes'];
     const files = ['use.ts', 'wrong.ts'].map((name) => join(sdk, 'test', 'types', name));

@@ -45,13 +45,13 @@ for (const name of ['wasm', 'noble']) {
       [() => engine.commitment(credential.slice(1)), 'invalid_length', /credential must be 64 bytes/],
       [() => engine.commitment(zero), 'invalid_encoding', /secret must be/],
       [() => engine.recover(nonce), 'invalid_length', /32 bytes/],
-      [() => engine.proveEnrolment(credential, 'a:b'), 'invalid_client_id', /client id must be/],
+      [() => engine.proveEnrollment(credential, 'a:b'), 'invalid_client_id', /client id must be/],
       [() => engine.proveAuthentication(credential, 'a', none, none), 'invalid_length', /nonce must be 16 to 64 bytes/],
       [() => engine.proveAuthentication(credential, 'a', nonce, new TextEncoder().encode('rotation:x')), 'invalid_encoding', /channel binding/],
       [() => engine.proveAuthentication(credential, 'a', nonce, new Uint8Array(1025)), 'invalid_length', /at most 1024 bytes/],
       [() => engine.proveRotation(credential, 'a', nonce, nonce, none), 'invalid_length', /commitment must be 32 bytes/],
       [() => engine.proveRotation(credential, 'a', nonce, engine.commitment(other), new Uint8Array(984)), 'invalid_length', /at most 1024 bytes/],
-      [() => engine.verifyEnrolment(engine.commitment(credential), 'a', nonce), 'invalid_length', /proof must be 96 bytes/],
+      [() => engine.verifyEnrollment(engine.commitment(credential), 'a', nonce), 'invalid_length', /proof must be 96 bytes/],
     ]) {
       assert.throws(work, (error) => {
         assert.equal(error.code, code, String(error));
@@ -72,7 +72,7 @@ test('what one engine proves the other accepts, for every purpose', async () => 
     const nonce = crypto.getRandomValues(new Uint8Array(16));
     const binding = new TextEncoder().encode('aud:https://api.example.com');
     assert.deepEqual(verifier.commitment(credential), C);
-    assert.ok(verifier.verifyEnrolment(C, 'alice', prover.proveEnrolment(credential, 'alice')));
+    assert.ok(verifier.verifyEnrollment(C, 'alice', prover.proveEnrollment(credential, 'alice')));
     const proof = prover.proveAuthentication(credential, 'alice', nonce, binding);
     assert.ok(verifier.verifyAuthentication(C, 'alice', nonce, binding, proof));
     assert.ok(!verifier.verifyAuthentication(C, 'bob', nonce, binding, proof));

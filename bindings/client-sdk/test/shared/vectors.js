@@ -19,7 +19,7 @@ function verify(engine, { client_id, nonce, channel_binding, commitment, proof }
   const purpose = purposeOf(n, b);
   switch (purpose.kind) {
     case 'enrolment':
-      return engine.verifyEnrolment(C, client_id, p);
+      return engine.verifyEnrollment(C, client_id, p);
     case 'authentication':
       return engine.verifyAuthentication(C, client_id, n, purpose.binding, p);
     default:
@@ -32,7 +32,7 @@ function prove(engine, credential, { client_id, nonce, channel_binding }) {
   const purpose = purposeOf(n, b);
   switch (purpose.kind) {
     case 'enrolment':
-      return engine.proveEnrolment(credential, client_id);
+      return engine.proveEnrollment(credential, client_id);
     case 'authentication':
       return engine.proveAuthentication(credential, client_id, n, purpose.binding);
     default:
