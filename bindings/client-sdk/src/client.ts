@@ -248,7 +248,7 @@ export class TwoFApiClient {
   async #send(request: Request, { accessToken }: Session): Promise<Response> {
     request.headers.set('Authorization', `Bearer ${accessToken}`);
     try {
-      return await this.#settings.http.fetch(request);
+      return await this.#settings.send(request);
     } catch (error) {
       if (request.signal.aborted) throw aborted(request.signal.reason);
       throw new TwoFApiError('network', 'the request failed', { cause: error });

@@ -4,6 +4,7 @@ import type { Bytes } from './bytes.js';
 import type { EngineChoice } from './engine/choose.js';
 import { invalidArgument } from './errors.js';
 import type { Fetch, Http } from './http.js';
+import { sentInParts } from './request.js';
 import { indexedDbStore } from './store/indexed-db.js';
 import { type CheckedStore, checkedStore } from './store/outside.js';
 import type { CredentialStore } from './store/store.js';
@@ -31,6 +32,8 @@ export interface ClientOptions {
 
 export interface Settings {
   http: Http;
+  /** Sends a Request. */
+  send: (request: Request) => Promise<Response>;
   audience: string;
   binding: Bytes;
   store: CheckedStore | undefined;
@@ -44,15 +47,23 @@ export function settingsOf(options: ClientOptions): Settings {
   }
   const { engine = 'auto', timeoutMs = 30_000, allowInsecureHttp = false } = options;
   const base = serverAddress(options.baseUrl, allowInsecureHttp);
-  const send = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
-  if (typeof send !== 'function') throw invalidArgument('fetch must be a function');
+  const own = options.fetch;
+  if (own !== undefined && typeof own !== 'function') {
+    throw invalidArgument('fetch must be a function');
+  }
   if (!['auto', 'wasm', 'noble'].includes(engine)) {
     throw invalidArgument("engine must be 'auto', 'wasm' or 'noble'");
   }
   const audience = options.audience ?? base.origin;
   const store = options.store ?? (globalThis.indexedDB ? indexedDbStore() : undefined);
   return {
-    http: { base, fetch: send, timeoutMs: timeoutOf(timeoutMs) },
+    http: {
+      base,
+      fetch: own ?? ((input, init) => globalThis.fetch(input, init)),
+      timeoutMs: timeoutOf(timeoutMs),
+    },
+    // A library's own `fetch` may know no Request but its own.
+    send: own ? (request) => sentInParts(request, own) : (request) => globalThis.fetch(request),
     audience,
     binding: bindingFor(audience),
     store: store && checkedStore(store),

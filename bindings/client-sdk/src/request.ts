@@ -1,6 +1,7 @@
 /** What `fetch` of a client was given, as one Request of this realm. */
 import { copyOf } from './bytes.js';
 import { TwoFApiError, invalidArgument } from './errors.js';
+import type { Fetch } from './http.js';
 
 /** A Request of another realm or library: as much of it as is read here. */
 interface ForeignRequest {
@@ -64,4 +65,15 @@ export async function requestOf(
     if (error instanceof TwoFApiError) throw error;
     throw invalidArgument('that is no request that can be sent', error);
   }
+}
+
+/** Sends a Request as an address and what else it says, its body read to the end: every `fetch` understands that. */
+export async function sentInParts(request: Request, send: Fetch): Promise<Response> {
+  const { url, method, redirect, signal, credentials, cache, referrerPolicy, integrity } = request;
+  const headers = Object.fromEntries(request.headers);
+  const body = await request.arrayBuffer();
+  return send(url, {
+    ...{ method, headers, redirect, signal, credentials, cache, referrerPolicy, integrity },
+    ...(body.byteLength > 0 ? { body } : {}),
+  });
 }

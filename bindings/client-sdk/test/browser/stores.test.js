@@ -77,7 +77,7 @@ test('a database that another tab keeps from opening is an error in time, and go
     await holder.evaluate(() => held.close());
     await deleter.evaluate(() => changed);
     assert.equal(await page.evaluate(async () => (await client.login()).clientId), await page.evaluate(() => client.clientId));
-    // What opened too late was closed again: nobody is in the way of a deletion.
+    // What opened too late is in nobody's way.
     assert.equal(await deleter.evaluate(() => new Promise((resolve) => {
       const request = indexedDB.deleteDatabase('2fapi');
       request.onsuccess = () => resolve('deleted');

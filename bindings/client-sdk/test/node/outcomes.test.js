@@ -211,6 +211,7 @@ test('a request that was refused is not sent again as another client', async () 
     await client.login({ clientId: b });
     assert.equal((await response).status, 401);
     assert.equal(client.clientId, b);
+    assert.equal(liar.seen.filter(({ path }) => path === '/auth/zkp/whoami').length, 1);
   } finally {
     await liar.stop();
   }

@@ -107,6 +107,18 @@ test('a Request of another library is sent as what it is', async () => {
   assert.deepEqual(arrivals(), ['GET /to?%2Fafter token']);
 });
 
+test('a fetch that knows no Request of this realm is given the parts of one', async () => {
+  const theirs = (input, init) => fetch(String(input), init);
+  const client = new TwoFApiClient({ ...known, fetch: theirs });
+  arrivals();
+  await client.fetch(new Request(`${api.url}/parts`, { method: 'POST', body: 'hi', headers: { 'x-own': '1' } }));
+  assert.equal(api.seen[0].headers['x-own'], '1');
+  await client.fetch(`${api.url}/none`);
+  await fails(client.fetch(`${api.url}/to?${encodeURIComponent('/after')}`), 'network');
+  assert.deepEqual(arrivals(), ['POST /parts token hi', 'GET /none token', 'GET /to?%2Fafter token']);
+  await fails(client.fetch(`${api.url}/x`, { signal: AbortSignal.abort() }), 'aborted');
+});
+
 test('what is no request is an argument that is wrong, and is not sent', async () => {
   const client = new TwoFApiClient(known);
   arrivals();
