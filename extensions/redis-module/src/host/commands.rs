@@ -27,17 +27,32 @@ pub(crate) struct Argument {
     pub(crate) name: &'static CStr,
     /// The word before it, for arguments that may be left out.
     pub(crate) token: Option<&'static CStr>,
+    /// Whether the word is all there is.
+    is_word: bool,
 }
 
 impl Argument {
     pub(crate) const fn required(name: &'static CStr) -> Self {
-        Self { name, token: None }
+        Self {
+            name,
+            token: None,
+            is_word: false,
+        }
+    }
+
+    pub(crate) const fn word(name: &'static CStr, token: &'static CStr) -> Self {
+        Self {
+            name,
+            token: Some(token),
+            is_word: true,
+        }
     }
 
     pub(crate) const fn optional(token: &'static CStr, name: &'static CStr) -> Self {
         Self {
             name,
             token: Some(token),
+            is_word: false,
         }
     }
 }
@@ -176,6 +191,8 @@ impl Command {
             described.key_spec_index = if is_key { 0 } else { -1 };
             described.type_ = if is_key {
                 raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_KEY
+            } else if argument.is_word {
+                raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN
             } else {
                 raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING
             };

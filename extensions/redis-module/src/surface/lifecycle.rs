@@ -1,4 +1,4 @@
-//! `2FAPI.STATUS`, `2FAPI.SUSPEND`, `2FAPI.RESUME` and `2FAPI.REVOKE`, each with a client.
+//! `2FAPI.STATUS client [VERSION]`, `2FAPI.SUSPEND client`, `2FAPI.RESUME client` and `2FAPI.REVOKE client`.
 
 use std::ffi::CStr;
 
@@ -12,13 +12,26 @@ use crate::{
 };
 
 pub(super) fn status(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
+    let with_version = match arguments.from(2)[..] {
+        [] => false,
+        [word] if word.eq_ignore_ascii_case(b"VERSION") => true,
+        _ => return Err(Failure::SYNTAX),
+    };
     let record = clients::find(ctx, &client(arguments)?)?;
-    ctx.reply_status(match record.map(|record| record.status) {
+    let status = match record.as_ref().map(|record| record.status) {
         None => c"unknown",
         Some(ClientStatus::Active) => c"active",
         Some(ClientStatus::Suspended) => c"suspended",
         Some(ClientStatus::Revoked) => c"revoked",
-    });
+    };
+    if with_version {
+        ctx.reply_array(2);
+    }
+    ctx.reply_status(status);
+    if with_version {
+        // 0: never enrolled.
+        ctx.reply_integer(record.map_or(0, |record| i64::from(record.commitment_version)));
+    }
     Ok(())
 }
 

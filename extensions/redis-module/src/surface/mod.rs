@@ -139,11 +139,11 @@ pub(crate) static COMMANDS: [Command; 12] = [
         name: c"2FAPI.STATUS",
         entry: entry!(lifecycle::status),
         flags: c"readonly admin fast",
-        arity: 2,
+        arity: -2,
         first: FirstArgument::Client,
         summary: c"Says whether a client is active, suspended, revoked or unknown",
         complexity: c"O(1)",
-        arguments: &[CLIENT],
+        arguments: &[CLIENT, Argument::word(c"version", c"VERSION")],
     },
     Command {
         name: c"2FAPI.SUSPEND",

@@ -86,6 +86,46 @@ fn the_life_of_a_client() {
 }
 
 #[test]
+fn the_status_tells_the_version_of_the_commitment_to_who_asks_for_it() {
+    let server = Server::start("");
+    let mut connection = server.connect();
+    let version = |connection: &mut redis::Connection| -> (String, i64) {
+        cmd("2FAPI.STATUS")
+            .arg(&["alice", "version"])
+            .query(connection)
+            .unwrap()
+    };
+    assert_eq!(version(&mut connection), ("unknown".to_owned(), 0));
+    let alice = Client::enrolled("alice", &mut connection);
+    assert_eq!(version(&mut connection), ("active".to_owned(), 1));
+    let next = Client::new("alice");
+    let challenge = alice.challenge(&mut connection).unwrap();
+    let proof = alice.rotation_proof(&challenge, next.credential.commitment());
+    let (commitment, possession) = (next.commitment(), next.possession());
+    let words = [
+        "2FAPI.ROTATE",
+        "alice",
+        &challenge.id,
+        &proof,
+        &commitment,
+        &possession,
+    ];
+    assert_eq!(ask(&mut connection, &words), Ok(Value::Okay));
+    assert_eq!(version(&mut connection), ("active".to_owned(), 2));
+    for words in [
+        &["2FAPI.STATUS", "alice", "AGE"][..],
+        &["2FAPI.STATUS", "alice", "VERSION", "x"],
+    ] {
+        assert!(
+            ask(&mut connection, words)
+                .unwrap_err()
+                .to_string()
+                .contains("syntax")
+        );
+    }
+}
+
+#[test]
 fn a_rotation_needs_both_proofs_and_then_only_the_new_credential_gets_in() {
     let server = Server::start("");
     let mut connection = server.connect();
