@@ -17,6 +17,7 @@ test-node: build-node ## the addon and the server for Node, on real frameworks, 
 	@git diff --exit-code -- bindings/napi/native.d.ts || \
 		{ echo "native.d.ts is not what the addon has: commit it as it is now" >&2; exit 1; }
 	$(CARGO) clippy --locked --release -p twofapi-napi --lib -- -D warnings
+	$(CARGO) test --locked --release -p twofapi-napi --lib
 	npm run --silent test -w @2fapi/protocol-spec
 	npm run --silent test -w @2fapi/crypto-napi
 	bindings/server-js/scripts/test

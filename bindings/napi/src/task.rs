@@ -1,17 +1,41 @@
 //! Work for the thread pool of libuv, which leaves the event loop free.
 
-use napi::{Env, Result, Task, bindgen_prelude::Uint8Array};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use napi::{Env, Error, Result, Task, bindgen_prelude::Uint8Array};
 
 use crate::error::Fault;
 
-type Job<T> = Box<dyn FnOnce() -> T + Send>;
+type Job<T> = Box<dyn FnOnce() -> std::result::Result<T, Fault> + Send>;
+
+/// A piece of work that is done once.
+struct Once<T>(Option<Job<T>>);
+
+impl<T> Once<T> {
+    fn of(job: impl FnOnce() -> std::result::Result<T, Fault> + Send + 'static) -> Self {
+        Self(Some(Box::new(job)))
+    }
+
+    /// A panic that left a thread of the pool would end the process: it fails this one call instead.
+    /// What the pool reports has Node's own kind of code; the message says the rest.
+    fn compute(&mut self) -> Result<T> {
+        let job = self
+            .0
+            .take()
+            .ok_or_else(|| Error::from_reason("this work was done already"))?;
+        // The job owns all that it changes, and is gone with the panic.
+        catch_unwind(AssertUnwindSafe(job))
+            .map_err(|_| Error::from_reason("this call failed inside the addon; others go on"))?
+            .map_err(|fault| Error::from_reason(fault.reason.clone()))
+    }
+}
 
 /// Whether a proof is accepted.
-pub(crate) struct Verdict(Option<Job<bool>>);
+pub(crate) struct Verdict(Once<bool>);
 
 impl Verdict {
     pub(crate) fn of(job: impl FnOnce() -> bool + Send + 'static) -> Self {
-        Self(Some(Box::new(job)))
+        Self(Once::of(move || Ok(job())))
     }
 }
 
@@ -20,7 +44,7 @@ impl Task for Verdict {
     type JsValue = bool;
 
     fn compute(&mut self) -> Result<bool> {
-        Ok(self.0.take().is_some_and(|job| job()))
+        self.0.compute()
     }
 
     fn resolve(&mut self, _: Env, verdict: bool) -> Result<bool> {
@@ -29,13 +53,13 @@ impl Task for Verdict {
 }
 
 /// Whether each proof of a batch is accepted.
-pub(crate) struct Verdicts(Option<Job<std::result::Result<Vec<bool>, Fault>>>);
+pub(crate) struct Verdicts(Once<Vec<bool>>);
 
 impl Verdicts {
     pub(crate) fn of(
         job: impl FnOnce() -> std::result::Result<Vec<bool>, Fault> + Send + 'static,
     ) -> Self {
-        Self(Some(Box::new(job)))
+        Self(Once::of(job))
     }
 }
 
@@ -44,7 +68,7 @@ impl Task for Verdicts {
     type JsValue = Vec<bool>;
 
     fn compute(&mut self) -> Result<Vec<bool>> {
-        once(&mut self.0)
+        self.0.compute()
     }
 
     fn resolve(&mut self, _: Env, verdicts: Vec<bool>) -> Result<Vec<bool>> {
@@ -53,13 +77,13 @@ impl Task for Verdicts {
 }
 
 /// A proof in the making.
-pub(crate) struct Proving(Option<Job<std::result::Result<Vec<u8>, Fault>>>);
+pub(crate) struct Proving(Once<Vec<u8>>);
 
 impl Proving {
     pub(crate) fn of(
         job: impl FnOnce() -> std::result::Result<Vec<u8>, Fault> + Send + 'static,
     ) -> Self {
-        Self(Some(Box::new(job)))
+        Self(Once::of(job))
     }
 }
 
@@ -68,7 +92,7 @@ impl Task for Proving {
     type JsValue = Uint8Array;
 
     fn compute(&mut self) -> Result<Vec<u8>> {
-        once(&mut self.0)
+        self.0.compute()
     }
 
     fn resolve(&mut self, _: Env, proof: Vec<u8>) -> Result<Uint8Array> {
@@ -76,10 +100,22 @@ impl Task for Proving {
     }
 }
 
-/// What the pool reports has Node's own kind of code; the message says the rest.
-fn once<T>(job: &mut Option<Job<std::result::Result<T, Fault>>>) -> Result<T> {
-    let job = job
-        .take()
-        .ok_or_else(|| napi::Error::from_reason("this work was done already"))?;
-    job().map_err(|fault| napi::Error::from_reason(fault.reason.clone()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_on_the_pool_fails_its_own_call_and_nothing_more() {
+        assert!(Verdict::of(|| panic!("a bug")).compute().is_err());
+        assert!(Verdicts::of(|| panic!("a bug")).compute().is_err());
+        assert!(Proving::of(|| panic!("a bug")).compute().is_err());
+        assert!(Verdict::of(|| true).compute().unwrap());
+    }
+
+    #[test]
+    fn work_is_done_once() {
+        let mut verdict = Verdict::of(|| true);
+        assert!(verdict.compute().unwrap());
+        assert!(verdict.compute().is_err());
+    }
 }

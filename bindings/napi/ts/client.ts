@@ -2,7 +2,7 @@
 
 import type { ChallengeToAnswer, Credential, Enrollment } from '@2fapi/protocol-spec';
 
-import { calling } from './errors.js';
+import { calling, callingAsync } from './errors.js';
 import { bytes, clientId, object } from './inputs.js';
 import { native } from './load.js';
 
@@ -54,7 +54,7 @@ export async function createEnrollmentAsync(enrollment: {
 }): Promise<Enrollment> {
   const { clientId: id, credential } = object(enrollment, 'the argument');
   const words = [clientId(id), ...parts(credential)] as const;
-  const both = await calling(() => native.proveEnrolmentAsync(...words));
+  const both = await callingAsync(() => native.proveEnrolmentAsync(...words));
   return { clientId: words[0], commitment: both.slice(0, 32), proof: both.slice(32) };
 }
 
@@ -77,7 +77,7 @@ export function proveAuthentication(authentication: AuthenticationToProve): Uint
 export async function proveAuthenticationAsync(authentication: AuthenticationToProve): Promise<Uint8Array> {
   const { clientId: id, credential, challenge } = object(authentication, 'the argument');
   const words = [clientId(id), ...parts(credential), ...asked(challenge)] as const;
-  return calling(() => native.proveAuthenticationAsync(...words));
+  return callingAsync(() => native.proveAuthenticationAsync(...words));
 }
 
 /** The proof by the enrolled credential that another commitment is to take its commitment's place, 96 bytes. */

@@ -15,9 +15,12 @@ export class TwoFApiError extends Error implements TwoFApiErrorShape {
   }
 }
 
+/** What the native part says of work that failed in a way that it has no code for. */
+const FAILED = 'GenericFailure';
+
 function fromNative(error: unknown): unknown {
   const { code, message } = error as { code?: unknown; message?: unknown };
-  const known = ERROR_CODES.find((it) => it === code);
+  const known = code === FAILED ? 'unavailable' : ERROR_CODES.find((it) => it === code);
   return known === undefined ? error : new TwoFApiError(known, String(message));
 }
 
@@ -25,6 +28,15 @@ function fromNative(error: unknown): unknown {
 export function calling<T>(work: () => T): T {
   try {
     return work();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+/** The same for work on the thread pool. */
+export async function callingAsync<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (error) {
     throw fromNative(error);
   }

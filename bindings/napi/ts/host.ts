@@ -2,7 +2,7 @@
 
 import type { IssuedChallenge } from '@2fapi/protocol-spec';
 
-import { calling } from './errors.js';
+import { calling, callingAsync } from './errors.js';
 import { bytes, clientId, list, object, text, whole } from './inputs.js';
 import { native } from './load.js';
 import { inTurn } from './pool.js';
@@ -84,7 +84,7 @@ export function verifyEnrollment(enrollment: EnrollmentToVerify): boolean {
 /** The same on the thread pool. */
 export async function verifyEnrollmentAsync(enrollment: EnrollmentToVerify): Promise<boolean> {
   const words = copied(possession(enrollment));
-  return inTurn(async () => calling(() => native.checkEnrolmentAsync(...words)));
+  return inTurn(() => callingAsync(() => native.checkEnrolmentAsync(...words)));
 }
 
 /** Whether a proof for a challenge is accepted. Malformed input is an error. */
@@ -96,7 +96,7 @@ export function verifyAuthentication(authentication: AuthenticationToVerify): bo
 /** The same on the thread pool, which leaves the event loop free. */
 export async function verifyAuthenticationAsync(authentication: AuthenticationToVerify): Promise<boolean> {
   const words = copied(attempt(authentication));
-  return inTurn(async () => calling(() => native.checkAuthenticationAsync(...words)));
+  return inTurn(() => callingAsync(() => native.checkAuthenticationAsync(...words)));
 }
 
 /** Does the work of {@link verifyAuthenticationAsync} for a client that is not enrolled: always false. */
@@ -105,7 +105,7 @@ export async function denyUnknownClientAsync(
 ): Promise<false> {
   const { clientId: id, nonce, channelBinding, proof } = object(authentication, 'the argument');
   const words = copied([clientId(id), bytes(nonce, 'nonce'), binding(channelBinding), bytes(proof, 'proof')] as const);
-  await inTurn(async () => calling(() => native.denyUnknownClientAsync(...words)));
+  await inTurn(() => callingAsync(() => native.denyUnknownClientAsync(...words)));
   return false;
 }
 
@@ -134,7 +134,7 @@ export function verifyRotation(rotation: RotationToVerify): boolean {
 /** The same on the thread pool. */
 export async function verifyRotationAsync(rotation: RotationToVerify): Promise<boolean> {
   const words = copied(rotating(rotation));
-  return inTurn(async () => calling(() => native.checkRotationAsync(...words)));
+  return inTurn(() => callingAsync(() => native.checkRotationAsync(...words)));
 }
 
 /** Whether each of several proofs is accepted, in their order: for 64 valid ones, half the time of one by one. */
@@ -147,7 +147,7 @@ export function verifyBatch(authentications: readonly AuthenticationToVerify[]):
 export async function verifyBatchAsync(authentications: readonly AuthenticationToVerify[]): Promise<boolean[]> {
   // The native part copies what it is given, and one batch is one piece of work.
   const items = entries(authentications);
-  return calling(() => native.checkBatchAsync(items));
+  return callingAsync(() => native.checkBatchAsync(items));
 }
 
 /** What challenges are computed from. */

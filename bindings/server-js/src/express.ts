@@ -2,9 +2,11 @@
 
 import type { NextFunction, Request as ExpressRequest, RequestHandler, Response as ExpressResponse } from 'express';
 
+import { authorizationOf } from './bearer.js';
+import { onlyKnown } from './settings.js';
 import type { Identity } from './tokens.js';
 import type { TwoFApi } from './two-f-api.js';
-import { RESOURCES, webRequest } from './web-request.js';
+import { RESOURCES, goneBody, webRequest } from './web-request.js';
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace
@@ -16,8 +18,18 @@ declare global {
   }
 }
 
-/** Serves the resources: `app.use(twoFApiRouter(twoFApi))`, before or after `express.json()`. */
-export function twoFApiRouter(twoFApi: TwoFApi): RequestHandler {
+/** What the application knows of a request. */
+export interface ExpressOptions {
+  /** The client id of the user whom the application has logged in with this request, if there is one. */
+  readonly user?: (request: ExpressRequest) => string | undefined | Promise<string | undefined>;
+  /** The address that the request comes from, for the limits; `request.ip` unless set. */
+  readonly source?: (request: ExpressRequest) => string | undefined;
+}
+
+/** Serves the resources: `app.use(twoFApiRouter(twoFApi))`, before or after parsers of bodies. */
+export function twoFApiRouter(twoFApi: TwoFApi, options: ExpressOptions = {}): RequestHandler {
+  onlyKnown(options, 'setting of the router', ['user', 'source']);
+  const { user, source = (request) => request.ip } = options;
   return (request, response, next) => {
     // Requests for others are looked at no further. In a router that is mounted somewhere, the path is
     // what comes after.
@@ -27,7 +39,10 @@ export function twoFApiRouter(twoFApi: TwoFApi): RequestHandler {
       return;
     }
     (async () => {
-      const answer = await twoFApi.handle(webRequest(request, path, () => bodyOf(request)));
+      const answer = await twoFApi.handle(webRequest(request, path, () => bodyOf(request)), {
+        source: source(request),
+        ...(user === undefined ? {} : { user: () => user(request) }),
+      });
       if (answer === undefined) next();
       else await send(answer, response);
     })().catch(next);
@@ -38,7 +53,7 @@ export function twoFApiRouter(twoFApi: TwoFApi): RequestHandler {
 export function requireClient(twoFApi: TwoFApi): RequestHandler {
   return (request: ExpressRequest, response: ExpressResponse, next: NextFunction) => {
     (async () => {
-      const identity = await twoFApi.authenticate(request.headers.authorization);
+      const identity = await twoFApi.authenticate(authorizationOf(request));
       if (identity instanceof Response) {
         await send(identity, response);
         return;
@@ -49,10 +64,15 @@ export function requireClient(twoFApi: TwoFApi): RequestHandler {
   };
 }
 
-/** A parser before us has read the body; a parsed one is written out again to be judged as a whole. */
+/**
+ * The body as it came, unless a parser before us has read it: then what the parser made of it, to be judged
+ * as a whole. That there is a `request.body` says nothing: Express 4 puts one there without reading any.
+ */
 function bodyOf(request: ExpressRequest): BodyInit {
-  const parsed = request.readableEnded || request.body !== undefined;
-  return parsed ? JSON.stringify(request.body ?? '') : (request as unknown as BodyInit);
+  if (!request.readableDidRead && !request.readableEnded) return request as unknown as BodyInit;
+  const body: unknown = request.body;
+  if (body === undefined) return goneBody();
+  return typeof body === 'string' || body instanceof Uint8Array ? (body as BodyInit) : JSON.stringify(body);
 }
 
 async function send(answer: Response, response: ExpressResponse): Promise<void> {

@@ -1,7 +1,11 @@
 // The adapter for Fastify.
 
-import type { FastifyPluginAsync, FastifyReply, preHandlerAsyncHookHandler } from 'fastify';
+import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
 
+import { authorizationOf } from './bearer.js';
+import { tooLarge } from './body.js';
+import { Failure } from './problem.js';
+import { onlyKnown } from './settings.js';
 import type { Identity } from './tokens.js';
 import type { TwoFApi } from './two-f-api.js';
 import { RESOURCES, webRequest } from './web-request.js';
@@ -13,26 +17,50 @@ declare module 'fastify' {
   }
 }
 
+/** What the application knows of a request. */
+export interface FastifyOptions {
+  /** The client id of the user whom the application has logged in with this request, if there is one. */
+  readonly user?: (request: FastifyRequest) => string | undefined | Promise<string | undefined>;
+  /** The address that the request comes from, for the limits; `request.ip` unless set. */
+  readonly source?: (request: FastifyRequest) => string | undefined;
+}
+
 /** Serves the resources: `await app.register(twoFApiPlugin(twoFApi))`. */
-export function twoFApiPlugin(twoFApi: TwoFApi): FastifyPluginAsync {
-  return async (app) => {
-    // Bodies are judged by the resources themselves, whatever their type.
-    app.removeAllContentTypeParsers();
-    app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-    for (const url of RESOURCES) {
-      app.all(url, async (request, reply) => {
-        const bodyOf = () => (Buffer.isBuffer(request.body) ? new Uint8Array(request.body) : null);
-        const answer = await twoFApi.handle(webRequest(request, url, bodyOf));
-        return answer === undefined ? reply.callNotFound() : send(answer, reply);
+export function twoFApiPlugin(twoFApi: TwoFApi, options: FastifyOptions = {}): FastifyPluginAsync {
+  onlyKnown(options, 'setting of the plugin', ['user', 'source']);
+  const { user, source = (request) => request.ip } = options;
+  return async (outer) => {
+    // A scope of its own, also where somebody has this plugin share that of the application.
+    await outer.register(async (app) => {
+      // Bodies are judged by the resources themselves, whatever their type.
+      app.removeAllContentTypeParsers();
+      app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+      // What Fastify itself refuses while it reads a body.
+      app.setErrorHandler<FastifyError>(async (error, _request, reply) => {
+        if (error.statusCode === 413) return send(tooLarge().response(), reply);
+        if (error.statusCode === 400) return send(new Failure('malformed_request', 'the body is not whole').response(), reply);
+        throw error;
       });
-    }
+      for (const path of RESOURCES) {
+        app.all(path, async (request, reply) => {
+          const bodyOf = () => (Buffer.isBuffer(request.body) ? new Uint8Array(request.body) : null);
+          const { method, url, headers, raw } = request;
+          const from = { method, url, headers, rawHeaders: raw.rawHeaders };
+          const answer = await twoFApi.handle(webRequest(from, path, bodyOf), {
+            source: source(request),
+            ...(user === undefined ? {} : { user: () => user(request) }),
+          });
+          return answer === undefined ? reply.callNotFound() : send(answer, reply);
+        });
+      }
+    });
   };
 }
 
 /** A `preHandler` that lets only those through who show a good access token; `request.client2fapi` says who. */
 export function requireClient(twoFApi: TwoFApi): preHandlerAsyncHookHandler {
   return async (request, reply) => {
-    const identity = await twoFApi.authenticate(request.headers.authorization);
+    const identity = await twoFApi.authenticate(authorizationOf(request.raw));
     if (identity instanceof Response) return send(identity, reply);
     request.client2fapi = identity;
   };

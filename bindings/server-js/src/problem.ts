@@ -47,6 +47,16 @@ export class Failure extends Error {
   }
 }
 
+/** The body was read by something before us that kept nothing of it: a fault of the application. */
+export class BodyGone extends Error {
+  constructor() {
+    super(
+      'the body of a request to 2FApi was read before it came here, and is not there any more: ' +
+        'put the resources before what reads bodies, or use a parser that keeps what it read',
+    );
+  }
+}
+
 /** What a sender is told of an error; `tell` hears of what is the operator's to mend. */
 export function failureOf(error: unknown, tell: (error: unknown) => void): Failure {
   if (error instanceof Failure) return error;
@@ -55,5 +65,6 @@ export function failureOf(error: unknown, tell: (error: unknown) => void): Failu
     return new Failure(code, error instanceof Error ? error.message : code);
   }
   tell(error);
+  if (error instanceof BodyGone) return new Failure('internal_error', 'the service could not read the body');
   return new Failure('unavailable', 'the store does not work for now; try again later');
 }

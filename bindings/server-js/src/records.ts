@@ -1,21 +1,40 @@
-// A host over plain records: proofs are verified here, on Node's thread pool; the store keeps clients
+// A store over plain records: proofs are verified here, on Node's thread pool; a database keeps clients
 // and the set of used challenges.
 
-import type { ClientRecord, ClientStatus } from '@2fapi/protocol-spec';
+import {
+  CHALLENGE_TTL_DEFAULT_SECONDS,
+  CHALLENGE_TTL_MAX_SECONDS,
+  type ClientRecord,
+  type ClientStatus,
+} from '@2fapi/protocol-spec';
 
+import { challengeKeys, unixSeconds } from './challenge-keys.js';
 import * as crypto from './crypto.js';
-import type { Authentication, Host, KnownClient, LifecycleChange, Rotation, Verdict } from './host.js';
+import { onlyKnown, wholeNumber } from './settings.js';
+import type { Authentication, KnownClient, LifecycleChange, Redeem, Rotation, Store, Verdict } from './store.js';
 
 /** What became of a challenge that was to be used up. */
 export type Spend = 'fresh' | 'spent' | 'expired' | { readonly retryAfterSeconds: number };
 
-/** What a database must be able to do to be a host. */
-export interface Records {
-  /** The key that challenges are computed from, 32 bytes, the same in every process. */
-  challengeKey(): Promise<Uint8Array>;
+/** What became of a client that was to be added. `refused`: what permits it was used up, or there is no such user. */
+export type Inserted = 'inserted' | 'exists' | 'refused';
+
+/** What a database must be able to do to be a store. */
+export interface Records<Step = unknown> {
+  /** Whether `insert` can redeem something in its own step. */
+  readonly redeems: boolean;
+  /**
+   * The key of the challenges that expire in a period, an hour counted from 1970: 32 random bytes, drawn by
+   * whoever asks for it first, the same in every process, and forgotten after the period. It must go
+   * where the used challenges go: whatever forgets those early must take the key with them.
+   */
+  challengeKey(period: number): Promise<Uint8Array>;
   find(clientId: string): Promise<ClientRecord | undefined>;
-  /** Adds a client; false when there is one of that id, whatever its status. Atomic. */
-  insert(clientId: string, record: ClientRecord): Promise<boolean>;
+  /**
+   * Adds a client unless there is one of that id, whatever its status. Atomic: if `redeem` is given, it is
+   * asked when the id is known to be free, and what it does and the new client come to be together or not at all.
+   */
+  insert(clientId: string, record: ClientRecord, redeem?: Redeem<Step>): Promise<Inserted>;
   /** Replaces a record that is still as it was read; false when it is not. Atomic. */
   replace(clientId: string, was: ClientRecord, is: ClientRecord): Promise<boolean>;
   /**
@@ -29,32 +48,25 @@ export interface Records {
   full?(now: number): Promise<number | undefined>;
 }
 
-/** Settings of {@link hostOver}. */
+/** Settings of {@link storeOver}. */
 export interface RecordsOptions {
   /** How long a challenge lives, 1 to 900 seconds; 120 unless set. */
   readonly challengeTtlSeconds?: number;
 }
 
-/** Loads something once and keeps it; after a failure the next call tries again. */
-export function once<T>(load: () => Promise<T>): () => Promise<T> {
-  let kept: Promise<T> | undefined;
-  return () => {
-    kept ??= load().catch((error: unknown) => {
-      kept = undefined;
-      throw error;
-    });
-    return kept;
-  };
-}
-
-const unixSeconds = (): number => Math.floor(Date.now() / 1000);
-
 /** A client as a proof found it. */
 type Proven = { readonly record: ClientRecord } | { readonly verdict: Verdict };
 
-/** Makes a host of records. */
-export function hostOver(records: Records, options: RecordsOptions = {}): Host {
-  const ttlSeconds = options.challengeTtlSeconds ?? 120;
+/** Makes a store of records. */
+export function storeOver<Step>(records: Records<Step>, options: RecordsOptions = {}): Store<Step> {
+  onlyKnown(options, 'setting of a store', ['challengeTtlSeconds']);
+  const ttlSeconds = wholeNumber(
+    options.challengeTtlSeconds ?? CHALLENGE_TTL_DEFAULT_SECONDS,
+    'challengeTtlSeconds',
+    1,
+    CHALLENGE_TTL_MAX_SECONDS,
+  );
+  const keys = challengeKeys(records, ttlSeconds);
 
   /**
    * Uses the challenge of an active client up, before the proof is looked at. Unknown and inactive
@@ -67,8 +79,10 @@ export function hostOver(records: Records, options: RecordsOptions = {}): Host {
     check: (nonce: Uint8Array, commitment: Uint8Array) => Promise<boolean>,
   ): Promise<Proven> {
     const denied: Proven = { verdict: { outcome: 'denied' } };
+    crypto.mustBeClientId(clientId);
     const now = unixSeconds();
-    const challengeKey = await records.challengeKey();
+    const challengeKey = await keys.of(challengeId, now);
+    if (challengeKey === undefined) return denied;
     const challenge = crypto.recompute({ clientId, challengeId, challengeKey, ttlSeconds, now });
     if (challenge === undefined) return denied;
     const { nonce, spentKey, expiresAt } = challenge;
@@ -83,7 +97,8 @@ export function hostOver(records: Records, options: RecordsOptions = {}): Host {
     }
     const spend = await records.spend(spentKey, expiresAt, now);
     if (typeof spend === 'object') return { verdict: { outcome: 'throttled', ...spend } };
-    if (spend !== 'fresh') {
+    // A set of used challenges that was lost took the key with it: what was issued under the key is dead.
+    if (spend !== 'fresh' || !(await keys.stillIs(challengeKey, expiresAt))) {
       await inVain(nonce);
       return denied;
     }
@@ -93,15 +108,26 @@ export function hostOver(records: Records, options: RecordsOptions = {}): Host {
   }
 
   return {
+    redeems: records.redeems,
+
     async challenge(clientId) {
-      const challengeKey = await records.challengeKey();
-      return crypto.issue({ clientId, challengeKey, ttlSeconds, now: unixSeconds() });
+      crypto.mustBeClientId(clientId);
+      const now = unixSeconds();
+      const challengeKey = await keys.at(now + ttlSeconds);
+      return crypto.issue({ clientId, challengeKey, ttlSeconds, now });
     },
 
-    async enroll(clientId, commitment, proof) {
+    async enroll(clientId, commitment, proof, redeem) {
       if (!(await crypto.enrolmentHolds({ clientId, commitment, proof }))) return 'denied';
       const record = { commitment, commitmentVersion: 1, status: 'active' } as const;
-      return (await records.insert(clientId, record)) ? 'enrolled' : 'already_enrolled';
+      switch (await records.insert(clientId, record, redeem)) {
+        case 'inserted':
+          return 'enrolled';
+        case 'exists':
+          return 'already_enrolled';
+        case 'refused':
+          return 'not_permitted';
+      }
     },
 
     async authenticate({ clientId, challengeId, proof, channelBinding }: Authentication) {

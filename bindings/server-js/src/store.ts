@@ -8,15 +8,15 @@ export type LifecycleChange = 'suspend' | 'resume' | 'revoke';
 
 /** What came of a proof. `throttled`: as many logins as can be remembered; try again after so long. */
 export type Verdict =
-  | { readonly outcome: 'accepted'; readonly commitmentVersion?: number }
+  | { readonly outcome: 'accepted'; /** Of the commitment in force: after a rotation, the new one. */ readonly commitmentVersion: number }
   | { readonly outcome: 'denied' }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number };
 
 /** What is known of a client. */
 export interface KnownClient {
   readonly status: ClientStatus;
-  /** 1 at enrolment, one more with each rotation; where the host tells. */
-  readonly commitmentVersion?: number;
+  /** 1 at enrolment, one more with each rotation. */
+  readonly commitmentVersion: number;
 }
 
 /** An attempt to authenticate. */
@@ -43,14 +43,25 @@ export interface Rotation {
 }
 
 /**
+ * Uses up what permits an enrolment, in the step in which a store adds the client: either both happen or
+ * neither. False: it was used up already, and nobody is enrolled.
+ */
+export type Redeem<Step> = (step: Step) => boolean | Promise<boolean>;
+
+/** What came of an enrolment. `not_permitted`: what permits it was used up, or there is no such user. */
+export type EnrolmentOutcome = 'enrolled' | 'already_enrolled' | 'denied' | 'not_permitted';
+
+/**
  * A place where clients are enrolled and challenges are used up. Ready ones: `memoryStore`,
  * `redisStore`, `redisModuleStore`, `postgresStore`, `pgExtensionStore`; for another database, give
- * its records to `hostOver`.
+ * its records to `storeOver`.
  *
  * Malformed input is a `TwoFApiError` whose code says what is wrong; a store that does not work throws
  * anything else, and clients are told `unavailable`.
  */
-export interface Host {
+export interface Store<Step = unknown> {
+  /** Whether `enroll` can redeem something in its own step. */
+  readonly redeems: boolean;
   /** Issues a challenge to whoever asks, enrolled or not. */
   challenge(clientId: string, channelBinding: Uint8Array): Promise<IssuedChallenge>;
   /** Enrols a client whose proof of possession is accepted. Never replaces a commitment. */
@@ -58,7 +69,8 @@ export interface Host {
     clientId: string,
     commitment: Uint8Array,
     proof: Uint8Array,
-  ): Promise<'enrolled' | 'already_enrolled' | 'denied'>;
+    redeem?: Redeem<Step>,
+  ): Promise<EnrolmentOutcome>;
   /** Uses the challenge up, then looks at the proof. */
   authenticate(attempt: Authentication): Promise<Verdict>;
   /** Uses the challenge up, then looks at both proofs and replaces the commitment. */

@@ -1,10 +1,8 @@
-// The HTTP resources of the protocol over a host, as functions from Request to Response: what the
+// The HTTP resources of the protocol over a store, as functions from Request to Response: what the
 // adapters of the frameworks have in common.
 
 import {
   AUDIENCE_BINDING_PREFIX,
-  AUDIENCE_MAX_LENGTH,
-  BODY_MAX_LENGTH,
   PATHS,
   type AccessToken,
   type Challenge,
@@ -13,41 +11,70 @@ import {
   type WhoAmI,
 } from '@2fapi/protocol-spec';
 
-import type { Host } from './host.js';
+import { bearerOf } from './bearer.js';
+import { fieldsOf } from './body.js';
+import { mustBeClientId } from './crypto.js';
+import { limiterOf, type Limits } from './limits.js';
 import { Failure, failureOf } from './problem.js';
-import { tokensOf, type Identity, type SigningKey, type Tokens } from './tokens.js';
+import { functionOrNothing, onlyKnown, originOf, wholeNumber } from './settings.js';
+import { keyRingOf, type ScheduledKey, type SigningKey } from './signing-keys.js';
+import type { Store } from './store.js';
+import { tokensOf, type Identity, type Tokens } from './tokens.js';
 
 /** Who wants to enrol, and what it shows for it. */
 export interface EnrolmentRequest {
   readonly clientId: string;
   /** The bearer token of the request, if there was one. */
   readonly token: string | undefined;
+  /** The client id of the user whom the application has logged in with this request, if it says. */
+  readonly user: string | undefined;
   readonly request: Request;
 }
 
 /** Settings of {@link createTwoFApi}. */
-export interface TwoFApiOptions {
+export interface TwoFApiOptions<Step = unknown> {
   /** Where clients are enrolled: `memoryStore()`, `redisStore(client)`, … */
-  readonly store: Host;
+  readonly store: Store<Step>;
   /** The origin under which clients reach the service, such as `https://api.example.com`: what they bind proofs to. */
   readonly audience: string;
   /** Signs access tokens: what `generateSigningKey()` gave once. */
-  readonly signingKey: SigningKey;
+  readonly signingKey?: SigningKey;
+  /** Several of them, in the place of `signingKey`: the one that signs, those before it, and the next. */
+  readonly signingKeys?: readonly ScheduledKey[];
   /**
-   * Whether somebody may enrol this client id: by an invitation that you made, or because the request
-   * comes from a user who is logged in. Called before the proof is looked at. `false`: nobody enrols here.
+   * Whether somebody may enrol this client id: by an invitation that you made, or because the request comes
+   * from a user who is logged in. Called before the proof is looked at, as often as somebody tries: it must
+   * use nothing up, which is for `redeem`. `false`: nobody enrols here.
    */
   readonly mayEnroll: false | ((enrolment: EnrolmentRequest) => boolean | Promise<boolean>);
+  /**
+   * Uses up what permits the enrolment, such as an invitation. Called when the proof was accepted and the client
+   * id is free, in the step in which the store adds the client; `step` is how the store lets you take part in
+   * it (see the store). Either both happen or neither. False: it was used up meanwhile, and nobody is enrolled.
+   */
+  readonly redeem?: (enrolment: EnrolmentRequest, step: Step) => boolean | Promise<boolean>;
   /** How long an access token is good, 15 minutes unless set. */
   readonly accessTokenTtlSeconds?: number;
+  /** How many requests one source may make in this process, 20 a second and 100 at once unless set; `false`: any number. */
+  readonly limits?: Limits | false;
   /** Hears of errors that clients are only told are `unavailable`; `console.error` unless set. */
   readonly onError?: (error: unknown) => void;
+}
+
+/** What the application knows of a request. */
+export interface RequestContext {
+  /** The path as the resources have it, where the application has them below another. */
+  readonly path?: string;
+  /** The address that the request comes from. Without it the request is not counted. */
+  readonly source?: string | undefined;
+  /** Says which client id the user has whom the application has logged in with this request, if there is one. */
+  readonly user?: () => string | undefined | Promise<string | undefined>;
 }
 
 /** The resources, and what protects the others. */
 export interface TwoFApi {
   /** Answers a request to one of the resources; undefined when it is to none of them. */
-  handle(request: Request): Promise<Response | undefined>;
+  handle(request: Request, context?: RequestContext): Promise<Response | undefined>;
   /**
    * Who is behind the `Authorization` header of a request. Checks the token, and with the store that
    * the client is still active and its commitment the one that was proven.
@@ -55,25 +82,44 @@ export interface TwoFApi {
    * @returns the client, or the response that refuses the request
    */
   authenticate(authorization: string | null | undefined): Promise<Identity | Response>;
-  readonly host: Host;
+  readonly store: Store;
 }
 
-type Handler = (request: Request) => Promise<Response>;
+type Handler = (request: Request, context: RequestContext) => Promise<Response>;
+
+const OPTIONS = [
+  'store',
+  'audience',
+  'signingKey',
+  'signingKeys',
+  'mayEnroll',
+  'redeem',
+  'accessTokenTtlSeconds',
+  'limits',
+  'onError',
+];
 
 /** @throws TypeError when a setting cannot be right. */
-export async function createTwoFApi(options: TwoFApiOptions): Promise<TwoFApi> {
-  const { store: host, audience, mayEnroll } = options;
-  if (!/^[\x21-\x7e]+$/.test(audience) || audience.length > AUDIENCE_MAX_LENGTH) {
-    throw new TypeError(`audience must be 1 to ${AUDIENCE_MAX_LENGTH} visible ASCII characters, such as https://api.example.com`);
+export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promise<TwoFApi> {
+  onlyKnown(options, 'setting of createTwoFApi', OPTIONS);
+  const { store, mayEnroll, redeem } = options;
+  if (typeof store?.challenge !== 'function') throw new TypeError('store must be a store, such as redisStore(client)');
+  const audience = originOf(options.audience);
+  if (mayEnroll !== false && typeof mayEnroll !== 'function') {
+    throw new TypeError('mayEnroll must be a function that says who may enrol, or false: nobody');
   }
-  const ttlSeconds = options.accessTokenTtlSeconds ?? 900;
-  if (!Number.isInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > 86_400) {
-    throw new TypeError('accessTokenTtlSeconds must be 1 to 86400');
+  functionOrNothing(redeem, 'redeem');
+  if (redeem !== undefined && !store.redeems) {
+    throw new TypeError('this store cannot redeem anything in the step in which it enrols: leave redeem out');
   }
+  functionOrNothing(options.onError, 'onError');
+  const ttlSeconds = wholeNumber(options.accessTokenTtlSeconds ?? 900, 'accessTokenTtlSeconds', 1, 86_400);
+  const limiter = limiterOf(options.limits);
+  const keys = await keyRingOf(options.signingKey, options.signingKeys, ttlSeconds);
+  const tokens: Tokens = tokensOf(keys, audience, ttlSeconds);
   const channelBinding = Buffer.from(AUDIENCE_BINDING_PREFIX + audience, 'latin1');
-  const tokens: Tokens = await tokensOf(options.signingKey, audience, ttlSeconds);
   const onError = options.onError ?? ((error) => console.error('2fapi:', error));
-  const realm = `realm="${audience.replace(/["\\]/g, '\\$&')}"`;
+  const realm = `realm="${audience}"`;
 
   const denied = (): Failure =>
     new Failure('denied', 'the proof is not accepted', { 'WWW-Authenticate': `2FApi ${realm}` });
@@ -81,41 +127,55 @@ export async function createTwoFApi(options: TwoFApiOptions): Promise<TwoFApi> {
     new Failure('denied', 'the token is not accepted', {
       'WWW-Authenticate': given ? `Bearer ${realm}, error="invalid_token"` : `Bearer ${realm}`,
     });
-  const throttled = (seconds: number): Failure =>
-    new Failure('throttled', `too many logins at the moment; try again in ${seconds} s`, {
-      'Retry-After': String(Math.max(1, Math.ceil(seconds))),
+  const throttled = (what: string, seconds: number): Failure => {
+    const retryAfterSeconds = Math.max(1, Math.ceil(seconds));
+    return new Failure('throttled', `too many ${what} at the moment; try again in ${retryAfterSeconds} s`, {
+      'Retry-After': String(retryAfterSeconds),
     });
+  };
 
   async function identify(authorization: string | null | undefined): Promise<Identity> {
-    const token = bearer(authorization);
+    const token = bearerOf(authorization);
     if (token === undefined) throw notAuthorized(false);
     const identity = await tokens.check(token);
     if (identity === undefined) throw notAuthorized(true);
-    const client = await host.find(identity.clientId);
-    const same = client?.commitmentVersion === identity.commitmentVersion;
-    if (client?.status !== 'active' || !same) throw notAuthorized(true);
+    const client = await store.find(identity.clientId);
+    const isSame = client?.commitmentVersion === identity.commitmentVersion;
+    if (client?.status !== 'active' || !isSame) throw notAuthorized(true);
     return identity;
   }
 
-  const enroll: Handler = async (request) => {
+  const enroll: Handler = async (request, context) => {
     if (mayEnroll === false) throw new Failure('not_found', 'nobody enrols here');
-    const body = await fields(request, ['commitment', 'proof']);
-    const clientId = body.clientId();
+    const body = await fieldsOf(request, ['commitment', 'proof']);
     const [commitment, proof] = [body.bytes('commitment', 32), body.bytes('proof', 96)];
-    const token = bearer(request.headers.get('authorization'));
-    if (!(await mayEnroll({ clientId, token, request }))) throw notAuthorized(token !== undefined);
-    const outcome = await host.enroll(clientId, commitment, proof);
-    if (outcome === 'denied') throw denied();
-    if (outcome === 'already_enrolled') {
-      throw new Failure('already_enrolled', 'this client id is enrolled, or was revoked; choose another, or rotate');
+    const token = bearerOf(request.headers.get('authorization'));
+    const user = await context.user?.();
+    // Who is logged in at the application, and names nobody, means itself.
+    const given = body.clientIdIfGiven();
+    if (given === undefined && context.user !== undefined && user === undefined) throw notAuthorized(token !== undefined);
+    const clientId = given ?? user ?? body.clientId();
+    mustBeClientId(clientId);
+    const enrolment: EnrolmentRequest = { clientId, token, user, request };
+    if ((await mayEnroll(enrolment)) !== true) throw notAuthorized(token !== undefined);
+    const used = redeem && ((step: Step) => redeem(enrolment, step));
+    switch (await store.enroll(clientId, commitment, proof, used)) {
+      case 'denied':
+        throw denied();
+      case 'not_permitted':
+        throw notAuthorized(token !== undefined);
+      case 'already_enrolled':
+        throw new Failure('already_enrolled', 'this client id is enrolled, or was revoked; choose another, or rotate');
+      case 'enrolled': {
+        const answer: Enrolled = { client_id: clientId, status: 'active', commitment_version: 1 };
+        return json(answer, 201);
+      }
     }
-    const answer: Enrolled = { client_id: clientId, status: 'active', commitment_version: 1 };
-    return json(answer, 201);
   };
 
   const challenge: Handler = async (request) => {
-    const clientId = (await fields(request, [])).clientId();
-    const issued = await host.challenge(clientId, channelBinding);
+    const clientId = (await fieldsOf(request, [])).clientId();
+    const issued = await store.challenge(clientId, channelBinding);
     const answer: Challenge = {
       challenge_id: `${issued.challengeId}.${clientId}`,
       nonce: Buffer.from(issued.nonce).toString('hex'),
@@ -126,12 +186,12 @@ export async function createTwoFApi(options: TwoFApiOptions): Promise<TwoFApi> {
   };
 
   const verify: Handler = async (request) => {
-    const body = await fields(request, ['challenge_id', 'proof'], false);
+    const body = await fieldsOf(request, ['challenge_id', 'proof'], false);
     const proof = body.bytes('proof', 96);
     const named = challengeOf(body.text('challenge_id'));
     if (named === undefined) throw denied();
-    const verdict = await host.authenticate({ ...named, proof, channelBinding });
-    if (verdict.outcome === 'throttled') throw throttled(verdict.retryAfterSeconds);
+    const verdict = await store.authenticate({ ...named, proof, channelBinding });
+    if (verdict.outcome === 'throttled') throw throttled('logins', verdict.retryAfterSeconds);
     if (verdict.outcome === 'denied') throw denied();
     const answer: AccessToken = {
       access_token: await tokens.issue(named.clientId, verdict.commitmentVersion),
@@ -143,29 +203,28 @@ export async function createTwoFApi(options: TwoFApiOptions): Promise<TwoFApi> {
   };
 
   const rotate: Handler = async (request) => {
-    const body = await fields(request, ['challenge_id', 'proof_old', 'commitment_new', 'proof_new'], false);
+    const body = await fieldsOf(request, ['challenge_id', 'proof_old', 'commitment_new', 'proof_new'], false);
     const proofOld = body.bytes('proof_old', 96);
     const commitmentNew = body.bytes('commitment_new', 32);
     const proofNew = body.bytes('proof_new', 96);
     const named = challengeOf(body.text('challenge_id'));
     if (named === undefined) throw denied();
-    const verdict = await host.rotate({ ...named, proofOld, commitmentNew, proofNew, channelBinding });
-    if (verdict.outcome === 'throttled') throw throttled(verdict.retryAfterSeconds);
+    const verdict = await store.rotate({ ...named, proofOld, commitmentNew, proofNew, channelBinding });
+    if (verdict.outcome === 'throttled') throw throttled('logins', verdict.retryAfterSeconds);
     if (verdict.outcome === 'denied') throw denied();
-    const answer: Partial<Rotated> = { client_id: named.clientId };
-    if (verdict.commitmentVersion !== undefined) answer.commitment_version = verdict.commitmentVersion;
+    const answer: Rotated = { client_id: named.clientId, commitment_version: verdict.commitmentVersion };
     return json(answer);
   };
 
   const whoami: Handler = async (request) => {
     const identity = await identify(request.headers.get('authorization'));
-    const answer: Partial<WhoAmI> = { client_id: identity.clientId, expires_at: identity.expiresAt };
-    if (identity.commitmentVersion !== undefined) answer.commitment_version = identity.commitmentVersion;
+    const { clientId, expiresAt, commitmentVersion } = identity;
+    const answer: WhoAmI = { client_id: clientId, expires_at: expiresAt, commitment_version: commitmentVersion };
     return json(answer);
   };
 
   const jwks: Handler = async () =>
-    new Response(JSON.stringify(tokens.keySet), {
+    new Response(JSON.stringify(tokens.keySet()), {
       headers: { 'Content-Type': 'application/json', 'Cache-Control': 'public, max-age=3600' },
     });
 
@@ -178,22 +237,30 @@ export async function createTwoFApi(options: TwoFApiOptions): Promise<TwoFApi> {
     [PATHS.jwks, { method: 'GET', handler: jwks }],
   ]);
 
-  async function handle(request: Request): Promise<Response | undefined> {
-    const resource = resources.get(new URL(request.url).pathname);
+  async function handle(request: Request, context: RequestContext = {}): Promise<Response | undefined> {
+    const resource = resources.get(context.path ?? new URL(request.url).pathname);
     if (resource === undefined) return undefined;
     try {
-      if (request.method !== resource.method) {
-        const allow = { Allow: resource.method };
-        throw new Failure('method_not_allowed', `this resource answers to ${resource.method}`, allow);
+      const { method, handler } = resource;
+      // HEAD is GET without a body (RFC 9110, section 9.3.2).
+      const isHead = request.method === 'HEAD' && method === 'GET';
+      if (request.method !== method && !isHead) {
+        const allow = method === 'GET' ? 'GET, HEAD' : method;
+        throw new Failure('method_not_allowed', `this resource answers to ${allow}`, { Allow: allow });
       }
-      return await resource.handler(request);
+      if (method === 'POST') {
+        const wait = limiter.admit(context.source);
+        if (wait !== undefined) throw throttled('requests from your address', wait);
+      }
+      const answer = await handler(request, context);
+      return isHead ? new Response(null, answer) : answer;
     } catch (error) {
       return failureOf(error, onError).response();
     }
   }
 
   return {
-    host,
+    store,
     handle,
     authenticate: (authorization) =>
       identify(authorization).catch((error: unknown) => failureOf(error, onError).response()),
@@ -207,90 +274,9 @@ function json(body: object, status = 200): Response {
   });
 }
 
-function bearer(authorization: string | null | undefined): string | undefined {
-  return /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization ?? '')?.[1];
-}
-
 /** `<id>.<client id>`; what no host has issued is denied, not malformed. */
 function challengeOf(named: string): { challengeId: string; clientId: string } | undefined {
   const dot = named.indexOf('.');
   if (dot < 0) return undefined;
   return { challengeId: named.slice(0, dot), clientId: named.slice(dot + 1) };
-}
-
-/** The fields of a request's body, a flat JSON object of texts. */
-interface Fields {
-  clientId(): string;
-  text(name: string): string;
-  bytes(name: string, length: number): Uint8Array;
-}
-
-async function fields(request: Request, names: readonly string[], withClient = true): Promise<Fields> {
-  const type = request.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
-  if (type !== 'application/json') {
-    throw new Failure('unsupported_media_type', 'the body must be application/json');
-  }
-  const body: unknown = parse(await limitedText(request));
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new Failure('malformed_request', 'the body must be a JSON object');
-  }
-  const expected = withClient ? ['client_id', 'user_id', ...names] : names;
-  const given = new Map<string, string>();
-  for (const [name, value] of Object.entries(body)) {
-    if (!expected.includes(name)) throw new Failure('malformed_request', `"${name.slice(0, 64)}" is no field of this resource`);
-    if (typeof value !== 'string') throw new Failure('malformed_request', `"${name}" must be a string`);
-    given.set(name, value);
-  }
-  const text = (name: string): string => {
-    const value = given.get(name);
-    if (value === undefined) throw new Failure('malformed_request', `"${name}" is missing`);
-    return value;
-  };
-  return {
-    text,
-    clientId: () => {
-      if (given.has('client_id') && given.has('user_id')) {
-        throw new Failure('malformed_request', 'send one of "client_id" and "user_id"');
-      }
-      return text(given.has('user_id') ? 'user_id' : 'client_id');
-    },
-    bytes: (name, length) => {
-      const digits = text(name);
-      if (digits.length !== 2 * length) {
-        throw new Failure('invalid_length', `"${name}" must be ${length} bytes, as ${2 * length} hex digits`);
-      }
-      if (!/^[0-9A-Fa-f]*$/.test(digits)) {
-        throw new Failure('invalid_encoding', `"${name}" must be hex digits`);
-      }
-      return Buffer.from(digits, 'hex');
-    },
-  };
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Failure('malformed_request', 'the body must be JSON');
-  }
-}
-
-/** Reads no more than a body may have. */
-async function limitedText(request: Request): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  if (request.body !== null) {
-    for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
-      length += chunk.length;
-      if (length > BODY_MAX_LENGTH) {
-        throw new Failure('payload_too_large', `the body must be at most ${BODY_MAX_LENGTH} bytes`);
-      }
-      chunks.push(chunk);
-    }
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
-  } catch {
-    throw new Failure('malformed_request', 'the body must be UTF-8');
-  }
 }

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 
-import { createTwoFApi, generateSigningKey, memoryStore, redisStore, type Host, type TwoFApi } from '../src/index.js';
+import { createTwoFApi, generateSigningKey, memoryStore, redisStore, type Store, type TwoFApi } from '../src/index.js';
 import { AUDIENCE, TestClient } from './client.js';
 import { startRedis } from './servers.js';
 
@@ -15,7 +15,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 const unexpected = (error: unknown): void => assert.fail(String(error));
 
-const serving = async (store: Host, onError: (error: unknown) => void = unexpected): Promise<TwoFApi> =>
+const serving = async (store: Store, onError: (error: unknown) => void = unexpected): Promise<TwoFApi> =>
   createTwoFApi({ store, audience: AUDIENCE, signingKey: await generateSigningKey(), mayEnroll: () => true, onError });
 
 async function post(twoFApi: TwoFApi, path: string, body: object): Promise<Response> {

@@ -8,10 +8,29 @@ import {
 } from '@2fapi/crypto-napi';
 import type { Credential, IssuedChallenge } from '@2fapi/protocol-spec';
 
-import type { Host, Verdict } from '../src/index.js';
+import type { Store, Verdict } from '../src/index.js';
 
 export const AUDIENCE = 'https://api.example.com';
 export const BINDING = new Uint8Array(Buffer.from(`aud:${AUDIENCE}`));
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+/** Sends a body to a path of the resources. */
+export type Post = (path: string, body: object) => Promise<Response>;
+
+export function enrolBody(client: TestClient): { client_id: string; commitment: string; proof: string } {
+  const { commitment, proof } = client.enrollment();
+  return { client_id: client.clientId, commitment: hex(commitment), proof: hex(proof) };
+}
+
+/** Asks for a challenge and answers it: the access token. */
+export async function loggedIn(client: TestClient, post: Post): Promise<string> {
+  const challenged = await post('/auth/zkp/challenge', { client_id: client.clientId });
+  const { challenge_id, nonce } = (await challenged.json()) as Record<string, string>;
+  const proof = client.proof({ challengeId: '', nonce: Buffer.from(nonce ?? '', 'hex'), expiresAt: 0 });
+  const answer = await post('/auth/zkp/verify', { challenge_id, proof: hex(proof) });
+  return ((await answer.json()) as { access_token?: string }).access_token ?? `refused with ${answer.status}`;
+}
 
 export class TestClient {
   credential: Credential = generateCredential();
@@ -22,9 +41,9 @@ export class TestClient {
     return createEnrollment({ clientId: this.clientId, credential: this.credential });
   }
 
-  async enroll(host: Host): Promise<string> {
+  async enroll(store: Store): Promise<string> {
     const { commitment, proof } = this.enrollment();
-    return host.enroll(this.clientId, commitment, proof);
+    return store.enroll(this.clientId, commitment, proof);
   }
 
   proof(challenge: IssuedChallenge, channelBinding: Uint8Array = BINDING): Uint8Array {
@@ -36,20 +55,20 @@ export class TestClient {
     });
   }
 
-  async answer(host: Host, challenge: IssuedChallenge, proof = this.proof(challenge)): Promise<Verdict> {
+  async answer(store: Store, challenge: IssuedChallenge, proof = this.proof(challenge)): Promise<Verdict> {
     const { challengeId } = challenge;
-    return host.authenticate({ clientId: this.clientId, challengeId, proof, channelBinding: BINDING });
+    return store.authenticate({ clientId: this.clientId, challengeId, proof, channelBinding: BINDING });
   }
 
-  async logIn(host: Host): Promise<Verdict> {
-    return this.answer(host, await host.challenge(this.clientId, BINDING));
+  async logIn(store: Store): Promise<Verdict> {
+    return this.answer(store, await store.challenge(this.clientId, BINDING));
   }
 
-  async rotate(host: Host): Promise<Verdict> {
-    const { challengeId, nonce } = await host.challenge(this.clientId, BINDING);
+  async rotate(store: Store): Promise<Verdict> {
+    const { challengeId, nonce } = await store.challenge(this.clientId, BINDING);
     const next = new TestClient(this.clientId);
     const { commitment, proof } = next.enrollment();
-    const verdict = await host.rotate({
+    const verdict = await store.rotate({
       clientId: this.clientId,
       challengeId,
       proofOld: proveRotation({

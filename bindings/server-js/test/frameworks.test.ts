@@ -165,11 +165,11 @@ for (const [name, start] of Object.entries(FRAMEWORKS)) {
       const wrong = await get('/reports', `${token.slice(0, -4)}AAAA`);
       assert.match(wrong.headers.get('www-authenticate') ?? '', /error="invalid_token"/);
       await problem(wrong, 401, 'denied');
-      await twoFApi.host.change('dave', 'suspend');
+      await twoFApi.store.change('dave', 'suspend');
       await problem(await get('/reports', token), 401, 'denied');
-      await twoFApi.host.change('dave', 'resume');
+      await twoFApi.store.change('dave', 'resume');
       assert.equal((await get('/reports', token)).status, 200);
-      await dave.rotate(twoFApi.host);
+      await dave.rotate(twoFApi.store);
       await problem(await get('/reports', token), 401, 'denied');
     });
 
@@ -186,7 +186,7 @@ for (const [name, start] of Object.entries(FRAMEWORKS)) {
       const body = { client_id: 'frank', commitment: hex(commitment), proof: hex(proof) };
       await problem(await post('/auth/zkp/enroll', body), 401, 'denied');
       await problem(await post('/auth/zkp/enroll', body, { Authorization: 'Bearer guess' }), 401, 'denied');
-      assert.equal(await twoFApi.host.find('frank'), undefined);
+      assert.equal(await twoFApi.store.find('frank'), undefined);
     });
 
     test('malformed requests are told what would be right', async () => {
@@ -210,6 +210,40 @@ for (const [name, start] of Object.entries(FRAMEWORKS)) {
       await problem(await post(path, '{'), 400, 'malformed_request');
       await problem(await post(path, 'client_id=a', { 'Content-Type': 'text/plain' }), 415, 'unsupported_media_type');
       await problem(await post(path, { client_id: 'x'.repeat(20_000) }), 413, 'payload_too_large');
+    });
+
+    test('HEAD is answered as GET is, without a body', async () => {
+      const [got, headed] = [await get('/.well-known/jwks.json'), await fetch(`${service.origin}/.well-known/jwks.json`, { method: 'HEAD' })];
+      assert.equal(headed.status, 200);
+      assert.equal(headed.headers.get('cache-control'), got.headers.get('cache-control'));
+      assert.equal(await headed.text(), '');
+      const refused = await fetch(`${service.origin}/auth/zkp/whoami`, { method: 'HEAD' });
+      assert.equal(refused.status, 401);
+      assert.match(refused.headers.get('www-authenticate') ?? '', /^Bearer /);
+      const posted = await post('/.well-known/jwks.json', {});
+      assert.equal(posted.headers.get('allow'), 'GET, HEAD');
+      await problem(posted, 405, 'method_not_allowed');
+    });
+
+    test('of two Authorization headers none counts', async () => {
+      const grace = new TestClient('grace');
+      await enroll(grace);
+      const token = await logIn(grace);
+      const status = (path: string, ...tokens: string[]): Promise<number | undefined> =>
+        new Promise((resolve, reject) => {
+          const headers = { Authorization: tokens.map((it) => `Bearer ${it}`) };
+          httpRequest(service.origin + path, { headers: headers as never }, (response) => {
+            response.resume();
+            resolve(response.statusCode);
+          })
+            .once('error', reject)
+            .end();
+        });
+      for (const path of ['/reports', '/auth/zkp/whoami']) {
+        assert.equal(await status(path, token), 200);
+        assert.equal(await status(path, token, 'bad'), 401);
+        assert.equal(await status(path, 'bad', token), 401);
+      }
     });
 
     test('other routes are left alone', async () => {
@@ -277,7 +311,7 @@ test('Fastify serves the resources under a prefix, and over HTTP/2', async () =>
     stream.end(JSON.stringify({ client_id: 'alice', commitment: hex(commitment), proof: hex(proof) }));
     const status = await new Promise((resolve) => stream.once('response', (headers) => resolve(headers[':status'])));
     assert.equal(status, 201);
-    assert.equal((await twoFApi.host.find('alice'))?.status, 'active');
+    assert.equal((await twoFApi.store.find('alice'))?.status, 'active');
   } finally {
     session.destroy();
     await app.close();

@@ -5,19 +5,20 @@ import { test } from 'node:test';
 
 import type { ClientRecord } from '@2fapi/protocol-spec';
 
-import { hostOver, type Host, type Records } from '../src/index.js';
+import { storeOver, type Store, type Records } from '../src/index.js';
 import { TestClient } from './client.js';
 
 /** A host of one client, whose record `meanwhile` changes when its challenge has just been used up. */
-function hostWhere(meanwhile: (record: ClientRecord) => ClientRecord): Host {
+function hostWhere(meanwhile: (record: ClientRecord) => ClientRecord): Store {
   const challengeKey = new Uint8Array(32).fill(5);
   let record: ClientRecord | undefined;
   const records: Records = {
+    redeems: false,
     challengeKey: async () => challengeKey,
     find: async () => record,
     insert: async (_, enrolled) => {
       record = enrolled;
-      return true;
+      return 'inserted';
     },
     replace: async (_, was, is) => {
       if (record !== was) return false;
@@ -29,7 +30,7 @@ function hostWhere(meanwhile: (record: ClientRecord) => ClientRecord): Host {
       return 'fresh';
     },
   };
-  return hostOver(records);
+  return storeOver(records);
 }
 
 test('a client that nothing happens to is let in', async () => {

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
-import { createTwoFApi, generateSigningKey, memoryStore, postgresSchema } from '../src/index.js';
+import { createTwoFApi, generateSigningKey, memoryStore, postgresSchema, postgresStore, redisStore } from '../src/index.js';
 
 const settings = async () => ({
   store: memoryStore(),
@@ -20,13 +20,61 @@ test('an audience, a key and a lifetime that cannot be right are refused', async
   await createTwoFApi(good);
   for (const bad of [
     { audience: '' },
+    { audience: undefined },
     { audience: 'a b' },
-    { audience: 'x'.repeat(513) },
+    { audience: `https://${'x'.repeat(513)}` },
+    { audience: 'api.example.com' },
+    { audience: 'https://api.example.com/' },
+    { audience: 'https://api.example.com/v1' },
+    { audience: 'https://api.example.com:443' },
+    { audience: 'HTTPS://API.example.com' },
+    { audience: 'ftp://api.example.com' },
+    { audience: 'https://user@api.example.com' },
+    { audience: new URL('https://api.example.com') },
+    { audience: ['https://api.example.com'] },
     { accessTokenTtlSeconds: 0 },
     { accessTokenTtlSeconds: 1.5 },
+    { accessTokenTtlSeconds: '900' },
+    { accessTokenTtlSeconds: Infinity },
+    { mayEnroll: undefined },
+    { mayEnroll: true },
+    { mayEnrol: () => false },
+    { redeem: true },
+    { onError: 'console' },
+    { store: undefined },
+    { store: {} },
+    { signingKey: undefined },
+    { signingKey: { kty: 'OKP', crv: 'Ed25519', x: good.signingKey.x } },
     { signingKey: { kty: 'EC', crv: 'P-256', d: 'x', x: 'y' } },
   ]) {
-    await assert.rejects(createTwoFApi({ ...good, ...bad }), TypeError, JSON.stringify(bad));
+    await assert.rejects(createTwoFApi({ ...good, ...bad } as never), TypeError, JSON.stringify(bad));
+  }
+  for (const right of ['http://127.0.0.1:3000', 'http://[::1]:3000', 'https://xn--bcher-kva.example']) {
+    await createTwoFApi({ ...good, audience: right });
+  }
+});
+
+test('the error about an audience says what it would have to be', async () => {
+  const good = await settings();
+  await assert.rejects(createTwoFApi({ ...good, audience: 'https://API.example.com:443/' }), /"https:\/\/api\.example\.com"/);
+});
+
+test('settings of stores are looked at when they are given', () => {
+  const redis = { sendCommand: async () => null };
+  const pool = { query: async () => ({ rows: [], rowCount: 0 }) };
+  for (const bad of [
+    () => memoryStore({ spentCapacity: 0 }),
+    () => memoryStore({ challengeTtl: 60 } as never),
+    ...[0, 901, 1.5, '120', NaN].map((challengeTtlSeconds) => () => memoryStore({ challengeTtlSeconds } as never)),
+    () => redisStore(redis, { challengeTtlSeconds: 3600 }),
+    () => redisStore(redis, { prefx: 'a:' } as never),
+    () => redisStore(redis, { prefix: 7 } as never),
+    () => redisStore({} as never),
+    () => postgresStore(pool, { table: 'x; DROP TABLE y' }),
+    () => postgresStore(pool, { tabel: 'x' } as never),
+    () => postgresStore(pool, { challengeTtlSeconds: -1 }),
+  ]) {
+    assert.throws(bad, String(bad));
   }
 });
 
@@ -44,7 +92,7 @@ test('CommonJS programs can require the package and its adapters', () => {
 
 test('a table name cannot smuggle SQL', () => {
   assert.throws(() => postgresSchema('x; DROP TABLE y'), TypeError);
-  assert.match(postgresSchema('auth.commitments'), /CREATE TABLE auth\.commitments \(/);
+  assert.match(postgresSchema('auth.commitments'), /CREATE TABLE IF NOT EXISTS auth\.commitments \(/);
 });
 
 /** Whether memoryStore refuses in a process that is started like this. */

@@ -5,30 +5,48 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 
 import { Redis } from 'ioredis';
+import type { Pool } from 'pg';
 import { createClient } from 'redis';
 
 import {
+  createTwoFApi,
+  generateSigningKey,
   memoryStore,
   pgExtensionStore,
   postgresSchema,
   postgresStore,
   redisModuleStore,
   redisStore,
-  type Host,
+  type PgStep,
+  type Redeem,
+  type RedisStep,
+  type Store,
 } from '../src/index.js';
 import { AUDIENCE, BINDING, TestClient } from './client.js';
 import { poolOf, setting, startPostgres, startRedis, startRedisModule, type Running } from './servers.js';
 
 /** A store, and another process's view of it where it can have one. */
 interface Scene {
-  readonly host: Host;
-  readonly elsewhere?: Host;
+  readonly host: Store;
+  readonly elsewhere?: Store;
+  /** A client id that may be enrolled. */
+  newId?(): Promise<string>;
+  /** Invitations, where the store can use one up in the step that enrols. */
+  readonly invitations?: Invitations;
+  /** The used challenges and the keys are lost, as in a crash or a failover. */
+  loseChallenges?(): Promise<unknown>;
   close(): Promise<void>;
+}
+
+interface Invitations {
+  give(token: string): Promise<unknown>;
+  isLeft(token: string): Promise<boolean>;
+  redeem(token: string): Redeem<never>;
 }
 
 async function onRedis(
   server: Running,
-  storeOf: (client: never) => Host,
+  storeOf: (client: never) => Store,
   library: 'redis' | 'ioredis',
 ): Promise<Scene> {
   if (library === 'ioredis') {
@@ -40,34 +58,95 @@ async function onRedis(
     });
   }
   const url = `redis://127.0.0.1:${server.port}`;
-  const clients = [createClient({ url }), createClient({ url })];
+  const clients = [createClient({ url }), createClient({ url })] as const;
   for (const client of clients) await client.connect();
   const [host, elsewhere] = clients.map((client) => storeOf(client as never));
-  return scene(host, elsewhere, async () => {
-    clients.forEach((client) => client.destroy());
+  const [client] = clients;
+  const plain = {
+    invitations: {
+      give: (token: string) => client.set(`invitation:${token}`, 'here'),
+      isLeft: async (token: string) => (await client.exists(`invitation:${token}`)) === 1,
+      redeem: (token: string) => (step: RedisStep) => step.take(`invitation:${token}`),
+    },
+    loseChallenges: async () => {
+      const names = (await client.keys('zk:*')).filter((name) => !name.startsWith('zk:client:'));
+      assert(names.some((name) => name.startsWith('zk:spent:')), 'nothing was spent');
+      await client.del(names);
+    },
+  };
+  const made = scene(host, elsewhere, async () => {
+    clients.forEach((it) => it.destroy());
     await server.stop();
   });
+  return host?.redeems === true ? { ...made, ...plain } : made;
 }
 
-function scene(host: Host | undefined, elsewhere: Host | undefined, close: () => Promise<void>): Scene {
+function scene(host: Store | undefined, elsewhere: Store | undefined, close: () => Promise<void>): Scene {
   assert(host !== undefined && elsewhere !== undefined);
   return { host, elsewhere, close };
 }
 
-async function onPostgres(server: Running, setUp: string, storeOf: (pool: never) => Host): Promise<Scene> {
-  const pools = [poolOf(server), poolOf(server)];
-  await pools[0]?.query(setUp);
-  const [host, elsewhere] = pools.map((pool) => storeOf(pool as never));
-  return scene(host, elsewhere, async () => {
-    for (const pool of pools) await pool.end();
+async function onPostgres(server: Running, setUp: string, storeOf: (pool: Pool) => Store, users = false): Promise<Scene> {
+  const pools = [poolOf(server), poolOf(server)] as const;
+  const [pool] = pools;
+  await pool.query(`${setUp}; CREATE TABLE invitations (token text PRIMARY KEY)`);
+  const [host, elsewhere] = pools.map((it) => storeOf(it));
+  const made = scene(host, elsewhere, async () => {
+    for (const it of pools) await it.end();
     await server.stop();
   });
+  const newId = async (): Promise<string> => {
+    const id = randomUUID();
+    if (users) await pool.query('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.com`]);
+    return id;
+  };
+  const invitations = {
+    give: (token: string) => pool.query('INSERT INTO invitations VALUES ($1)', [token]),
+    isLeft: async (token: string) => (await pool.query('SELECT FROM invitations WHERE token = $1', [token])).rowCount === 1,
+    redeem: (token: string) => async (step: PgStep) =>
+      (await step.query('DELETE FROM invitations WHERE token = $1', [token])).rowCount === 1,
+  };
+  if (storeOf === pgExtensionStore) return { ...made, newId, invitations };
+  return { ...made, newId, invitations, loseChallenges: () => pool.query('TRUNCATE zk_commitments_challenges') };
 }
+
+/** The table as applications have it that keep commitments beside their users. */
+const TABLE_OF_AN_APPLICATION = `
+  CREATE TABLE users (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), email text NOT NULL UNIQUE);
+  CREATE TABLE zk_commitments (
+    user_id UUID PRIMARY KEY REFERENCES users(id),
+    commitment BYTEA NOT NULL,
+    status VARCHAR(20) NOT NULL,
+    commitment_version INTEGER NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL
+  );`;
+
+/** The same from other habits: the status an enumeration, the commitment in hex, a version that is a bigint. */
+const TABLE_OF_ANOTHER_APPLICATION = `
+  CREATE TYPE zk_status AS ENUM ('active', 'suspended', 'revoked');
+  CREATE TABLE zk_commitments (
+    user_id UUID PRIMARY KEY,
+    commitment CHAR(64) NOT NULL,
+    status zk_status DEFAULT 'active',
+    commitment_version BIGINT DEFAULT 1,
+    created_at TIMESTAMP DEFAULT NOW()
+  );`;
 
 const audience = ['--2fapi.audience', AUDIENCE];
 
 const SCENES: Record<string, () => Promise<Scene>> = {
-  memoryStore: async () => ({ host: memoryStore(), close: async () => {} }),
+  memoryStore: async () => {
+    const left = new Set<string>();
+    return {
+      host: memoryStore(),
+      invitations: {
+        give: async (token) => left.add(token),
+        isLeft: async (token) => left.has(token),
+        redeem: (token) => () => left.delete(token),
+      },
+      close: async () => {},
+    };
+  },
   'redisStore over redis': async () => onRedis(await startRedis(), redisStore, 'redis'),
   'redisStore over ioredis': async () => onRedis(await startRedis(), redisStore, 'ioredis'),
   'redisModuleStore over redis': async () =>
@@ -76,6 +155,19 @@ const SCENES: Record<string, () => Promise<Scene>> = {
     onRedis(await startRedisModule(...audience), redisModuleStore, 'ioredis'),
   postgresStore: async () =>
     onPostgres(await startPostgres(setting('TWOFAPI_PG_BIN'), ''), postgresSchema(), postgresStore),
+  'postgresStore on the table of an application': async () =>
+    onPostgres(
+      await startPostgres(setting('TWOFAPI_PG_BIN'), ''),
+      TABLE_OF_AN_APPLICATION + postgresSchema(),
+      postgresStore,
+      true,
+    ),
+  'postgresStore on the table of another application': async () =>
+    onPostgres(
+      await startPostgres(setting('TWOFAPI_PG_BIN'), ''),
+      TABLE_OF_ANOTHER_APPLICATION + postgresSchema(),
+      postgresStore,
+    ),
   pgExtensionStore: async () =>
     onPostgres(
       await startPostgres(
@@ -90,15 +182,16 @@ const SCENES: Record<string, () => Promise<Scene>> = {
 for (const [name, open] of Object.entries(SCENES)) {
   describe(name, () => {
     let it: Scene;
-    let host: Host;
+    let host: Store;
     before(async () => {
       it = await open();
       host = it.host;
     });
     after(() => it.close());
 
+    const newId = async (): Promise<string> => it.newId?.() ?? randomUUID();
     const enrolled = async (): Promise<TestClient> => {
-      const client = new TestClient(randomUUID());
+      const client = new TestClient(await newId());
       assert.equal(await client.enroll(host), 'enrolled');
       return client;
     };
@@ -117,12 +210,12 @@ for (const [name, open] of Object.entries(SCENES)) {
     });
 
     test('enrolment needs the proof of possession for this id', async () => {
-      const alice = new TestClient(randomUUID());
+      const alice = new TestClient(await newId());
       const { commitment } = alice.enrollment();
       const { proof } = new TestClient(alice.clientId).enrollment();
       assert.equal(await host.enroll(alice.clientId, commitment, proof), 'denied');
       const other = alice.enrollment();
-      assert.equal(await host.enroll(randomUUID(), other.commitment, other.proof), 'denied');
+      assert.equal(await host.enroll(await newId(), other.commitment, other.proof), 'denied');
       assert.equal(await host.find(alice.clientId), undefined);
     });
 
@@ -170,7 +263,7 @@ for (const [name, open] of Object.entries(SCENES)) {
     });
 
     test('who is not enrolled gets a challenge like all others, and is denied', async () => {
-      assert.equal((await new TestClient(randomUUID()).logIn(host)).outcome, 'denied');
+      assert.equal((await new TestClient(await newId()).logIn(host)).outcome, 'denied');
     });
 
     test('a challenge that was never issued, or has no such form, is denied', async () => {
@@ -198,7 +291,7 @@ for (const [name, open] of Object.entries(SCENES)) {
     });
 
     test('a client that was never enrolled cannot be changed', async () => {
-      await assert.rejects(host.change(randomUUID(), 'suspend'), { code: 'not_enrolled' });
+      await assert.rejects(host.change(await newId(), 'suspend'), { code: 'not_enrolled' });
     });
 
     test('after a rotation only the new credential gets in', async () => {
@@ -225,6 +318,99 @@ for (const [name, open] of Object.entries(SCENES)) {
       assert.equal((await winner?.logIn(host))?.outcome, 'accepted');
     });
 
+    test('every answer tells the version of the commitment', async () => {
+      const alice = await enrolled();
+      assert.deepEqual(await alice.logIn(host), { outcome: 'accepted', commitmentVersion: 1 });
+      assert.deepEqual(await alice.rotate(host), { outcome: 'accepted', commitmentVersion: 2 });
+      assert.deepEqual(await alice.logIn(it.elsewhere ?? host), { outcome: 'accepted', commitmentVersion: 2 });
+      assert.equal((await host.find(alice.clientId))?.commitmentVersion, 2);
+      await host.change(alice.clientId, 'suspend');
+      assert.equal((await host.find(alice.clientId))?.commitmentVersion, 2);
+    });
+
+    test('a token from before a rotation is refused', async () => {
+      const signingKey = await generateSigningKey();
+      const twoFApi = await createTwoFApi({ store: host, audience: AUDIENCE, signingKey, mayEnroll: false });
+      const alice = await enrolled();
+      const challenge = await host.challenge(alice.clientId, BINDING);
+      const answer = await twoFApi.handle(
+        new Request('http://localhost/auth/zkp/verify', {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json' },
+          body: JSON.stringify({
+            challenge_id: `${challenge.challengeId}.${alice.clientId}`,
+            proof: Buffer.from(alice.proof(challenge)).toString('hex'),
+          }),
+        }),
+      );
+      const { access_token } = (await answer?.json()) as { access_token: string };
+      const identity = await twoFApi.authenticate(`Bearer ${access_token}`);
+      assert(!(identity instanceof Response));
+      assert.equal(identity.clientId, alice.clientId);
+      assert.equal((await alice.rotate(host)).outcome, 'accepted');
+      const refused = await twoFApi.authenticate(`Bearer ${access_token}`);
+      assert(refused instanceof Response && refused.status === 401);
+    });
+
+    test('what permits an enrolment is used up together with it, or not at all', async (context) => {
+      const { invitations } = it;
+      if (invitations === undefined) return context.skip('nothing else is in the step of this store');
+      const enroll = (client: TestClient, token: string, proof = client.enrollment().proof, store = host) =>
+        store.enroll(client.clientId, client.enrollment().commitment, proof, invitations.redeem(token) as Redeem<unknown>);
+      const [first, second] = [randomUUID(), randomUUID()];
+      for (const token of [first, second]) await invitations.give(token);
+      const alice = new TestClient(await newId());
+
+      const wrong = new TestClient(alice.clientId).enrollment().proof;
+      assert.equal(await enroll(alice, first, wrong), 'denied');
+      assert.equal(await invitations.isLeft(first), true);
+      const failing = host.enroll(alice.clientId, alice.enrollment().commitment, alice.enrollment().proof, () => {
+        throw new Error('the invitations are away');
+      });
+      await assert.rejects(failing, /the invitations are away/);
+      assert.equal(await host.find(alice.clientId), undefined);
+
+      assert.equal(await enroll(alice, first), 'enrolled');
+      assert.equal(await invitations.isLeft(first), false);
+      assert.equal((await alice.logIn(host)).outcome, 'accepted');
+      assert.equal(await enroll(new TestClient(alice.clientId), second), 'already_enrolled');
+      assert.equal(await invitations.isLeft(second), true);
+      const bob = new TestClient(await newId());
+      assert.equal(await enroll(bob, first), 'not_permitted');
+      assert.equal(await host.find(bob.clientId), undefined);
+
+      const stores = [host, it.elsewhere ?? host];
+      const many = await Promise.all(
+        Array.from({ length: 8 }, async (_, n) => enroll(new TestClient(await newId()), second, undefined, stores[n % 2])),
+      );
+      assert.deepEqual(many.filter((outcome) => outcome === 'enrolled').length, 1, many.join());
+      assert.equal(await invitations.isLeft(second), false);
+    });
+
+    test('of many enrolments of one id at once, one gets it', async () => {
+      const clientId = await newId();
+      const stores = [host, it.elsewhere ?? host];
+      const outcomes = await Promise.all(
+        Array.from({ length: 8 }, (_, n) => new TestClient(clientId).enroll(stores[n % 2] ?? host)),
+      );
+      assert.equal(outcomes.filter((outcome) => outcome === 'enrolled').length, 1, outcomes.join());
+    });
+
+    test('when the used challenges are lost, challenges from before are dead', async (context) => {
+      if (it.loseChallenges === undefined) return context.skip('they are lost with the process');
+      const alice = await enrolled();
+      const challenge = await host.challenge(alice.clientId, BINDING);
+      const proof = alice.proof(challenge);
+      assert.equal((await alice.answer(host, challenge, proof)).outcome, 'accepted');
+      await it.loseChallenges();
+      // One process that remembers the key, and one that does as well.
+      for (const store of [it.elsewhere ?? host, host]) {
+        assert.equal((await alice.answer(store, challenge, proof)).outcome, 'denied');
+      }
+      for (const store of [it.elsewhere ?? host, host]) await alice.logIn(store);
+      for (const store of [it.elsewhere ?? host, host]) assert.equal((await alice.logIn(store)).outcome, 'accepted');
+    });
+
     test('a malformed proof is an error, and uses nothing up', async () => {
       const alice = await enrolled();
       const challenge = await host.challenge(alice.clientId, BINDING);
@@ -248,6 +434,34 @@ test('a module with another audience is an error that says so', async () => {
     await assert.rejects(redisModuleStore(client).challenge('alice', BINDING), /2fapi\.audience/);
   } finally {
     client.disconnect();
+    await server.stop();
+  }
+});
+
+test('a user who is not there cannot be enrolled', async () => {
+  const { host, close } = await (SCENES['postgresStore on the table of an application'] as () => Promise<Scene>)();
+  try {
+    const nobody = new TestClient(randomUUID());
+    assert.equal(await nobody.enroll(host), 'not_permitted');
+    assert.equal(await host.find(nobody.clientId), undefined);
+  } finally {
+    await close();
+  }
+});
+
+test('tables that are not there are an error that names the migration', async () => {
+  const server = await startPostgres(setting('TWOFAPI_PG_BIN'), '');
+  const pool = poolOf(server);
+  try {
+    const store = postgresStore(pool);
+    await assert.rejects(store.challenge(randomUUID(), BINDING), /no user_id, commitment, .*postgresSchema/);
+    await pool.query(TABLE_OF_ANOTHER_APPLICATION);
+    await assert.rejects(store.challenge(randomUUID(), BINDING), /no zk_commitments_challenges: postgresSchema/);
+    await pool.query(postgresSchema());
+    await pool.query(postgresSchema());
+    await store.challenge(randomUUID(), BINDING);
+  } finally {
+    await pool.end();
     await server.stop();
   }
 });

@@ -8,8 +8,9 @@ import { isMainThread } from 'node:worker_threads';
 import type { ClientRecord } from '@2fapi/protocol-spec';
 
 import { SpentSet } from '../crypto.js';
-import type { Host } from '../host.js';
-import { hostOver, type RecordsOptions } from '../records.js';
+import { storeOver, type RecordsOptions } from '../records.js';
+import { onlyKnown } from '../settings.js';
+import type { Store } from '../store.js';
 
 /** Settings of {@link memoryStore}. */
 export interface MemoryOptions extends RecordsOptions {
@@ -20,34 +21,55 @@ export interface MemoryOptions extends RecordsOptions {
 }
 
 /**
- * Clients in memory.
+ * Clients in memory. What `redeem` does is its own affair: the client is added when it has said true, and nobody
+ * else can enrol that id meanwhile.
  *
  * @throws Error where this process is visibly one of several: each would accept a proof once, and know
  *   other clients.
  */
-export function memoryStore(options: MemoryOptions = {}): Host {
-  const sign = options.allowManyProcesses === true ? undefined : signOfManyProcesses();
+export function memoryStore(options: MemoryOptions = {}): Store<undefined> {
+  const { spentCapacity, allowManyProcesses, ...common } = options;
+  onlyKnown(common, 'setting of memoryStore', ['challengeTtlSeconds', 'spentCapacity', 'allowManyProcesses']);
+  const sign = allowManyProcesses === true ? undefined : signOfManyProcesses();
   if (sign !== undefined) {
     throw new Error(
       `memoryStore keeps clients and used challenges in one process, and this is one of several (${sign}): ` +
         'use redisStore or postgresStore, or pass allowManyProcesses: true if that is what you want',
     );
   }
-  const challengeKey = randomBytes(32);
+  const keys = new Map<number, Uint8Array>();
   const clients = new Map<string, ClientRecord>();
-  const spent = new SpentSet(options.spentCapacity ?? 100_000);
+  const enrolling = new Map<string, Promise<unknown>>();
+  const spent = new SpentSet(spentCapacity ?? 100_000);
   const copied = (record: ClientRecord): ClientRecord => ({
     ...record,
     commitment: Uint8Array.from(record.commitment),
   });
-  return hostOver(
+  return storeOver(
     {
-      challengeKey: async () => challengeKey,
+      redeems: true,
+      challengeKey: async (period) => {
+        const key = keys.get(period) ?? randomBytes(32);
+        keys.set(period, key);
+        for (const old of keys.keys()) if (old < period - 1) keys.delete(old);
+        return key;
+      },
       find: async (clientId) => clients.get(clientId),
-      insert: async (clientId, record) => {
-        if (clients.has(clientId)) return false;
+      insert: async (clientId, record, redeem) => {
+        while (enrolling.has(clientId)) await enrolling.get(clientId);
+        if (clients.has(clientId)) return 'exists';
+        if (redeem !== undefined) {
+          const redeeming = Promise.resolve(undefined).then(redeem);
+          // Who waits for it hears of no error: that is for who asked.
+          enrolling.set(clientId, redeeming.catch(() => false));
+          try {
+            if ((await redeeming) !== true) return 'refused';
+          } finally {
+            enrolling.delete(clientId);
+          }
+        }
         clients.set(clientId, copied(record));
-        return true;
+        return 'inserted';
       },
       replace: async (clientId, was, is) => {
         if (clients.get(clientId) !== was) return false;
@@ -61,7 +83,7 @@ export function memoryStore(options: MemoryOptions = {}): Host {
       refused: async (spentKey) => spent.refused(spentKey),
       full: async (now) => spent.full(now) ?? undefined,
     },
-    options,
+    common,
   );
 }
 

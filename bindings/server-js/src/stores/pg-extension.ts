@@ -3,8 +3,9 @@
 import type { ClientStatus } from '@2fapi/protocol-spec';
 
 import * as crypto from '../crypto.js';
-import type { Host, LifecycleChange, Verdict } from '../host.js';
-import { serverError, type PgPool } from './pg-pool.js';
+import type { KnownClient, LifecycleChange, Store, Verdict } from '../store.js';
+import { inTransaction, serverError, type PgConnection, type PgPool, type PgStep } from './pg-pool.js';
+import { afterRotation, atOneVersion } from './version.js';
 
 /**
  * Clients of pg_2fapi. Needs a role with `twofapi_admin`, for enrolment and the status of clients. No
@@ -12,10 +13,10 @@ import { serverError, type PgPool } from './pg-pool.js';
  *
  * The extension's `twofapi.audience` must be the audience that `createTwoFApi` is given.
  */
-export function pgExtensionStore(pool: PgPool): Host {
-  async function scalar(query: string, values: readonly unknown[]): Promise<unknown> {
+export function pgExtensionStore(pool: PgPool): Store<PgStep> {
+  async function scalar(query: string, values: readonly unknown[], on: Pick<PgConnection, 'query'> = pool): Promise<unknown> {
     try {
-      const { rows } = await pool.query(`SELECT ${query} AS answer`, values);
+      const { rows } = await on.query(`SELECT ${query} AS answer`, values);
       return (rows[0] as { answer: unknown }).answer;
     } catch (error) {
       const { message, detail } = serverError(error);
@@ -24,9 +25,12 @@ export function pgExtensionStore(pool: PgPool): Host {
     }
   }
 
-  async function verdict(query: string, values: readonly unknown[]): Promise<Verdict> {
+  async function outcome(
+    query: string,
+    values: readonly unknown[],
+  ): Promise<Exclude<Verdict, { outcome: 'accepted' }> | 'accepted'> {
     try {
-      return { outcome: (await scalar(query, values)) === true ? 'accepted' : 'denied' };
+      return (await scalar(query, values)) === true ? 'accepted' : { outcome: 'denied' };
     } catch (error) {
       if (crypto.codeOf(error) !== 'throttled') throw error;
       const message = error instanceof Error ? error.message : '';
@@ -34,7 +38,16 @@ export function pgExtensionStore(pool: PgPool): Host {
     }
   }
 
+  /** From the table, which tells the version as well; `twofapi_admin` may read it. */
+  async function find(clientId: string): Promise<KnownClient | undefined> {
+    const { rows } = await pool.query('SELECT status, commitment_version FROM twofapi.clients WHERE client_id = $1', [clientId]);
+    const row = rows[0] as { status: ClientStatus; commitment_version: number } | undefined;
+    return row && { status: row.status, commitmentVersion: row.commitment_version };
+  }
+
   return {
+    redeems: typeof pool.connect === 'function',
+
     async challenge(clientId, channelBinding) {
       const answer = await scalar(
         `(SELECT json_build_object('id', challenge_id, 'nonce', encode(nonce, 'hex'),
@@ -54,10 +67,16 @@ export function pgExtensionStore(pool: PgPool): Host {
       return { challengeId: id, nonce: Buffer.from(nonce, 'hex'), expiresAt: Number(expires) };
     },
 
-    async enroll(clientId, commitment, proof) {
+    async enroll(clientId, commitment, proof, redeem) {
+      const values = [clientId, Buffer.from(commitment), Buffer.from(proof)];
+      const enroll = (on: Pick<PgConnection, 'query'>) => scalar('twofapi.enroll($1, $2, $3)', values, on);
       try {
-        const values = [clientId, Buffer.from(commitment), Buffer.from(proof)];
-        return (await scalar('twofapi.enroll($1, $2, $3)', values)) === true ? 'enrolled' : 'denied';
+        if (redeem === undefined) return (await enroll(pool)) === true ? 'enrolled' : 'denied';
+        return await inTransaction(pool, async (connection) => {
+          if ((await enroll(connection)) !== true) return { rollback: 'denied' as const };
+          const isRedeemed = (await redeem({ query: (text, given) => connection.query(text, given) })) === true;
+          return isRedeemed ? { commit: 'enrolled' as const } : { rollback: 'not_permitted' as const };
+        });
       } catch (error) {
         if (crypto.codeOf(error) === 'already_enrolled') return 'already_enrolled';
         throw error;
@@ -65,30 +84,31 @@ export function pgExtensionStore(pool: PgPool): Host {
     },
 
     authenticate: ({ clientId, challengeId, proof, channelBinding }) =>
-      verdict('twofapi.verify($1, $2, $3, $4)', [
-        clientId,
-        challengeId,
-        Buffer.from(proof),
-        Buffer.from(channelBinding),
-      ]),
+      atOneVersion(
+        () => find(clientId),
+        () =>
+          outcome('twofapi.verify($1, $2, $3, $4)', [
+            clientId,
+            challengeId,
+            Buffer.from(proof),
+            Buffer.from(channelBinding),
+          ]),
+      ),
 
     rotate: ({ clientId, challengeId, proofOld, commitmentNew, proofNew }) =>
-      verdict('twofapi.rotate_commitment($1, $2, $3, $4, $5)', [
-        clientId,
-        challengeId,
-        Buffer.from(proofOld),
-        Buffer.from(commitmentNew),
-        Buffer.from(proofNew),
-      ]),
+      afterRotation(
+        () => find(clientId),
+        () =>
+          outcome('twofapi.rotate_commitment($1, $2, $3, $4, $5)', [
+            clientId,
+            challengeId,
+            Buffer.from(proofOld),
+            Buffer.from(commitmentNew),
+            Buffer.from(proofNew),
+          ]),
+      ),
 
-    async find(clientId) {
-      try {
-        return { status: (await scalar('twofapi.client_status($1)', [clientId])) as ClientStatus };
-      } catch (error) {
-        if (crypto.codeOf(error) === 'not_enrolled') return undefined;
-        throw error;
-      }
-    },
+    find,
 
     async change(clientId, change: LifecycleChange) {
       await scalar(`twofapi.${change}_client($1)`, [clientId]);

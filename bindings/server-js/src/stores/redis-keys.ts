@@ -4,14 +4,25 @@ import { randomBytes } from 'node:crypto';
 
 import type { ClientRecord, ClientStatus } from '@2fapi/protocol-spec';
 
-import type { Host } from '../host.js';
-import { hostOver, once, type RecordsOptions } from '../records.js';
+import { PERIOD_SECONDS, unixSeconds } from '../challenge-keys.js';
+import { storeOver, type RecordsOptions } from '../records.js';
+import { onlyKnown } from '../settings.js';
+import type { Store } from '../store.js';
 import { sender, text, type RedisClient } from './redis-client.js';
 
 /** Settings of {@link redisStore}. */
 export interface RedisOptions extends RecordsOptions {
   /** What the names of all keys begin with; `zk:` unless set. */
   readonly prefix?: string;
+}
+
+/** How `redeem` takes part in the step that enrols. */
+export interface RedisStep {
+  /**
+   * The key must be there, and is deleted when the client is added, in one script: an invitation, named after the
+   * client id and the hash of its token. In a cluster it must be where the client is: have `{client id}` in its name.
+   */
+  take(key: string): true;
 }
 
 /** One string holds a record, so that comparing and replacing it is one step. */
@@ -33,35 +44,56 @@ function decoded(line: string): ClientRecord {
 
 const REPLACE = `if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end return 0`;
 
+/** The client, what is to be taken; the record. */
+const INSERT = `if redis.call('EXISTS', KEYS[1]) == 1 then return 'exists' end
+for at = 2, #KEYS do if redis.call('EXISTS', KEYS[at]) == 0 then return 'refused' end end
+for at = 2, #KEYS do redis.call('DEL', KEYS[at]) end
+redis.call('SET', KEYS[1], ARGV[1])
+return 'inserted'`;
+
 /**
  * Clients as keys of a Redis without our module. The Redis must not evict keys
  * (`maxmemory-policy noeviction`) and must be durable (`appendonly yes`), and whoever can write to it
  * decides who is enrolled. A used challenge is a key until it expires, also when its proof was
  * refused: put a rate limit before the service.
  */
-export function redisStore(client: RedisClient, options: RedisOptions = {}): Host {
+export function redisStore(client: RedisClient, options: RedisOptions = {}): Store<RedisStep> {
+  const { prefix = 'zk:', ...common } = options;
+  onlyKnown(common, 'setting of redisStore', ['challengeTtlSeconds', 'prefix']);
+  if (typeof prefix !== 'string') throw new TypeError('prefix must be a string');
   const send = sender(client);
-  const prefix = options.prefix ?? 'zk:';
   const nameOf = (clientId: string): string => `${prefix}client:{${clientId}}`;
   const spentName = (spentKey: Uint8Array): string =>
     `${prefix}spent:${Buffer.from(spentKey).toString('hex')}`;
 
-  async function sharedKey(): Promise<Uint8Array> {
-    const name = `${prefix}challenge-key`;
-    // Whoever comes first draws it; all the others take that one.
-    await send('SET', name, randomBytes(32).toString('hex'), 'NX');
-    return Buffer.from(text(await send('GET', name)), 'hex');
-  }
-
-  return hostOver(
+  return storeOver<RedisStep>(
     {
-      challengeKey: once(sharedKey),
+      redeems: true,
+      challengeKey: async (period) => {
+        const name = `${prefix}challenge-key:${period}`;
+        const kept = await send('GET', name);
+        if (kept !== null) return Buffer.from(text(kept), 'hex');
+        // Whoever comes first draws it; all the others take that one.
+        const seconds = Math.max(60, (period + 1) * PERIOD_SECONDS - unixSeconds() + 60);
+        await send('SET', name, randomBytes(32).toString('hex'), 'NX', 'EX', String(seconds));
+        return Buffer.from(text(await send('GET', name)), 'hex');
+      },
       find: async (clientId) => {
         const line = await send('GET', nameOf(clientId));
         return line === null ? undefined : decoded(text(line));
       },
-      insert: async (clientId, record) =>
-        (await send('SET', nameOf(clientId), encoded(record), 'NX')) !== null,
+      insert: async (clientId, record, redeem) => {
+        const names = [nameOf(clientId)];
+        if (redeem !== undefined) {
+          const take = (key: string): true => {
+            names.push(key);
+            return true;
+          };
+          if ((await redeem({ take })) !== true) return 'refused';
+        }
+        const answer = text(await send('EVAL', INSERT, String(names.length), ...names, encoded(record)));
+        return answer as 'inserted' | 'exists' | 'refused';
+      },
       replace: async (clientId, was, is) =>
         Number(await send('EVAL', REPLACE, '1', nameOf(clientId), encoded(was), encoded(is))) === 1,
       spend: async (spentKey, expiresAt, now) => {
@@ -71,6 +103,6 @@ export function redisStore(client: RedisClient, options: RedisOptions = {}): Hos
         return taken === null ? 'spent' : 'fresh';
       },
     },
-    options,
+    common,
   );
 }

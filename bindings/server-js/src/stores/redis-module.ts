@@ -3,7 +3,9 @@
 import type { ClientStatus } from '@2fapi/protocol-spec';
 
 import * as crypto from '../crypto.js';
-import type { Host, LifecycleChange, Verdict } from '../host.js';
+import { once } from '../once.js';
+import type { KnownClient, LifecycleChange, Store, Verdict } from '../store.js';
+import { afterRotation, atOneVersion } from './version.js';
 import { errorLine, sender, text, type RedisClient } from './redis-client.js';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -14,11 +16,12 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
  * `2fapi.acl-mapping yes` Redis is meant to be asked by clients themselves, not by a service in their
  * name; this store then answers with an error.
  *
+ * Nothing else can be done in the step that enrols: `redeem` is not for this store.
+ *
  * The module's `2fapi.audience` must be the audience that `createTwoFApi` is given.
  */
-export function redisModuleStore(client: RedisClient): Host {
+export function redisModuleStore(client: RedisClient): Store<never> {
   const send = sender(client);
-  let checked: Promise<void> | undefined;
 
   async function check(channelBinding: Uint8Array): Promise<void> {
     const setting = async (name: string): Promise<string> => {
@@ -38,19 +41,26 @@ export function redisModuleStore(client: RedisClient): Host {
     }
   }
 
+  let binding: Uint8Array = new Uint8Array(0);
+  const checked = once(() => check(binding));
   const ready = (channelBinding: Uint8Array): Promise<void> => {
-    checked ??= check(channelBinding).catch((error: unknown) => {
-      checked = undefined;
-      throw error;
-    });
-    return checked;
+    binding = channelBinding;
+    return checked();
   };
 
+  async function find(clientId: string): Promise<KnownClient | undefined> {
+    crypto.mustBeClientId(clientId);
+    const answer = await send('2FAPI.STATUS', clientId, 'VERSION');
+    const [status, version] = answer as [unknown, unknown];
+    if (text(status) === 'unknown') return undefined;
+    return { status: text(status) as ClientStatus, commitmentVersion: Number(version) };
+  }
+
   /** From the module's error prefixes to what they mean here. */
-  async function verdict(answer: Promise<unknown>): Promise<Verdict> {
+  async function outcome(answer: Promise<unknown>): Promise<Exclude<Verdict, { outcome: 'accepted' }> | 'accepted'> {
     try {
       await answer;
-      return { outcome: 'accepted' };
+      return 'accepted';
     } catch (error) {
       const line = errorLine(error);
       if (line.startsWith('DENIED')) return { outcome: 'denied' };
@@ -62,6 +72,8 @@ export function redisModuleStore(client: RedisClient): Host {
   }
 
   return {
+    redeems: false,
+
     async challenge(clientId, channelBinding) {
       crypto.mustBeClientId(clientId);
       await ready(channelBinding);
@@ -91,9 +103,11 @@ export function redisModuleStore(client: RedisClient): Host {
       crypto.mustBeClientId(clientId);
       crypto.mustBeProof(proof);
       await ready(channelBinding);
-      const answer = await verdict(send('2FAPI.VERIFY', clientId, challengeId, hex(proof)));
-      if (answer.outcome === 'accepted') await send('2FAPI.LOGOUT');
-      return answer;
+      return atOneVersion(() => find(clientId), async () => {
+        const answer = await outcome(send('2FAPI.VERIFY', clientId, challengeId, hex(proof)));
+        if (answer === 'accepted') await send('2FAPI.LOGOUT');
+        return answer;
+      });
     },
 
     async rotate({ clientId, challengeId, proofOld, commitmentNew, proofNew, channelBinding }) {
@@ -103,14 +117,10 @@ export function redisModuleStore(client: RedisClient): Host {
       crypto.mustBeProof(proofNew);
       await ready(channelBinding);
       const words = [hex(proofOld), hex(commitmentNew), hex(proofNew)];
-      return verdict(send('2FAPI.ROTATE', clientId, challengeId, ...words));
+      return afterRotation(() => find(clientId), () => outcome(send('2FAPI.ROTATE', clientId, challengeId, ...words)));
     },
 
-    async find(clientId) {
-      crypto.mustBeClientId(clientId);
-      const status = text(await send('2FAPI.STATUS', clientId));
-      return status === 'unknown' ? undefined : { status: status as ClientStatus };
-    },
+    find,
 
     async change(clientId, change: LifecycleChange) {
       await send(`2FAPI.${change.toUpperCase()}`, clientId).catch((error: unknown) => {
