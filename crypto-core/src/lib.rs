@@ -59,44 +59,36 @@
 
 extern crate alloc;
 
-mod batch;
 mod binding;
 pub mod ceremony;
 mod challenge;
-mod client_id;
+mod client;
 mod credential;
 mod error;
 mod group;
-mod lifecycle;
 mod low_level;
-mod proof;
-mod prove;
-mod spent;
-mod statement;
+#[cfg(feature = "phrase")]
+mod phrase;
+mod sigma;
 #[cfg(test)]
 mod testing;
-mod transcript;
-mod verify;
 
-pub use batch::{BatchEntry, verify_batch};
-pub use challenge::{Challenge, ChallengeId, ChallengeKey, ChallengeTtl};
-pub use client_id::{CLIENT_ID_MAX, ClientId};
+pub use challenge::{
+    Challenge, ChallengeId, ChallengeKey, ChallengeTtl, OwnedSpentSet, Spend, SpentHeader,
+    SpentKey, SpentSet, SpentSlot, SpentStats,
+};
+pub use client::{CLIENT_ID_MAX, ClientId, ClientRecord, ClientStatus, Transition};
 pub use credential::{Commitment, Credential};
 pub use error::{Denied, Error, ErrorCode};
 pub use group::{ELEMENT_LEN, GENERATOR_G, GENERATOR_H, GENERATOR_H_DST};
-pub use lifecycle::{ClientRecord, ClientStatus, Transition};
 pub use low_level::{commit, generators, verify_equation_raw};
-pub use proof::Proof;
-pub use prove::prove;
-#[cfg(feature = "hazmat")]
-pub use prove::prove_with_nonces;
-pub use spent::{OwnedSpentSet, Spend, SpentHeader, SpentKey, SpentSet, SpentSlot, SpentStats};
-pub use statement::{
-    Audience, Authentication, AuthenticationBinding, CHANNEL_BINDING_MAX, Context, Enrolment,
-    Nonce, Rotation, Statement,
+#[cfg(feature = "phrase")]
+pub use phrase::{NotAPhrase, RecoveryPhrase};
+pub use sigma::{
+    Audience, Authentication, AuthenticationBinding, BatchEntry, CHANNEL_BINDING_MAX, Context,
+    Enrolment, Nonce, Proof, Rotation, SUITE, Statement, TRANSCRIPT_DST, deny_unknown_client,
+    precompute, prove, transcript, verify, verify_batch, verify_rotation,
 };
-pub use transcript::{SUITE, TRANSCRIPT_DST, transcript};
-pub use verify::{deny_unknown_client, precompute, verify, verify_rotation};
 
 /// The curve library whose [`Scalar`](curve25519_dalek::Scalar) and
 /// [`RistrettoPoint`](curve25519_dalek::RistrettoPoint) the low-level calls take.

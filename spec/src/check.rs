@@ -5,8 +5,8 @@ use std::fmt;
 use sha2::{Digest, Sha512};
 use twofapi_crypto_core::{
     ChallengeId, ChallengeKey, ChallengeTtl, ClientId, Commitment, Credential, GENERATOR_G,
-    GENERATOR_H, GENERATOR_H_DST, Proof, TRANSCRIPT_DST, curve25519_dalek::Scalar, prove,
-    prove_with_nonces, transcript, verify,
+    GENERATOR_H, GENERATOR_H_DST, Proof, RecoveryPhrase, TRANSCRIPT_DST, commit,
+    curve25519_dalek::Scalar, prove, transcript, verify,
 };
 
 use crate::{
@@ -15,7 +15,6 @@ use crate::{
         ChallengeCase, ChallengeFile, ClientIdFile, FileError, RecoveryCase, RecoveryFile,
         SigmaCase, SigmaFile, VectorFile,
     },
-    recovery,
 };
 
 /// A case that did not come out as the file says.
@@ -102,7 +101,7 @@ pub fn check(json: &str) -> Result<Report, FileError> {
                 report.must_be_accepted(&case.name, restores(case));
             }
             for case in &file.invalid {
-                let recovered = recovery::recover(&case.phrase);
+                let recovered = RecoveryPhrase::parse(&case.phrase);
                 report.must_be_refused(&case.name, recovered.map(drop).map_err(refusal));
             }
         }
@@ -180,9 +179,9 @@ fn domain_of_recovery(file: &RecoveryFile) -> Result<(), FileError> {
 }
 
 fn restores(case: &RecoveryCase) -> Result<(), String> {
-    let entropy = recovery::entropy_of(&case.phrase).map_err(refusal)?;
-    agree("entropy", Some(&case.entropy), &entropy)?;
-    let credential = recovery::recover(&case.phrase).map_err(refusal)?;
+    let phrase = RecoveryPhrase::parse(&case.phrase).map_err(refusal)?;
+    agree("entropy", Some(&case.entropy), phrase.entropy())?;
+    let credential = phrase.credential().map_err(refusal)?;
     agree(
         "secret",
         Some(&case.secret),
@@ -263,18 +262,38 @@ fn accept(case: &SigmaCase) -> Result<(), String> {
         credential.commitment().as_bytes(),
     )?;
     if let (Some(k_s), Some(k_r)) = (&case.k_s, &case.k_r) {
-        let again = prove_with_nonces(
-            &credential,
-            &*statement,
-            &bytes("k_s", k_s)?,
-            &bytes("k_r", k_r)?,
-        )
-        .map_err(refusal)?;
-        agree("proof", Some(&case.proof), &again.to_bytes())?;
+        let again = responses(
+            [secret, k_s].map(|text| scalar(text)),
+            [blinding, k_r].map(|text| scalar(text)),
+            &c,
+        )?;
+        agree("proof", Some(&case.proof), &again)?;
     }
     let fresh = prove(&credential, &*statement, &mut getrandom::SysRng).map_err(refusal)?;
     verify(commitment, &*statement, &fresh)
         .map_err(|error| format!("a fresh proof of ours is refused: {error}"))
+}
+
+/// A ‖ z_s ‖ z_r for announcement nonces that the file gives. No prover of ours takes any.
+fn responses(
+    [s, k_s]: [Result<Scalar, String>; 2],
+    [r, k_r]: [Result<Scalar, String>; 2],
+    c: &Scalar,
+) -> Result<[u8; Proof::LEN], String> {
+    let (k_s, k_r) = (k_s?, k_r?);
+    let mut proof = [0; Proof::LEN];
+    proof[..32].copy_from_slice(commit(&k_s, &k_r).compress().as_bytes());
+    proof[32..64].copy_from_slice((k_s + c * s?).as_bytes());
+    proof[64..].copy_from_slice((k_r + c * r?).as_bytes());
+    Ok(proof)
+}
+
+fn scalar(text: &str) -> Result<Scalar, String> {
+    let what = "a scalar";
+    let bytes = <[u8; 32]>::try_from(bytes(what, text)?)
+        .map_err(|bytes| format!("{what} must be 32 bytes, got {}", bytes.len()))?;
+    Option::from(Scalar::from_canonical_bytes(bytes))
+        .ok_or_else(|| format!("{what} is not canonical"))
 }
 
 fn agree(what: &str, theirs: Option<&str>, ours: &[u8]) -> Result<(), String> {

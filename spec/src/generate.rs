@@ -11,18 +11,15 @@ use rand_chacha::{
 use serde::Serialize;
 use sha2::{Digest, Sha512};
 use twofapi_crypto_core::{
-    ChallengeKey, ChallengeTtl, ClientId, GENERATOR_G, GENERATOR_H, GENERATOR_H_DST, SUITE,
-    TRANSCRIPT_DST, commit,
+    ChallengeKey, ChallengeTtl, ClientId, GENERATOR_G, GENERATOR_H, GENERATOR_H_DST,
+    RecoveryPhrase, SUITE, TRANSCRIPT_DST, commit,
     curve25519_dalek::{RistrettoPoint, Scalar},
     generators,
 };
 
-use crate::{
-    cases::{
-        ChallengeCase, ChallengeFile, ClientIdFile, Generators, NoPhrase, RecoveryCase,
-        RecoveryFile, SigmaCase, SigmaFile,
-    },
-    recovery::phrase_of,
+use crate::cases::{
+    ChallengeCase, ChallengeFile, ClientIdFile, Generators, NoPhrase, RecoveryCase, RecoveryFile,
+    SigmaCase, SigmaFile,
 };
 
 /// The generated files, by name.
@@ -948,7 +945,7 @@ fn restored(name: impl Into<String>, entropy: &[u8; 32], phrase: String) -> Reco
 
 fn recovery_phrases() -> RecoveryFile {
     let rng = &mut rng("recovery phrases");
-    let phrase = |entropy: &[u8; 32]| phrase_of(entropy).to_string();
+    let phrase = |entropy: &[u8; 32]| RecoveryPhrase::from_entropy(*entropy).words().to_string();
     let mut valid: Vec<_> = [0x00, 0x7f, 0x80, 0xff]
         .map(|byte| {
             let entropy = [byte; 32];

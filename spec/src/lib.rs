@@ -7,7 +7,6 @@ mod cases;
 mod check;
 pub mod generate;
 mod purpose;
-mod recovery;
 
 pub use cases::{
     ChallengeCase, ChallengeFile, ClientIdFile, FileError, NoPhrase, RecoveryCase, RecoveryFile,
@@ -15,4 +14,3 @@ pub use cases::{
 };
 pub use check::{Disagreement, Report, check};
 pub use purpose::Purpose;
-pub use recovery::{NotAPhrase, phrase_of, recover};

@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     Authentication, AuthenticationBinding, BatchEntry, Challenge, ClientId, ClientRecord,
-    Commitment, Enrolment, Error, Proof, Rotation, Statement, batch, statement::Stated, verify,
+    Commitment, Enrolment, Error, Proof, Rotation, Statement,
+    sigma::{batch, statement::Stated},
+    verify,
 };
 
 /// What an attempt is to achieve, decoded.

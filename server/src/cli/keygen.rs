@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use serde::Serialize;
-use twofapi_crypto_core::{ClientId, Credential};
+use twofapi_crypto_core::{ClientId, Credential, RecoveryPhrase};
 use zeroize::Zeroizing;
 
 use super::{
@@ -104,17 +104,15 @@ pub(super) fn run(args: KeygenArgs, out: Output) -> Result<(), Failure> {
 }
 
 fn draw_with_phrase() -> Result<(Credential, Option<Zeroizing<String>>), Failure> {
-    let mut entropy = Zeroizing::new([0; Credential::RECOVERY_ENTROPY_LEN]);
-    getrandom::fill(entropy.as_mut())
-        .map_err(|_| Failure::unavailable("the random source of the operating system failed"))?;
-    let credential = Credential::from_recovery_entropy(entropy.as_ref())?;
-    Ok((credential, Some(twofapi_spec::phrase_of(&entropy))))
+    let phrase = RecoveryPhrase::generate(&mut getrandom::SysRng)?;
+    Ok((phrase.credential()?, Some(phrase.words())))
 }
 
 fn recover(file: &Path) -> Result<Credential, Failure> {
-    let phrase = read_phrase(file)?;
-    twofapi_spec::recover(&phrase)
-        .map_err(|error| Failure::new(FailureKind::BadInput, "invalid_phrase", error.to_string()))
+    let phrase = RecoveryPhrase::parse(&read_phrase(file)?).map_err(|error| {
+        Failure::new(FailureKind::BadInput, "invalid_phrase", error.to_string())
+    })?;
+    Ok(phrase.credential()?)
 }
 
 fn read_phrase(file: &Path) -> Result<Zeroizing<String>, Failure> {

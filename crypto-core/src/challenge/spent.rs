@@ -11,49 +11,21 @@
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
-use crate::challenge::ChallengeTtl;
+use super::{id::SpentKey, ttl::ChallengeTtl};
 
 /// How many seconds ahead an entry may expire; a power of two beyond the longest TTL.
 const RING: usize = 1024;
 const _: () = assert!(ChallengeTtl::MAX_SECONDS < RING as u32);
 
+/// The slot where looking for a key begins.
+fn home(key: &[u8; SpentKey::LEN], slots: usize) -> usize {
+    let [a, b, c, d, e, f, g, h, ..] = *key;
+    let hash = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    ((u128::from(hash) * slots as u128) >> 64) as usize
+}
+
 /// Slots looked at for expired entries per insertion.
 const SWEEP: usize = 8;
-
-/// Under what a challenge is kept in the set: 16 bytes that only the challenge key's holder can
-/// compute, so that nobody can aim at a slot of the table or at another client's challenge.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SpentKey([u8; Self::LEN]);
-
-impl SpentKey {
-    /// Length of the key in bytes.
-    pub const LEN: usize = 16;
-
-    /// The key as a shared store keeps it.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
-        &self.0
-    }
-
-    /// The key from where a host kept it.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        Self(bytes)
-    }
-
-    /// The slot where looking for this key begins.
-    fn home(&self, slots: usize) -> usize {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        let hash = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        ((u128::from(hash) * slots as u128) >> 64) as usize
-    }
-}
-
-impl core::fmt::Debug for SpentKey {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("SpentKey(secret)")
-    }
-}
 
 const FREE: u8 = 0;
 const HELD: u8 = 1;
@@ -194,7 +166,7 @@ impl<'a> SpentSet<'a> {
             };
         }
         self.slots[at] = SpentSlot {
-            key: key.0,
+            key: *key.as_bytes(),
             expires_at,
             state: HELD,
             unused: [0; 3],
@@ -278,14 +250,14 @@ impl<'a> SpentSet<'a> {
 
     /// Where the key is, or the free slot where it would go.
     fn find(&self, key: &SpentKey) -> Result<usize, usize> {
-        let mut at = key.home(self.slots.len());
+        let mut at = home(key.as_bytes(), self.slots.len());
         // At least one slot is always free, so this ends.
         loop {
             let slot = &self.slots[at];
             if slot.state == FREE {
                 return Err(at);
             }
-            if slot.key == key.0 {
+            if slot.key == *key.as_bytes() {
                 return Ok(at);
             }
             at = self.after(at);
@@ -320,7 +292,7 @@ impl<'a> SpentSet<'a> {
                 break;
             }
             // An entry may move to the gap unless its home lies behind the gap, cyclically.
-            let home = SpentKey(slot.key).home(len);
+            let home = home(&slot.key, len);
             if (at + len - home) % len >= (at + len - gap) % len {
                 self.slots[gap] = slot;
                 gap = at;

@@ -8,7 +8,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 use crate::{
     Credential, Error, Proof, Statement, credential,
     group::{self, ELEMENT_LEN},
-    statement::Context,
+    sigma::statement::Context,
     transcript,
 };
 
@@ -114,33 +114,6 @@ impl AnnouncementNonces {
             self.k_r + c * credential.blinding(),
         )
     }
-}
-
-/// Hazardous: proves with announcement nonces of the caller's choice, as vector files need it.
-///
-/// Using a pair of nonces for two statements reveals the credential to whoever sees both proofs,
-/// and so does a pair that can be guessed. [`prove`] has neither problem.
-///
-/// # Errors
-/// [`Error::InvalidLength`] or [`Error::InvalidEncoding`] when a nonce is not a canonical scalar
-/// other than zero, or when the proof would be one that verifiers refuse.
-#[cfg(feature = "hazmat")]
-pub fn prove_with_nonces(
-    credential: &Credential,
-    statement: &(impl Statement + ?Sized),
-    k_s: &[u8],
-    k_r: &[u8],
-) -> Result<Proof, Error> {
-    let nonces = AnnouncementNonces::new(
-        group::decode_scalar("nonce k_s", k_s)?,
-        group::decode_scalar("nonce k_r", k_r)?,
-    );
-    nonces
-        .respond(credential, &statement.context())
-        .ok_or(Error::InvalidEncoding {
-            what: "nonces k_s and k_r",
-            expected: "such that no part of the proof is zero or the identity",
-        })
 }
 
 #[cfg(test)]

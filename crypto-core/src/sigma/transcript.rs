@@ -8,7 +8,7 @@ use sha2::{Digest, Sha512};
 use crate::{
     GENERATOR_G, GENERATOR_H,
     group::ELEMENT_LEN,
-    statement::{Context, Statement},
+    sigma::statement::{Context, Statement},
 };
 
 /// The suite's name, first field of every transcript.

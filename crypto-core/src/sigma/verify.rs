@@ -9,7 +9,7 @@ use sha2::{Digest, Sha512};
 use crate::{
     Commitment, Denied, Proof, Statement, group,
     low_level::equation_holds,
-    statement::{Enrolment, Rotation},
+    sigma::statement::{Enrolment, Rotation},
     transcript,
 };
 

@@ -1,140 +1,20 @@
 //! Challenges, issued without being stored: the id says when it expires, the nonce is computed
 //! again from the id and the host's key.
 
-use core::{fmt, str::FromStr};
+use core::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use rand_core::TryCryptoRng;
 use sha2::Sha512;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::{ClientId, Denied, Error, Nonce, spent::SpentKey};
+use super::{
+    id::{ChallengeId, ID_BYTES, SpentKey},
+    ttl::ChallengeTtl,
+};
+use crate::{ClientId, Denied, Error, Nonce};
 
 const CHALLENGE_DST: &[u8] = b"2FApi-v1.0-Challenge";
-const ID_PREFIX: &str = "ch-";
-const ID_BYTES: usize = 12;
-
-/// How long a challenge lives, in whole seconds: 1 to 900, 120 by default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChallengeTtl(u32);
-
-impl ChallengeTtl {
-    /// The longest life of a challenge in seconds.
-    pub const MAX_SECONDS: u32 = 900;
-
-    /// Checks the range.
-    ///
-    /// # Errors
-    /// [`Error::InvalidEncoding`] outside 1 to 900 seconds.
-    pub const fn from_seconds(seconds: u32) -> Result<Self, Error> {
-        if seconds == 0 || seconds > Self::MAX_SECONDS {
-            return Err(Error::InvalidEncoding {
-                what: "challenge TTL",
-                expected: "1 to 900 seconds",
-            });
-        }
-        Ok(Self(seconds))
-    }
-
-    /// The life in seconds.
-    #[must_use]
-    pub const fn seconds(self) -> u32 {
-        self.0
-    }
-}
-
-impl Default for ChallengeTtl {
-    fn default() -> Self {
-        Self(120)
-    }
-}
-
-/// The name of a challenge: `ch-` and 24 lower-case hex digits, being 4 bytes expiry (Unix seconds,
-/// big-endian) and 8 random bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ChallengeId([u8; ID_BYTES]);
-
-impl ChallengeId {
-    /// Length of the text in bytes.
-    pub const TEXT_LEN: usize = ID_PREFIX.len() + 2 * ID_BYTES;
-
-    /// Decodes the text form, exactly.
-    ///
-    /// # Errors
-    /// [`Denied`]: an id that no host issues is like one that was never issued.
-    pub fn parse(text: &str) -> Result<Self, Denied> {
-        Self::from_text_bytes(text.as_bytes())
-    }
-
-    /// Decodes the text form from bytes that need not be UTF-8.
-    ///
-    /// # Errors
-    /// [`Denied`], as [`ChallengeId::parse`].
-    pub fn from_text_bytes(text: &[u8]) -> Result<Self, Denied> {
-        let digits = text.strip_prefix(ID_PREFIX.as_bytes()).ok_or(Denied)?;
-        if digits.len() != 2 * ID_BYTES {
-            return Err(Denied);
-        }
-        let nibble = |digit: u8| match digit {
-            b'0'..=b'9' => Ok(digit - b'0'),
-            b'a'..=b'f' => Ok(digit - b'a' + 10),
-            _ => Err(Denied),
-        };
-        let mut bytes = [0; ID_BYTES];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-        }
-        Ok(Self(bytes))
-    }
-
-    /// The id as it is sent: `ch-` and 24 lower-case hex digits, all of it ASCII.
-    #[must_use]
-    pub fn to_text(&self) -> [u8; Self::TEXT_LEN] {
-        const DIGITS: [u8; 16] = *b"0123456789abcdef";
-        let mut text = [0; Self::TEXT_LEN];
-        let (prefix, digits) = text.split_at_mut(ID_PREFIX.len());
-        prefix.copy_from_slice(ID_PREFIX.as_bytes());
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
-        text
-    }
-
-    /// When the challenge expires, in Unix seconds. It is live while now < expiry.
-    #[must_use]
-    pub const fn expires_at(&self) -> u32 {
-        let [a, b, c, d, ..] = self.0;
-        u32::from_be_bytes([a, b, c, d])
-    }
-}
-
-impl ChallengeId {
-    /// Which of the operator's roots it was issued under, where the host has numbered roots.
-    pub(crate) const fn root_number(&self) -> u8 {
-        self.0[4]
-    }
-}
-
-impl fmt::Display for ChallengeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Of ASCII alone.
-        f.write_str(core::str::from_utf8(&self.to_text()).unwrap_or(ID_PREFIX))
-    }
-}
-
-impl fmt::Debug for ChallengeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for ChallengeId {
-    type Err = Denied;
-    fn from_str(text: &str) -> Result<Self, Denied> {
-        Self::parse(text)
-    }
-}
 
 /// What a host knows of a challenge: computed, never stored.
 #[derive(Clone, Debug)]
@@ -305,8 +185,7 @@ impl fmt::Debug for ChallengeKey {
 mod tests {
     use super::*;
     use crate::testing::{Broken, rng};
-    use alloc::{format, string::ToString};
-    use proptest::prelude::*;
+    use alloc::format;
 
     const NOW: u64 = 1_795_000_000;
 
@@ -365,30 +244,6 @@ mod tests {
     }
 
     #[test]
-    fn only_the_exact_text_form_is_an_id() {
-        let good = "ch-6afd86c037009872e54f07c1";
-        assert_eq!(ChallengeId::parse(good).unwrap().to_string(), good);
-        assert_eq!(
-            ChallengeId::parse(good).unwrap().expires_at(),
-            1_795_000_000
-        );
-        for bad in [
-            "",
-            "ch-",
-            "6afd86c037009872e54f07c1",
-            "ch-6AFD86C037009872E54F07C1",
-            "CH-6afd86c037009872e54f07c1",
-            "ch-6afd86c037009872e54f07c",
-            "ch-6afd86c037009872e54f07c10",
-            "ch-6afd86c037009872e54f07cg",
-            " ch-6afd86c037009872e54f07c1",
-            "ch-6afd86c037009872e54f07c1\n",
-        ] {
-            assert_eq!(ChallengeId::parse(bad), Err(Denied), "{bad:?}");
-        }
-    }
-
-    #[test]
     fn a_key_prints_nothing_and_a_failing_source_makes_none() {
         assert_eq!(format!("{:?}", key()), "ChallengeKey(secret)");
         assert!(ChallengeKey::generate(&mut Broken).is_err());
@@ -404,29 +259,6 @@ mod tests {
         for now in [u64::from(u32::MAX) - 5, u64::MAX] {
             let issued = key().issue(&client("a"), now, ChallengeTtl::default(), &mut rng(1));
             assert_eq!(issued.unwrap_err().code(), crate::ErrorCode::Unavailable);
-        }
-    }
-
-    #[test]
-    fn a_ttl_is_1_to_900_seconds() {
-        assert!(ChallengeTtl::from_seconds(0).is_err());
-        assert!(ChallengeTtl::from_seconds(901).is_err());
-        assert_eq!(ChallengeTtl::from_seconds(900).unwrap().seconds(), 900);
-    }
-
-    proptest! {
-        #[test]
-        fn ids_survive_a_round_trip(bytes: [u8; 12]) {
-            let id = ChallengeId(bytes);
-            prop_assert_eq!(ChallengeId::parse(&id.to_string()), Ok(id));
-            prop_assert_eq!(id.to_string().len(), ChallengeId::TEXT_LEN);
-        }
-
-        #[test]
-        fn arbitrary_text_never_panics(text in "\\PC{0,60}") {
-            if let Ok(id) = ChallengeId::parse(&text) {
-                prop_assert_eq!(id.to_string(), text);
-            }
         }
     }
 }
