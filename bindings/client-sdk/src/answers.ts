@@ -37,6 +37,9 @@ export function challengeIn(answer: Answer, clientId: string, binding: Uint8Arra
   return { challengeId, nonce: fromHex('nonce', nonce, 16) };
 }
 
+/** Ten years. */
+const EXPIRES_IN_MAX = 315_360_000;
+
 export interface Token {
   accessToken: string;
   expiresIn: number;
@@ -49,8 +52,8 @@ export function tokenIn(answer: Answer, clientId: string): Token {
   if (typeof accessToken !== 'string' || !/^[\x21-\x7e]{1,8192}$/.test(accessToken)) {
     throw badAnswer('access_token is not a token');
   }
-  if (typeof expiresIn !== 'number' || !(expiresIn > 0)) {
-    throw badAnswer('expires_in is not a number of seconds');
+  if (typeof expiresIn !== 'number' || !(expiresIn > 0 && expiresIn <= EXPIRES_IN_MAX)) {
+    throw badAnswer('expires_in is not a number of seconds that a token may live');
   }
   return { accessToken, expiresIn };
 }

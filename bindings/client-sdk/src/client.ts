@@ -148,6 +148,9 @@ export class TwoFApiClient {
     { clientId, phrase }: { clientId?: string; phrase: string },
     { signal }: Waiting = {},
   ): Promise<Session> {
+    if (typeof phrase !== 'string') {
+      throw new TwoFApiError('invalid_phrase', 'phrase is missing: the words of the credential');
+    }
     return this.#withRecord(clientId, signal, async (turn, record) => {
       if (record.credential) throw credentialExists(turn.clientId);
       const credential = await credentialFor(turn.engine, phrase);

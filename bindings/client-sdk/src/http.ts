@@ -53,7 +53,7 @@ async function exchange(
   };
   try {
     // Not left to the `fetch` that was given: it may not listen to its signal.
-    return await unlessAborted(signal, timeLimit(http.timeoutMs, request(), () => tooLate(http)));
+    return await timeLimit(http.timeoutMs, unlessAborted(signal, request()), () => tooLate(http));
   } catch (error) {
     if (error instanceof TwoFApiError) throw error;
     throw new TwoFApiError(
@@ -98,6 +98,12 @@ async function* chunksOf({ body }: { body: unknown }): Chunks {
 }
 
 async function textOf(response: Response): Promise<string> {
+  // In some places a Response has no stream.
+  if (response.body === undefined && typeof response.text === 'function') {
+    const whole = String(await response.text());
+    if (whole.length > ANSWER_MAX) throw badAnswer('it is too long', response.status);
+    return whole;
+  }
   const decoder = new TextDecoder();
   let text = '';
   let length = 0;

@@ -36,10 +36,11 @@ export async function unlessAborted<T>(
   work: Promise<T>,
 ): Promise<T> {
   if (!signal) return work;
-  if (signal.aborted) {
+  if (signal.aborted || typeof signal.addEventListener !== 'function') {
     // Nobody is left to hear of it.
     work.catch(() => undefined);
-    throw aborted(signal.reason);
+    if (signal.aborted) throw aborted(signal.reason);
+    throw invalidArgument('signal must be an AbortSignal');
   }
   let stop: (() => void) | undefined;
   const ended = new Promise<never>((_, reject) => {

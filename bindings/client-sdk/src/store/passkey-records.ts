@@ -1,5 +1,5 @@
 /** Records sealed under a key that a passkey computes. */
-import { type Bytes, copyOf, utf8 } from '../bytes.js';
+import { type Bytes, copyOf, sameBytes, utf8 } from '../bytes.js';
 import { TwoFApiError, storeUnavailable } from '../errors.js';
 import type { CheckedStore } from './outside.js';
 import { unsupported, webauthn } from './passkey.js';
@@ -24,6 +24,11 @@ async function keyOf(id: Bytes): Promise<CryptoKey> {
     })) as PublicKeyCredential | null;
   } catch (error) {
     throw error instanceof TwoFApiError ? error : storeUnavailable('the passkey was not used', error);
+  }
+  // Under the key of another passkey than the one that was asked, the credential would be lost.
+  const answering = copyOf(asserted?.rawId);
+  if (!answering || !sameBytes(answering, id)) {
+    throw storeUnavailable('another passkey answered than the one that was asked');
   }
   const output: unknown = asserted?.getClientExtensionResults().prf?.results?.first;
   if (output === undefined || output === null) throw unsupported();

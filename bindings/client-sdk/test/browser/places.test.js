@@ -211,15 +211,15 @@ test('bundled by Vite: the WebAssembly becomes a file of its own, and the ceremo
   }
 });
 
-test("served by Vite's development server", async () => {
+/** The package served by Vite's development server, which treats it as `optimizeDeps` says. */
+async function developed(optimizeDeps) {
   const cache = mkdtempSync(join(tmpdir(), '2fapi-vite-'));
   const vite = await createServer({
     root: join(sdk, 'test', 'browser', 'places', 'vite'),
     logLevel: 'warn',
     configFile: false,
     cacheDir: cache,
-    // Bundled beforehand it would lose the file beside it.
-    optimizeDeps: { exclude: ['@2fapi/client-sdk'] },
+    optimizeDeps,
     server: { host: '127.0.0.1', port: 0, hmr: false, watch: null, fs: { allow: [join(sdk, '..', '..')] } },
   });
   try {
@@ -236,7 +236,12 @@ test("served by Vite's development server", async () => {
     await vite.close();
     rmSync(cache, { recursive: true, force: true });
   }
-});
+}
+
+test("served by Vite's development server", () => developed({ exclude: ['@2fapi/client-sdk'] }));
+
+test("served by Vite's development server, bundled beforehand, which loses the file beside it", () =>
+  developed({ include: ['@2fapi/client-sdk'] }));
 
 test('without a network a login is an error with a code, and works when the network is back', async () => {
   const context = await browser.newContext();

@@ -117,7 +117,7 @@ test("a passkey's bytes of another realm make its own key, and what is no key, o
             value: async (asked) => {
               const made = await get(asked);
               const { first } = made.getClientExtensionResults().prf.results;
-              return { getClientExtensionResults: () => ({ prf: { results: { first: shaped(new Uint8Array(first)) } } }) };
+              return { rawId: made.rawId, getClientExtensionResults: () => ({ prf: { results: { first: shaped(new Uint8Array(first)) } } }) };
             },
           });
         };
@@ -159,10 +159,19 @@ test("a passkey's bytes of another realm make its own key, and what is no key, o
           answers(shaped);
           refused.push(await code(own), await code(stranger));
         }
-        return [outcomes, refused];
+        // Whoever answers in the place of the passkey that was asked has the right bytes, and another id.
+        Object.defineProperty(navigator.credentials, 'get', {
+          configurable: true,
+          value: (asked) => {
+            asked.publicKey.allowCredentials[0].id = own;
+            return get(asked);
+          },
+        });
+        return [outcomes, refused, [await code(own), await code(stranger)]];
       }, token);
       assert.deepEqual(seen[0], Array(6).fill(['in', 'wrong_key']).flat());
       assert.deepEqual(seen[1], Array(20).fill('store_unavailable'));
+      assert.deepEqual(seen[2], ['in', 'store_unavailable']);
     },
     site.url.replace('127.0.0.1', 'localhost'),
   ));

@@ -263,6 +263,7 @@ for (const [what, lie] of [
   ['is of another type', (answer) => withMember(answer, 'token_type', 'MAC')],
   ['has a line end in it', (answer) => withMember(answer, 'access_token', 'a\r\nX: y')],
   ['never ends', (answer) => withMember(answer, 'expires_in', 'never')],
+  ['lives for ever', (answer) => ({ ...answer, body: answer.body.replace(/"expires_in":\s*\d+/, '"expires_in":1e999') })],
 ]) {
   test(`a token that ${what} is not kept`, async () => {
     const known = await enrolled();

@@ -149,6 +149,8 @@ test('a fetch that does not listen to its signal does not keep anybody waiting',
   await fails(new TwoFApiClient({ ...known, timeoutMs: 50, fetch: never }).login(), 'timeout');
   const client = new TwoFApiClient({ ...known, fetch: never });
   await fails(client.rotate({ signal: AbortSignal.timeout(50) }), 'aborted');
+  // What nobody waits for any more keeps no process from ending.
+  assert.ok(!process.getActiveResourcesInfo().includes('Timeout'));
   const stalls = async (input, init) => new Response(new ReadableStream({ start() {} }), await fetch(input, init));
   await fails(new TwoFApiClient({ ...known, timeoutMs: 50, fetch: stalls }).login(), 'timeout');
 });
@@ -162,6 +164,9 @@ test('options that mean nothing are refused when they are given', async () => {
     assert.throws(() => new TwoFApiClient({ ...known, ...wrong }), { code: 'invalid_argument' }, JSON.stringify(wrong));
   }
   assert.throws(() => new TwoFApiClient({ ...known, tokenOrigins: ['http://a.example'] }), { code: 'insecure_transport' });
+  const client = new TwoFApiClient(known);
+  for (const signal of [{}, 5, 'soon']) await fails(client.login({ signal }), 'invalid_argument');
+  for (const phrase of [undefined, null, 5, '']) await fails(client.recover({ clientId: 'bob', phrase }), 'invalid_phrase');
   await fails(engineOf('rust'), 'invalid_argument');
   TwoFApi.configure({ engine: 'rust' });
   await fails(TwoFApi.engineName(), 'invalid_argument');
@@ -224,6 +229,11 @@ test('a fetch of another library may answer with streams of its own, and with no
     return { status, headers, body: chunks() };
   };
   await new TwoFApiClient({ ...known, fetch: passed }).login();
+  const withoutStream = async (input, init) => {
+    const answer = await fetch(input, init);
+    return { status: answer.status, headers: answer.headers, text: () => answer.text() };
+  };
+  await new TwoFApiClient({ ...known, fetch: withoutStream }).login();
   for (const answer of [undefined, null, 'ok', {}, { status: 200 }, { status: '200', headers: new Headers() }]) {
     await fails(new TwoFApiClient({ ...known, fetch: async () => answer }).login(), 'bad_answer');
   }
