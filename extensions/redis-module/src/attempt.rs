@@ -18,7 +18,11 @@ use twofapi_crypto_core::{
 use crate::{
     counters,
     host::{Ctx, block::Settle},
-    rules::{acl_user::AclUser, record::Record, reply::error_line},
+    rules::{
+        acl_user::AclUser,
+        record::Record,
+        reply::{error_line, one_line},
+    },
     session,
     store::{challenges, clients},
     surface::Failure,
@@ -171,6 +175,7 @@ impl Settle for Attempt {
             Ok(()) => ctx.reply_status(c"OK"),
             Err(Failure::Core(error)) => ctx.reply_error(&error_line(&error)),
             Err(Failure::Line(line)) => ctx.reply_error(line),
+            Err(Failure::Said(line)) => ctx.reply_error(&one_line(&line)),
             Err(Failure::Internal) => {
                 ctx.reply_error(c"ERR the verification was given up; try again");
             }

@@ -5,6 +5,7 @@ mod attempt;
 mod clock;
 mod counters;
 mod host;
+mod mapping;
 mod rules;
 mod session;
 mod settings;
@@ -17,7 +18,9 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use host::{Ctx, ERR, Level, OK, commands, configs, datatype, events, guard, info, offered, raw};
+use host::{
+    Arguments, Ctx, ERR, Level, OK, commands, configs, datatype, events, guard, info, offered, raw,
+};
 
 #[global_allocator]
 static ALLOCATOR: host::allocator::ServerMemory = host::allocator::ServerMemory;
@@ -49,8 +52,8 @@ static HANDLERS: events::Handlers = events::Handlers {
 #[allow(non_snake_case, reason = "the server looks for this name")]
 pub unsafe extern "C" fn RedisModule_OnLoad(
     ctx: *mut raw::RedisModuleCtx,
-    _: *mut *mut raw::RedisModuleString,
-    _: c_int,
+    argv: *mut *mut raw::RedisModuleString,
+    argc: c_int,
 ) -> c_int {
     // SAFETY: the context is live; nothing is allocated before this is done.
     let initialized = unsafe {
@@ -66,8 +69,8 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
     }
     guard(ERR, || {
         // SAFETY: as above.
-        let ctx = unsafe { Ctx::new(ctx) };
-        match load(ctx) {
+        let (ctx, arguments) = unsafe { (Ctx::new(ctx), Arguments::new(argv, argc)) };
+        match refuse_arguments(&arguments).and_then(|()| load(ctx)) {
             Ok(()) => OK,
             Err(problem) => {
                 ctx.log(Level::Warning, &format!("2fapi: not loaded: {problem}"));
@@ -75,6 +78,19 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
             }
         }
     })
+}
+
+/// Settings are lines of the configuration. Taken as arguments by habit they would be left out, and
+/// some of them are there to keep somebody out.
+fn refuse_arguments(arguments: &Arguments<'_>) -> Result<(), String> {
+    if arguments.len() == 0 {
+        return Ok(());
+    }
+    Err(format!(
+        "it takes no arguments, and was given {:?}: write settings as lines of their own, such as \
+         2fapi.require-proof yes",
+        String::from_utf8_lossy(arguments.get(0))
+    ))
 }
 
 fn load(ctx: Ctx<'_>) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::c_void,
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
 use twofapi_crypto_core::ClientId;
@@ -10,6 +10,7 @@ use twofapi_crypto_core::ClientId;
 use crate::{
     clock,
     host::{self, Ctx, Level, guard},
+    mapping,
     rules::{
         acl_user::AclUser,
         sessions::{Ended, Sessions},
@@ -32,6 +33,19 @@ fn sessions() -> MutexGuard<'static, Sessions> {
 /// the user does not exist, is off, or the caller is no connection of its own.
 pub(crate) fn open(ctx: Ctx<'_>, client_id: &ClientId, user: Option<&AclUser>) -> bool {
     let mapped_to = user.filter(|_| settings::acl_mapping());
+    if let Some(user) = mapped_to
+        && let Err(barred) = mapping::check(ctx, client_id, user)
+    {
+        let reason = barred.reason();
+        ctx.log(
+            Level::Warning,
+            &format!(
+                "2fapi: client {client_id} proved itself, but does not become the ACL user {user:?}, \
+                 which {reason}"
+            ),
+        );
+        return false;
+    }
     // Even a connection that stays who it is says so anew, because with that comes the promise to be
     // told of AUTH, RESET and its end. This tells of the end of the session before, too.
     let taken = match mapped_to {
@@ -65,14 +79,31 @@ pub(crate) fn client_of(connection: u64) -> Option<String> {
         .map(String::from)
 }
 
+/// Seconds that a connection's session still lasts, rounded up.
+pub(crate) fn seconds_left(connection: u64) -> Option<u64> {
+    let left = sessions().left(connection, clock::steady_millis())?;
+    Some(left.div_ceil(1000))
+}
+
+/// The sessions of one client or of all: whose, on which connection, and for how many seconds still.
+pub(crate) fn list(client_id: Option<&ClientId>) -> Vec<(Arc<str>, u64, u64)> {
+    let listed = sessions().list(client_id.map(ClientId::as_str), clock::steady_millis());
+    let seconds =
+        |(client, connection, left): (_, _, u64)| (client, connection, left.div_ceil(1000));
+    listed.into_iter().map(seconds).collect()
+}
+
 pub(crate) fn end(connection: u64) {
     let ended = sessions().end(connection);
     close(ended);
 }
 
-pub(crate) fn end_client(client_id: &ClientId) {
+/// Ends every session of a client, and says how many there were.
+pub(crate) fn end_client(client_id: &ClientId) -> usize {
     let ended = sessions().end_client(client_id.as_str());
+    let count = ended.len();
     close(ended);
+    count
 }
 
 pub(crate) fn end_all() {

@@ -7,9 +7,12 @@ use std::sync::{
 
 use twofapi_crypto_core::{Audience, AuthenticationBinding, ChallengeTtl};
 
-use crate::host::{
-    Ctx,
-    configs::{Change, Number, Shown, Switch, Text},
+use crate::{
+    host::{
+        Ctx,
+        configs::{Change, Number, Shown, Switch, Text},
+    },
+    rules::{acl_user::AclUser, mapping::AllowedUsers},
 };
 
 static CHALLENGE_TTL: Number = Number {
@@ -58,8 +61,19 @@ static ACL_MAPPING: Switch = Switch {
     value: AtomicBool::new(false),
 };
 
+static ACL_USERS: Text = Text {
+    name: c"acl-users",
+    default: c"client-*",
+    take: set_acl_users,
+    current: Mutex::new(Shown(std::ptr::null_mut())),
+};
+
+/// Nobody, until the settings are loaded.
+static ALLOWED_USERS: LazyLock<Mutex<AllowedUsers>> = LazyLock::new(Mutex::default);
+
 static AUDIENCE: Text = Text {
     name: c"audience",
+    default: c"",
     take: set_audience,
     current: Mutex::new(Shown(std::ptr::null_mut())),
 };
@@ -77,7 +91,22 @@ pub(crate) fn register(ctx: Ctx<'_>) -> bool {
     .all(|setting| setting.register(ctx))
         && REQUIRE_PROOF.register(ctx)
         && ACL_MAPPING.register(ctx)
+        && ACL_USERS.register(ctx)
         && AUDIENCE.register(ctx)
+}
+
+fn set_acl_users(text: &[u8]) -> Result<(), String> {
+    let allowed = AllowedUsers::parse(text)?;
+    *ALLOWED_USERS.lock().unwrap_or_else(PoisonError::into_inner) = allowed;
+    Ok(())
+}
+
+/// Whether the operator lets clients become this ACL user.
+pub(crate) fn acl_users_allow(user: &AclUser) -> bool {
+    ALLOWED_USERS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .allows(user)
 }
 
 fn set_audience(text: &[u8]) -> Result<(), String> {

@@ -27,8 +27,9 @@ pub(crate) struct Argument {
     pub(crate) name: &'static CStr,
     /// The word before it, for arguments that may be left out.
     pub(crate) token: Option<&'static CStr>,
+    pub(crate) optional: bool,
     /// Whether the word is all there is.
-    is_word: bool,
+    pub(crate) is_word: bool,
 }
 
 impl Argument {
@@ -36,23 +37,30 @@ impl Argument {
         Self {
             name,
             token: None,
+            optional: false,
             is_word: false,
-        }
-    }
-
-    pub(crate) const fn word(name: &'static CStr, token: &'static CStr) -> Self {
-        Self {
-            name,
-            token: Some(token),
-            is_word: true,
         }
     }
 
     pub(crate) const fn optional(token: &'static CStr, name: &'static CStr) -> Self {
         Self {
-            name,
             token: Some(token),
-            is_word: false,
+            ..Self::bare_optional(name)
+        }
+    }
+
+    /// One without a word before it.
+    pub(crate) const fn bare_optional(name: &'static CStr) -> Self {
+        Self {
+            optional: true,
+            ..Self::required(name)
+        }
+    }
+
+    pub(crate) const fn word(name: &'static CStr, token: &'static CStr) -> Self {
+        Self {
+            is_word: true,
+            ..Self::optional(token, name)
         }
     }
 }
@@ -69,6 +77,8 @@ pub(crate) struct Command {
     pub(crate) summary: &'static CStr,
     pub(crate) complexity: &'static CStr,
     pub(crate) arguments: &'static [Argument],
+    /// For the module's own use, and nobody else's.
+    pub(crate) internal: bool,
 }
 
 type Entry = unsafe extern "C" fn(
@@ -85,8 +95,19 @@ static INFO_VERSION: raw::RedisModuleCommandInfoVersion = raw::RedisModuleComman
     sizeof_arg: size_of::<raw::RedisModuleCommandArg>(),
 };
 
-/// The function that the server calls for a command.
+/// The function that the server calls for a command; for an operator's command it asks first whether
+/// the caller was given it by name.
 macro_rules! entry {
+    (operator $run:path) => {{
+        fn for_operators(
+            ctx: $crate::host::Ctx<'_>,
+            arguments: &$crate::host::Arguments<'_>,
+        ) -> Result<(), $crate::surface::Failure> {
+            $crate::surface::demand_right_by_name(ctx)?;
+            $run(ctx, arguments)
+        }
+        $crate::host::commands::entry!(for_operators)
+    }};
     ($run:path) => {{
         unsafe extern "C" fn entry(
             ctx: *mut $crate::host::raw::RedisModuleCtx,
@@ -115,6 +136,7 @@ pub(crate) unsafe fn called(
         Ok(()) => {}
         Err(Failure::Core(error)) => ctx.reply_error(&crate::rules::reply::error_line(&error)),
         Err(Failure::Line(line)) => ctx.reply_error(line),
+        Err(Failure::Said(line)) => ctx.reply_error(&one_line(&line)),
         Err(Failure::Internal) => ctx.reply_error(c"ERR internal error; the server log has it"),
     }
     OK
@@ -127,7 +149,6 @@ impl Command {
             FirstArgument::None => (0, 0, 0),
             FirstArgument::Client | FirstArgument::Key => (1, 1, 1),
         };
-        let has_own_category = offers_acl_category();
         // SAFETY: the context is live; names and documentation are copied by the server.
         unsafe {
             let created = api!(RedisModule_CreateCommand(
@@ -146,13 +167,37 @@ impl Command {
             if command.is_null() {
                 return false;
             }
-            if has_own_category {
-                api!(RedisModule_SetCommandACLCategories(
+            if let Some(categories) = self.acl_categories()
+                && api!(RedisModule_SetCommandACLCategories(
                     command,
-                    ACL_CATEGORY.as_ptr(),
-                ));
+                    categories.as_ptr()
+                )) != OK
+            {
+                return false;
             }
             self.document(command)
+        }
+    }
+
+    /// Whether it is an operator's.
+    pub(crate) fn is_administrative(&self) -> bool {
+        self.flags
+            .to_bytes()
+            .split(|b| *b == b' ')
+            .any(|flag| flag == b"admin")
+    }
+
+    /// The categories that it is put into, where the server lets a module have a say in it (7.2, and
+    /// 7.4 for a category of its own). What it is by its flags the server does not conclude.
+    fn acl_categories(&self) -> Option<&'static CStr> {
+        if !offered!(RedisModule_SetCommandACLCategories) {
+            return None;
+        }
+        match (offers_acl_category(), self.is_administrative()) {
+            (true, true) => Some(c"admin dangerous 2fapi"),
+            (true, false) => Some(ACL_CATEGORY),
+            (false, true) => Some(c"admin dangerous"),
+            (false, false) => None,
         }
     }
 
@@ -198,6 +243,8 @@ impl Command {
             };
             if let Some(token) = argument.token {
                 described.token = token.as_ptr();
+            }
+            if argument.optional {
                 described.flags = raw::REDISMODULE_CMD_ARG_OPTIONAL as c_int;
             }
             documented.push(described);

@@ -126,6 +126,7 @@ unsafe extern "C" fn set_switch(
 /// A text that is checked before it is taken.
 pub(crate) struct Text {
     pub(crate) name: &'static CStr,
+    pub(crate) default: &'static CStr,
     /// Takes the text, or says what would be right.
     pub(crate) take: fn(&[u8]) -> Result<(), String>,
     pub(crate) current: Mutex<Shown>,
@@ -138,14 +139,14 @@ pub(crate) struct Shown(pub(crate) *mut raw::RedisModuleString);
 unsafe impl Send for Shown {}
 
 impl Text {
-    /// Registers it; it is empty unless the operator says otherwise.
+    /// Registers it; it is the default unless the operator says otherwise.
     pub(crate) fn register(&'static self, ctx: Ctx<'_>) -> bool {
         // SAFETY: the context is live; the private data is this static.
         unsafe {
             api!(RedisModule_RegisterStringConfig(
                 ctx.as_ptr(),
                 self.name.as_ptr(),
-                c"".as_ptr(),
+                self.default.as_ptr(),
                 Change::AnyTime.flags(),
                 Some(get_text),
                 Some(set_text),

@@ -25,6 +25,7 @@ pub(crate) fn subscribe(ctx: Ctx<'_>, handlers: &'static Handlers) -> bool {
         raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
         raw::REDISMODULE_EVENT_FLUSHDB,
         raw::REDISMODULE_EVENT_SWAPDB,
+        raw::REDISMODULE_EVENT_MODULE_CHANGE,
     ]
     .into_iter()
     .all(|id| {
@@ -52,6 +53,7 @@ unsafe extern "C" fn happened(
         let handlers = *HANDLERS.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(handlers) = handlers else { return };
         match event.id {
+            raw::REDISMODULE_EVENT_MODULE_CHANGE => super::acl::commands_changed(),
             raw::REDISMODULE_EVENT_CRON_LOOP => (handlers.tick)(),
             raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED => (handlers.role_changed)(),
             raw::REDISMODULE_EVENT_FLUSHDB => {

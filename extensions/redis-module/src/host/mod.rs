@@ -1,7 +1,9 @@
 //! The module API of Redis as safe calls. What is unsafe about it is in this folder.
 
+pub(crate) mod acl;
 pub(crate) mod allocator;
 pub(crate) mod block;
+pub(crate) mod call;
 pub(crate) mod commands;
 pub(crate) mod configs;
 pub(crate) mod datatype;
@@ -74,6 +76,10 @@ impl Flags {
         self.0 & (raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING) != 0
     }
 
+    pub(crate) const fn is_script(self) -> bool {
+        self.0 & raw::REDISMODULE_CTX_FLAGS_LUA != 0
+    }
+
     pub(crate) const fn is_cluster(self) -> bool {
         self.0 & raw::REDISMODULE_CTX_FLAGS_CLUSTER != 0
     }
@@ -119,6 +125,40 @@ impl<'a> Ctx<'a> {
             let bytes = string_bytes(name).to_vec();
             api!(RedisModule_FreeString(self.raw, name));
             bytes
+        }
+    }
+
+    /// The ACL user who gives the command, also by a script; none for the server itself and for other
+    /// modules, which no ACL binds.
+    pub(crate) fn caller(self) -> Option<Vec<u8>> {
+        if !self.flags().is_script() {
+            return self.user_of(self.connection());
+        }
+        // SAFETY: the context is live, and a script runs as its caller's user; the string is the
+        // caller's to free, and copied before.
+        unsafe {
+            let name = api!(RedisModule_GetCurrentUserName(self.raw));
+            if name.is_null() {
+                return None;
+            }
+            let bytes = string_bytes(name).to_vec();
+            api!(RedisModule_FreeString(self.raw, name));
+            Some(bytes)
+        }
+    }
+
+    /// The ACL user that a connection acts as, if it is there and has one.
+    pub(crate) fn user_of(self, connection: u64) -> Option<Vec<u8>> {
+        // SAFETY: the context is live. Without a user the answer is a null pointer; the string is the
+        // caller's to free, and copied before.
+        unsafe {
+            let name = api!(RedisModule_GetClientUserNameById(self.raw, connection));
+            if name.is_null() {
+                return None;
+            }
+            let bytes = string_bytes(name).to_vec();
+            api!(RedisModule_FreeString(self.raw, name));
+            Some(bytes)
         }
     }
 
@@ -261,10 +301,17 @@ impl<'a> Arguments<'a> {
     /// The server passed both to the call that lasts as long as `'a`.
     pub(crate) unsafe fn new(argv: *mut *mut raw::RedisModuleString, argc: c_int) -> Self {
         let count = usize::try_from(argc).unwrap_or(0);
+        if argv.is_null() || count == 0 {
+            return Self { strings: &[] };
+        }
         Self {
             // SAFETY: argv holds argc strings.
             strings: unsafe { slice::from_raw_parts(argv, count) },
         }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.strings.len()
     }
 
     /// An argument by its place; empty when there is none, which the arity rules out.

@@ -3,6 +3,7 @@
 pub(crate) mod acl_user;
 pub(crate) mod arguments;
 pub(crate) mod key_name;
+pub(crate) mod mapping;
 pub(crate) mod record;
 pub(crate) mod reply;
 pub(crate) mod sessions;

@@ -59,6 +59,25 @@ impl Sessions {
             .map(|session| &*session.client)
     }
 
+    /// Milliseconds that a connection's session still lasts.
+    pub(crate) fn left(&self, connection: Connection, now: u64) -> Option<u64> {
+        let session = self.by_connection.get(&connection)?;
+        session.expires_at.checked_sub(now).filter(|left| *left > 0)
+    }
+
+    /// The sessions of one client or of all, by client and connection: whose, on which connection,
+    /// and for how many milliseconds still.
+    pub(crate) fn list(&self, client: Option<&str>, now: u64) -> Vec<(Arc<str>, Connection, u64)> {
+        let first: (Arc<str>, Connection) = (client.unwrap_or_default().into(), 0);
+        self.by_client
+            .range(first..)
+            .take_while(|(of, _)| client.is_none_or(|client| **of == *client))
+            .filter_map(|(of, connection)| {
+                Some((Arc::clone(of), *connection, self.left(*connection, now)?))
+            })
+            .collect()
+    }
+
     pub(crate) fn end(&mut self, connection: Connection) -> Option<Ended> {
         let session = self.by_connection.remove(&connection)?;
         self.by_expiry.remove(&(session.expires_at, connection));
@@ -157,6 +176,28 @@ mod tests {
         assert_eq!(sessions.end_client("alice"), []);
         assert_eq!(sessions.client_of(4, 0), Some("alice.b"));
         assert_eq!(sessions.len(), 3);
+    }
+
+    #[test]
+    fn sessions_are_listed_for_one_client_or_for_all_with_the_time_that_is_left() {
+        let mut sessions = Sessions::default();
+        for (connection, client, until) in [(1, "bob", 50), (3, "alice", 20), (2, "alice.b", 9)] {
+            sessions.open(connection, client, until, false);
+        }
+        let list = |client, now| -> Vec<(String, u64, u64)> {
+            let listed = sessions.list(client, now).into_iter();
+            listed
+                .map(|(client, at, left)| (client.to_string(), at, left))
+                .collect()
+        };
+        assert_eq!(list(Some("alice"), 5), [("alice".to_owned(), 3, 15)]);
+        assert_eq!(list(Some("ali"), 5), []);
+        let all = [("alice".to_owned(), 3, 11), ("bob".to_owned(), 1, 41)];
+        assert_eq!(list(None, 9), all);
+        assert_eq!(
+            (sessions.left(3, 19), sessions.left(3, 20)),
+            (Some(1), None)
+        );
     }
 
     #[derive(Clone, Debug)]

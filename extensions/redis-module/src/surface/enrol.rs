@@ -7,6 +7,7 @@ use crate::{
     attempt::{Attempt, Purpose},
     counters,
     host::{Arguments, Ctx},
+    mapping,
     rules::{
         arguments::{EnrolOptions, commitment},
         record::Record,
@@ -19,6 +20,14 @@ pub(super) fn enroll(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
     let client_id = client(arguments)?;
     let commitment = commitment(arguments.get(2))?;
     let options = EnrolOptions::parse(&arguments.from(3))?;
+    if let Some(user) = &options.user {
+        mapping::check(ctx, &client_id, user).map_err(|barred| {
+            let reason = barred.reason();
+            Failure::Said(format!(
+                "ERR no client becomes the ACL user {user:?}, which {reason}"
+            ))
+        })?;
+    }
     if clients::find(ctx, &client_id)?.is_some() {
         return Err(Error::AlreadyEnrolled.into());
     }

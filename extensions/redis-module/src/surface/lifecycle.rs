@@ -18,12 +18,9 @@ pub(super) fn status(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
         _ => return Err(Failure::SYNTAX),
     };
     let record = clients::find(ctx, &client(arguments)?)?;
-    let status = match record.as_ref().map(|record| record.status) {
-        None => c"unknown",
-        Some(ClientStatus::Active) => c"active",
-        Some(ClientStatus::Suspended) => c"suspended",
-        Some(ClientStatus::Revoked) => c"revoked",
-    };
+    let status = record
+        .as_ref()
+        .map_or(c"unknown", |record| status_word(record.status));
     if with_version {
         ctx.reply_array(2);
     }
@@ -33,6 +30,14 @@ pub(super) fn status(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
         ctx.reply_integer(record.map_or(0, |record| i64::from(record.commitment_version)));
     }
     Ok(())
+}
+
+pub(super) const fn status_word(status: ClientStatus) -> &'static CStr {
+    match status {
+        ClientStatus::Active => c"active",
+        ClientStatus::Suspended => c"suspended",
+        ClientStatus::Revoked => c"revoked",
+    }
 }
 
 pub(super) fn suspend(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 mod authenticate;
 mod enrol;
 mod lifecycle;
+mod operate;
 mod replay;
 mod session;
 mod status;
@@ -23,6 +24,7 @@ use crate::{
         block::Blocked,
         commands::{Argument, Command, FirstArgument, entry},
     },
+    mapping,
     rules::{arguments::Misread, key_name::client_argument},
     workers,
 };
@@ -33,6 +35,8 @@ pub(crate) enum Failure {
     Core(Error),
     /// A line in Redis's own words.
     Line(&'static CStr),
+    /// A line of this module's own.
+    Said(String),
     /// A bug; the server log has it.
     Internal,
 }
@@ -78,15 +82,36 @@ fn decide(ctx: Ctx<'_>, mut attempt: Attempt) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A command that nobody is ever given by name, like operators' commands in every other respect: who
+/// may give it has its rights by category.
+pub(crate) const BY_CATEGORY: &CStr = c"2FAPI.BYCATEGORY";
+
+fn by_category(_: Ctx<'_>, _: &Arguments<'_>) -> Result<(), Failure> {
+    Err(Failure::Line(
+        c"ERR 2FAPI.BYCATEGORY does nothing: grant it to nobody",
+    ))
+}
+
+/// Operators' commands are for whom they were given by name, and for who may do anything.
+pub(crate) fn demand_right_by_name(ctx: Ctx<'_>) -> Result<(), Failure> {
+    if mapping::is_given_by_name(ctx) {
+        return Ok(());
+    }
+    Err(Failure::Line(
+        c"NOPERM operators' commands of 2fapi must be given by name, as in -@all +2fapi.enroll: \
+          no category gives them",
+    ))
+}
+
 const CLIENT: Argument = Argument::required(c"client");
 const CHALLENGE_ID: Argument = Argument::required(c"challenge-id");
 
 /// Every command. The flags of those that carry proofs keep them out of MONITOR and SLOWLOG; those
 /// that are about the calling connection are refused in scripts, which are no connection.
-pub(crate) static COMMANDS: [Command; 12] = [
+pub(crate) static COMMANDS: [Command; 17] = [
     Command {
         name: c"2FAPI.ENROLL",
-        entry: entry!(enrol::enroll),
+        entry: entry!(operator enrol::enroll),
         flags: c"write deny-oom admin no-monitor no-slowlog",
         arity: -3,
         first: FirstArgument::Client,
@@ -98,6 +123,7 @@ pub(crate) static COMMANDS: [Command; 12] = [
             Argument::optional(c"PROOF", c"proof"),
             Argument::optional(c"USER", c"acl-user"),
         ],
+        internal: false,
     },
     Command {
         name: c"2FAPI.CHALLENGE",
@@ -108,6 +134,7 @@ pub(crate) static COMMANDS: [Command; 12] = [
         summary: c"Issues a challenge: its id and its nonce. Nothing is stored",
         complexity: c"O(1)",
         arguments: &[CLIENT],
+        internal: false,
     },
     Command {
         name: c"2FAPI.VERIFY",
@@ -118,6 +145,7 @@ pub(crate) static COMMANDS: [Command; 12] = [
         summary: c"Opens a session for this connection when the proof is accepted",
         complexity: c"O(1); one verification on a worker thread",
         arguments: &[CLIENT, CHALLENGE_ID, Argument::required(c"proof")],
+        internal: false,
     },
     Command {
         name: c"2FAPI.ROTATE",
@@ -134,56 +162,63 @@ pub(crate) static COMMANDS: [Command; 12] = [
             Argument::required(c"commitment-new"),
             Argument::required(c"proof-new"),
         ],
+        internal: false,
     },
     Command {
         name: c"2FAPI.STATUS",
-        entry: entry!(lifecycle::status),
+        entry: entry!(operator lifecycle::status),
         flags: c"readonly admin fast",
         arity: -2,
         first: FirstArgument::Client,
         summary: c"Says whether a client is active, suspended, revoked or unknown",
         complexity: c"O(1)",
         arguments: &[CLIENT, Argument::word(c"version", c"VERSION")],
+        internal: false,
     },
     Command {
         name: c"2FAPI.SUSPEND",
-        entry: entry!(lifecycle::suspend),
+        entry: entry!(operator lifecycle::suspend),
         flags: c"write admin",
         arity: 2,
         first: FirstArgument::Client,
         summary: c"Keeps a client out until it is resumed, and ends its sessions",
         complexity: c"O(N) with N the client's sessions",
         arguments: &[CLIENT],
+        internal: false,
     },
     Command {
         name: c"2FAPI.RESUME",
-        entry: entry!(lifecycle::resume),
+        entry: entry!(operator lifecycle::resume),
         flags: c"write admin fast",
         arity: 2,
         first: FirstArgument::Client,
         summary: c"Lets a suspended client in again",
         complexity: c"O(1)",
         arguments: &[CLIENT],
+        internal: false,
     },
     Command {
         name: c"2FAPI.REVOKE",
-        entry: entry!(lifecycle::revoke),
+        entry: entry!(operator lifecycle::revoke),
         flags: c"write admin",
         arity: 2,
         first: FirstArgument::Client,
         summary: c"Keeps a client out for ever, and ends its sessions",
         complexity: c"O(N) with N the client's sessions",
         arguments: &[CLIENT],
+        internal: false,
     },
     Command {
         name: c"2FAPI.WHOAMI",
         entry: entry!(session::whoami),
         flags: c"fast deny-script",
-        arity: 1,
+        arity: -1,
         first: FirstArgument::None,
-        summary: c"Says which client is behind this connection, or nil",
+        summary:
+            c"Says which client is behind this connection, or nil; with TTL for how many seconds",
         complexity: c"O(1)",
-        arguments: &[],
+        arguments: &[Argument::word(c"ttl", c"TTL")],
+        internal: false,
     },
     Command {
         name: c"2FAPI.LOGOUT",
@@ -194,16 +229,77 @@ pub(crate) static COMMANDS: [Command; 12] = [
         summary: c"Ends this connection's session; one that became an ACL user is closed",
         complexity: c"O(1)",
         arguments: &[],
+        internal: false,
     },
     Command {
         name: c"2FAPI.INFO",
-        entry: entry!(status::info),
+        entry: entry!(operator status::info),
         flags: c"admin fast",
         arity: 1,
         first: FirstArgument::None,
         summary: c"Figures of this node",
         complexity: c"O(1)",
         arguments: &[],
+        internal: false,
+    },
+    Command {
+        name: c"2FAPI.CLIENTS",
+        entry: entry!(operator operate::clients),
+        flags: c"readonly admin",
+        arity: -2,
+        first: FirstArgument::None,
+        summary:
+            c"Steps through the clients of this node, from cursor 0 on, with status and ACL user",
+        complexity: c"O(N) with N the keys that are looked at, as COUNT says",
+        arguments: &[
+            Argument::required(c"cursor"),
+            Argument::optional(c"COUNT", c"count"),
+        ],
+        internal: false,
+    },
+    Command {
+        name: c"2FAPI.SESSIONS",
+        entry: entry!(operator operate::sessions),
+        flags: c"readonly admin",
+        arity: -1,
+        first: FirstArgument::None,
+        summary: c"Lists the open sessions: client, connection, ACL user, seconds left",
+        complexity: c"O(N) with N the sessions",
+        arguments: &[Argument::bare_optional(c"client")],
+        internal: false,
+    },
+    Command {
+        name: c"2FAPI.KICK",
+        entry: entry!(operator operate::kick),
+        flags: c"readonly admin",
+        arity: 2,
+        first: FirstArgument::Client,
+        summary: c"Ends a client's sessions on this node, and says how many; it may log in again",
+        complexity: c"O(N) with N the client's sessions",
+        arguments: &[CLIENT],
+        internal: false,
+    },
+    Command {
+        name: c"2FAPI.HELP",
+        entry: entry!(operate::help),
+        flags: c"fast",
+        arity: 1,
+        first: FirstArgument::None,
+        summary: c"Shows the commands",
+        complexity: c"O(1)",
+        arguments: &[],
+        internal: false,
+    },
+    Command {
+        name: BY_CATEGORY,
+        entry: entry!(by_category),
+        flags: c"write admin",
+        arity: 1,
+        first: FirstArgument::None,
+        summary: c"Does nothing; tells the rights that categories give from those given by name",
+        complexity: c"O(1)",
+        arguments: &[],
+        internal: true,
     },
     Command {
         name: c"2FAPI.APPLY",
@@ -214,5 +310,6 @@ pub(crate) static COMMANDS: [Command; 12] = [
         summary: c"What replicas and the append-only file are told; refused from anybody else",
         complexity: c"O(N) with N the client's sessions",
         arguments: &[Argument::required(c"key"), Argument::required(c"record")],
+        internal: true,
     },
 ];

@@ -6,10 +6,25 @@ use crate::{
     session,
 };
 
-pub(super) fn whoami(ctx: Ctx<'_>, _: &Arguments<'_>) -> Result<(), Failure> {
-    match session::client_of(ctx.connection()) {
-        Some(client) => ctx.reply_bytes(client.as_bytes()),
-        None => ctx.reply_null(),
+/// `2FAPI.WHOAMI` answers the client, `2FAPI.WHOAMI TTL` the client and the seconds that are left.
+pub(super) fn whoami(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
+    let with_ttl = match arguments.len() {
+        1 => false,
+        2 if arguments.get(1).eq_ignore_ascii_case(b"TTL") => true,
+        _ => return Err(Failure::SYNTAX),
+    };
+    let connection = ctx.connection();
+    match (
+        session::client_of(connection),
+        session::seconds_left(connection),
+    ) {
+        (Some(client), Some(seconds)) if with_ttl => {
+            ctx.reply_array(2);
+            ctx.reply_bytes(client.as_bytes());
+            ctx.reply_integer(i64::try_from(seconds).unwrap_or(i64::MAX));
+        }
+        (Some(client), _) if !with_ttl => ctx.reply_bytes(client.as_bytes()),
+        _ => ctx.reply_null(),
     }
     Ok(())
 }

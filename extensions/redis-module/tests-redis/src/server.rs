@@ -62,8 +62,8 @@ pub struct Server {
 enum Kind {
     /// With the configuration in its directory.
     Plain,
-    /// As the image does it, with these options.
-    Hardened(Vec<String>),
+    /// As the image does it, with its data in this folder of its directory, and with these options.
+    Hardened(String, Vec<String>),
     /// With the configuration in its directory, as a Sentinel.
     Sentinel,
     /// With the configuration in its directory, by another program that runs it.
@@ -89,12 +89,23 @@ impl Server {
     /// A fresh server with the hardened configuration, the passwords of the tests, and these options.
     #[must_use]
     pub fn start_hardened(options: &[&str]) -> Self {
+        Self::start_hardened_in("", options)
+    }
+
+    /// The same, with its data in a folder of this name.
+    ///
+    /// # Panics
+    /// When the folder cannot be made.
+    #[must_use]
+    pub fn start_hardened_in(folder: &str, options: &[&str]) -> Self {
+        let options = options.iter().map(ToString::to_string).collect();
         let mut server = Self {
             dir: TempDir::new().expect("a directory"),
             port: free_port(),
-            kind: Kind::Hardened(options.iter().map(ToString::to_string).collect()),
+            kind: Kind::Hardened(folder.to_owned(), options),
             child: None,
         };
+        fs::create_dir_all(server.dir().join(folder)).expect("the folder");
         server.launch();
         server
     }
@@ -133,13 +144,52 @@ impl Server {
         server
     }
 
+    /// The server log of a server that must not start with these arguments of `loadmodule` and lines
+    /// of configuration.
+    ///
+    /// # Panics
+    /// When it does start.
+    #[must_use]
+    pub fn refused(arguments: &str, configuration: &str) -> String {
+        let server = Self {
+            dir: TempDir::new().expect("a directory"),
+            port: free_port(),
+            kind: Kind::Plain,
+            child: None,
+        };
+        server.configure_with(arguments, configuration);
+        let status = server.command().status().expect("redis-server");
+        let log = server.log();
+        assert!(!status.success(), "it started and ended well:\n{log}");
+        log
+    }
+
     /// Replaces the lines of configuration; they hold from the next launch on.
     pub fn configure(&self, configuration: &str) {
+        self.configure_with("", configuration);
+    }
+
+    /// Replaces the lines of configuration by these, without the module.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn configure_without_module(&self, configuration: &str) {
+        self.configure(configuration);
+        let path = self.configuration_path();
+        let lines = fs::read_to_string(&path).expect("redis.conf");
+        let without: Vec<_> = lines
+            .lines()
+            .filter(|line| !line.starts_with("loadmodule"))
+            .collect();
+        fs::write(path, without.join("\n")).expect("redis.conf");
+    }
+
+    fn configure_with(&self, arguments: &str, configuration: &str) {
         let mut file = fs::File::create(self.configuration_path()).expect("redis.conf");
         write!(
             file,
             "port {}\nbind 127.0.0.1\ndir {}\nsave \"\"\nloglevel notice\nlogfile {}\n\
-             loadmodule {}\n{configuration}\n",
+             loadmodule {} {arguments}\n{configuration}\n",
             self.port,
             self.dir().display(),
             self.log_path().display(),
@@ -148,8 +198,7 @@ impl Server {
         .expect("redis.conf");
     }
 
-    /// Starts the server after it ended.
-    pub fn launch(&mut self) {
+    fn command(&self) -> Command {
         let program = env::var_os("TWOFAPI_REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
         // The server ends when the thread that started it ends, which is the test's own.
         let mut command = Command::new("setpriv");
@@ -164,24 +213,27 @@ impl Server {
                 .arg(program)
                 .arg(self.configuration_path())
                 .arg("--sentinel"),
-            Kind::Hardened(options) => command
+            Kind::Hardened(folder, options) => command
                 .arg(stage().join("bin/redis-2fapi"))
                 .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
                 .arg("--logfile")
                 .arg(self.log_path())
                 .args(options)
-                .env("TWOFAPI_REDIS_DATA", self.dir())
+                .env("TWOFAPI_REDIS_DATA", self.dir().join(folder))
                 .env("TWOFAPI_OPERATOR_PASSWORD", OPERATOR_PASSWORD)
                 .env("TWOFAPI_REPLICA_PASSWORD", REPLICA_PASSWORD)
                 .env("TWOFAPI_SENTINEL_PASSWORD", SENTINEL_PASSWORD),
         };
-        let child = command
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("redis-server");
-        self.child = Some(child);
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// Starts the server after it ended.
+    pub fn launch(&mut self) {
+        self.child = Some(self.command().spawn().expect("redis-server"));
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let ended = self

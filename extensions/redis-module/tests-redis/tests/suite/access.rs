@@ -7,7 +7,7 @@ use twofapi_tests_redis::{Client, Server, wait_until};
 
 use crate::{ask, figure, prefix, whoami};
 
-const MAPPING: &str = "2fapi.acl-mapping yes";
+const MAPPING: &str = "2fapi.acl-mapping yes\n2fapi.acl-users alice-app bob-app no-such-user";
 
 /// A server where new connections may log in and nothing else, and an operator's connection.
 fn scene(more: &str) -> (Server, Connection) {

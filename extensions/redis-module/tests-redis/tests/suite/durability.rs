@@ -17,7 +17,7 @@ fn population(connection: &mut Connection) -> Vec<(Client, &'static str)> {
     for status in ["active", "suspended", "revoked", "rotated", "mapped"] {
         let mut client = Client::new(status);
         let options: &[&str] = if status == "mapped" {
-            &["USER", "app"]
+            &["USER", "client-app"]
         } else {
             &[]
         };

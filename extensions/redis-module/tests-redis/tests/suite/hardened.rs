@@ -5,7 +5,8 @@ use std::{fs, process::Command};
 
 use redis::{Connection, Value, cmd};
 use twofapi_tests_redis::{
-    Client, OPERATOR_PASSWORD, REPLICA_PASSWORD, SENTINEL_PASSWORD, Server, stage, wait_until,
+    Client, OPERATOR_PASSWORD, REPLICA_PASSWORD, SENTINEL_PASSWORD, Server, printed_client_rule,
+    stage, wait_until,
 };
 
 use crate::{ask, prefix, whoami};
@@ -87,37 +88,12 @@ fn operator(server: &Server) -> Connection {
 /// Enrols a client as the README tells operators to, with a user of its own.
 fn enrolled(id: &str, operator: &mut Connection) -> Client {
     let user = format!("client-{id}");
-    let keys = format!("~client:{id}:*");
-    let rules = [
-        "ACL",
-        "SETUSER",
-        &user,
-        "on",
-        "resetpass",
-        "resetchannels",
-        "resetkeys",
-        &keys,
-        "-@all",
-        "+@read",
-        "+@write",
-        "+@connection",
-        "-@dangerous",
-        "-@admin",
-        "-@scripting",
-        "-scan",
-        "-randomkey",
-        "-dbsize",
-        "-client",
-        "-sort_ro",
-        "+client|setname",
-        "+client|getname",
-        "+2fapi.whoami",
-        "+2fapi.logout",
-        "+2fapi.challenge",
-        "+2fapi.verify",
-        "+2fapi.rotate",
-    ];
-    ask(operator, &rules).unwrap();
+    let _: Value = cmd("ACL")
+        .arg("SETUSER")
+        .arg(&user)
+        .arg(printed_client_rule(id))
+        .query(operator)
+        .unwrap();
     let client = Client::new(id);
     let possession = client.possession();
     client
@@ -132,7 +108,14 @@ fn who_has_proved_nothing_may_prove_itself_and_nothing_else() {
     let mut operator = operator(&server);
     let alice = enrolled("alice", &mut operator);
     let mut connection = server.connect();
-    for line in ["PING", "2FAPI.WHOAMI", "2FAPI.CHALLENGE alice", "HELLO 2"] {
+    for line in [
+        "PING",
+        "2FAPI.WHOAMI",
+        "2FAPI.CHALLENGE alice",
+        "HELLO 2",
+        "SELECT 0",
+        "CLIENT SETNAME x",
+    ] {
         assert!(ask(&mut connection, &words(line)).is_ok(), "{line}");
     }
     for line in [
@@ -142,7 +125,8 @@ fn who_has_proved_nothing_may_prove_itself_and_nothing_else() {
         "DEL 2fapi:{alice}",
         "COMMAND",
         "ECHO x",
-        "SELECT 1",
+        "CLUSTER SLOTS",
+        "CLIENT LIST",
         "2FAPI.LOGOUT",
         "MULTI",
         "WATCH x",
@@ -255,6 +239,78 @@ fn the_operators_password_is_demanded_and_kept_as_a_hash() {
         assert!(!refused.status.success() && refused.stdout.is_empty());
         assert!(String::from_utf8_lossy(&refused.stderr).contains("12 characters"));
     }
+}
+
+#[test]
+fn its_data_may_be_in_a_folder_of_any_name() {
+    for name in ["a b", "it's  here", "r\u{e9}dis #1 $HOME"] {
+        let mut server = Server::start_hardened_in(name, &[]);
+        let _alice = enrolled("alice", &mut operator(&server));
+        for words in [
+            &["ACL", "SAVE"][..],
+            &["CONFIG", "SET", "2fapi.session-ttl", "60"],
+            &["CONFIG", "REWRITE"],
+        ] {
+            assert_eq!(
+                ask(&mut operator(&server), words),
+                Ok(Value::Okay),
+                "{name}"
+            );
+        }
+        server.kill();
+        server.launch();
+        let mut operator = operator(&server);
+        assert_eq!(
+            ask(&mut operator, &["2FAPI.STATUS", "alice"]),
+            Ok(Value::SimpleString("active".into())),
+            "{name}"
+        );
+        let kept = format!(
+            "{:?}",
+            ask(&mut operator, &["CONFIG", "GET", "2fapi.session-ttl"])
+        );
+        assert!(kept.contains("60"), "{name}: {kept}");
+        assert!(server.dir().join(name).join("users.acl").exists());
+    }
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_used_is_named() {
+    let parent = tempfile::TempDir::new().unwrap();
+    for name in ["not there", "a\"b", "a\\b", "a\nb", "a*", "[a]", "a?"] {
+        let folder = parent.path().join(name);
+        if name != "not there" {
+            fs::create_dir(&folder).unwrap();
+        }
+        let refused = Command::new(stage().join("bin/redis-2fapi"))
+            .env("TWOFAPI_REDIS_DATA", &folder)
+            .env("TWOFAPI_OPERATOR_PASSWORD", OPERATOR_PASSWORD)
+            .output()
+            .unwrap();
+        assert!(!refused.status.success(), "{name}");
+        let message = String::from_utf8_lossy(&refused.stderr);
+        assert!(message.contains("TWOFAPI_REDIS_DATA: /"), "{message}");
+        assert!(!folder.join("redis.conf").exists());
+    }
+}
+
+#[test]
+fn the_unit_for_systemd_is_one_and_starts_what_is_installed() {
+    let unit = stage().join("lib/systemd/system/redis-2fapi.service");
+    let text = fs::read_to_string(&unit).unwrap();
+    assert!(text.contains("ExecStart=/bin/redis-2fapi "), "{text}");
+    let copy = tempfile::TempDir::new().unwrap();
+    let copy = copy.path().join("redis-2fapi.service");
+    let here = stage().join("bin/redis-2fapi");
+    let program = format!("ExecStart={} ", here.display());
+    fs::write(&copy, text.replace("ExecStart=/bin/redis-2fapi ", &program)).unwrap();
+    let verified = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .arg(&copy)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&verified.stderr);
+    assert!(verified.status.success() && said.is_empty(), "{said}");
 }
 
 #[test]

@@ -35,7 +35,9 @@ fn enrolling_and_deleting_leaves_memory_flat() {
     let alice = Client::new("alice");
     let mut come_and_go = |times: usize| {
         for _ in 0..times {
-            alice.enroll(&mut connection, &["USER", "app"]).unwrap();
+            alice
+                .enroll(&mut connection, &["USER", "client-app"])
+                .unwrap();
             alice.log_in(&mut connection).unwrap();
             redis::cmd("DEL")
                 .arg("2fapi:{alice}")

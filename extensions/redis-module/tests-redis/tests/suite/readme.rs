@@ -3,21 +3,14 @@
 use std::{
     env, fs,
     os::unix::fs::PermissionsExt as _,
-    path::Path,
     process::{Command, Stdio},
 };
 
-use twofapi_tests_redis::{OPERATOR_PASSWORD, Server};
+use twofapi_tests_redis::{OPERATOR_PASSWORD, Server, readme_block};
 
 /// What a block of the README prints.
 fn run(block: &str, server: &Server) -> String {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = fs::read_to_string(readme).unwrap();
-    let script = readme
-        .split(&format!("```sh {block}\n"))
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .expect("the block");
+    let script = readme_block(&format!("sh {block}"));
 
     // The commands as a reader has them: on the path, and Redis on its usual port.
     let home = server.dir().join("home");
@@ -33,7 +26,7 @@ fn run(block: &str, server: &Server) -> String {
     fs::set_permissions(&redis_cli, fs::Permissions::from_mode(0o755)).unwrap();
 
     let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", script])
+        .args(["-euo", "pipefail", "-c", &script])
         .env(
             "PATH",
             format!("{}:{}", home.display(), env::var("PATH").unwrap()),

@@ -15,7 +15,7 @@ fn exercise(server: &Server) {
     alice
         .enroll(
             &mut connection,
-            &["PROOF", &alice.possession(), "USER", "app"],
+            &["PROOF", &alice.possession(), "USER", "client-app"],
         )
         .unwrap();
     let bob = Client::enrolled("bob", &mut connection);
