@@ -274,8 +274,8 @@ test('a Fastify application that shares its scope with the plugin keeps its own 
   // What fastify-plugin does.
   Object.assign(shared, { [Symbol.for('skip-override')]: true });
   await app.register(shared);
-  app.post('/echo', async (request) => request.body);
-  assert.deepEqual((await app.inject({ method: 'POST', url: '/echo', payload: { a: 1 } })).json(), { a: 1 });
+  app.post('/parsed', async (request) => ({ a: (request.body as { a?: number }).a }));
+  assert.deepEqual((await app.inject({ method: 'POST', url: '/parsed', payload: { a: 1 } })).json(), { a: 1 });
   assert.equal((await app.inject({ method: 'POST', url: CHALLENGE, payload: { client_id: 'a' } })).statusCode, 200);
   await app.close();
 });

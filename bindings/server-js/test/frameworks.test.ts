@@ -283,8 +283,8 @@ test("Fastify's own parsing of bodies stays as it was outside of the resources",
   });
   const app = Fastify();
   await app.register(forFastify.twoFApiPlugin(twoFApi));
-  app.post('/echo', async (request) => request.body);
-  const answer = await app.inject({ method: 'POST', url: '/echo', payload: { a: 1 } });
+  app.post('/parsed', async (request) => ({ a: (request.body as { a?: number }).a }));
+  const answer = await app.inject({ method: 'POST', url: '/parsed', payload: { a: 1 } });
   assert.deepEqual(answer.json(), { a: 1 });
   const enrolled = await app.inject({ method: 'POST', url: '/auth/zkp/enroll', payload: {} });
   assert.equal(enrolled.statusCode, 404);

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import type { ClientRecord } from '@2fapi/protocol-spec';
 
 import { storeOver, type Store, type Records } from '../src/index.js';
+import { atOneVersion } from '../src/stores/version.js';
 import { TestClient } from './client.js';
 
 /** A host of one client, whose record `meanwhile` changes when its challenge has just been used up. */
@@ -59,4 +60,18 @@ test('a client that is changed meanwhile is not rotated', async () => {
   await alice.enroll(host);
   assert.equal((await alice.rotate(host)).outcome, 'denied');
   assert.equal((await host.find('alice'))?.status, 'suspended');
+});
+
+test('a rotation between a proof that is accepted elsewhere and its token leaves no token', async () => {
+  const accepted = async () => 'accepted' as const;
+  const versions = (...known: number[]) => {
+    const left = [...known];
+    return async () => ({ status: 'active' as const, commitmentVersion: left.shift() ?? 0 });
+  };
+  assert.deepEqual(await atOneVersion(versions(1, 1), accepted), { outcome: 'accepted', commitmentVersion: 1 });
+  assert.deepEqual(await atOneVersion(versions(1, 2), accepted), { outcome: 'denied' });
+  const suspended = async () => ({ status: 'suspended' as const, commitmentVersion: 1 });
+  assert.deepEqual(await atOneVersion(suspended, accepted), { outcome: 'denied' });
+  assert.deepEqual(await atOneVersion(async () => undefined, accepted), { outcome: 'denied' });
+  assert.deepEqual(await atOneVersion(versions(1, 1), async () => ({ outcome: 'denied' })), { outcome: 'denied' });
 });
