@@ -5,6 +5,7 @@
 
 mod cases;
 mod check;
+mod constants;
 pub mod generate;
 mod purpose;
 
@@ -13,4 +14,5 @@ pub use cases::{
     SigmaCase, SigmaFile, VectorFile,
 };
 pub use check::{Disagreement, Report, check};
+pub use constants::{TYPESCRIPT_FILES, typescript};
 pub use purpose::Purpose;

@@ -1,9 +1,13 @@
-//! Writes the generated vector files, or checks vector files:
-//! `cargo run -p twofapi-spec -- generate [DIRECTORY]`, `cargo run -p twofapi-spec -- check FILE...`.
+//! Writes the generated vector files or the constants of the TypeScript packages, or checks vector files:
+//! `cargo run -p twofapi-spec -- generate [DIRECTORY]`, `… -- constants`, `… -- check FILE...`.
 
-use std::{env, fs, path::Path, process::ExitCode};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use twofapi_spec::{check, generate::files};
+use twofapi_spec::{TYPESCRIPT_FILES, check, generate::files, typescript};
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -11,17 +15,29 @@ fn main() -> ExitCode {
     match args[..] {
         ["generate"] => generate(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/vectors"))),
         ["generate", directory] => generate(Path::new(directory)),
+        ["constants"] => constants(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))),
         ["check", ref files @ ..] if !files.is_empty() => check_all(files),
         _ => {
-            eprintln!("usage: twofapi-spec generate [DIRECTORY] | check FILE...");
+            eprintln!("usage: twofapi-spec generate [DIRECTORY] | constants | check FILE...");
             ExitCode::from(2)
         }
     }
 }
 
 fn generate(directory: &Path) -> ExitCode {
-    for (name, text) in files() {
-        let path = directory.join(name);
+    write_all(
+        files()
+            .into_iter()
+            .map(|(name, text)| (directory.join(name), text)),
+    )
+}
+
+fn constants(root: &Path) -> ExitCode {
+    write_all(TYPESCRIPT_FILES.map(|name| (root.join(name), typescript())))
+}
+
+fn write_all(files: impl IntoIterator<Item = (PathBuf, String)>) -> ExitCode {
+    for (path, text) in files {
         if let Err(error) = fs::write(&path, text) {
             eprintln!("cannot write {}: {error}", path.display());
             return ExitCode::from(3);

@@ -1,4 +1,5 @@
 // Every constant of the suite. Lengths are in bytes unless a name says otherwise.
+// Written by `cargo run -p twofapi-spec -- constants` from what crypto-core says: change it there.
 
 /** The suite's name, first field of every transcript. */
 export const SUITE = '2FApi-v1.0-Sigma';
@@ -11,6 +12,9 @@ export const GENERATOR_H_DST = '2FApi-Pedersen-GeneratorH-v1';
 
 /** Domain of the computation of a challenge's nonce from its id and the host's key. */
 export const CHALLENGE_DST = '2FApi-v1.0-Challenge';
+
+/** Domain of the credential of a recovery phrase. */
+export const RECOVERY_DST = '2FApi-v1.0-RecoveryPhrase';
 
 /** The generator G in hex: the base point of RFC 9496. */
 export const GENERATOR_G_HEX = 'e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76';
@@ -26,6 +30,9 @@ export const SCALAR_LENGTH = 32;
 
 /** Length of a proof: announcement, response z_s, response z_r. */
 export const PROOF_LENGTH = 96;
+
+/** Length of the entropy that a recovery phrase holds. */
+export const RECOVERY_ENTROPY_LENGTH = 32;
 
 /** Length of the nonce that hosts of this project issue. */
 export const NONCE_ISSUED_LENGTH = 16;
@@ -54,13 +61,6 @@ export const AUDIENCE_MAX_LENGTH = 512;
 /** The longest client id in characters, each of which is one byte. */
 export const CLIENT_ID_MAX_LENGTH = 128;
 
-/** The syntax of a client id: every rule of it, beginnings that hosts keep for themselves included. */
-export const CLIENT_ID_PATTERN =
-  /^(?!2fapi|twofapi)(?!.{129})[A-Za-z0-9](?:\.(?!\.)|[A-Za-z0-9_@+-])*$(?![\r\n])/i;
-
-/** The name of a challenge at a host: `ch-`, 8 hex digits expiry, 16 hex digits at random. */
-export const CHALLENGE_ID_PATTERN = /^ch-[0-9a-f]{24}$(?![\r\n])/;
-
 /** Length of the key from which a host computes its challenges. */
 export const CHALLENGE_KEY_LENGTH = 32;
 
@@ -70,16 +70,33 @@ export const CHALLENGE_TTL_DEFAULT_SECONDS = 120;
 /** The longest life of a challenge in seconds. */
 export const CHALLENGE_TTL_MAX_SECONDS = 900;
 
-/** The largest request body of the HTTP resources. */
-export const BODY_MAX_LENGTH = 16_384;
+/** Every code of the protocol, in the order of the specification. */
+export const ERROR_CODES = [
+  'invalid_client_id',
+  'invalid_length',
+  'invalid_encoding',
+  'already_enrolled',
+  'not_enrolled',
+  'not_active',
+  'throttled',
+  'denied',
+  'unavailable',
+] as const;
 
-/** Where the HTTP resources are. */
-export const PATHS = {
-  enroll: '/auth/zkp/enroll',
-  challenge: '/auth/zkp/challenge',
-  verify: '/auth/zkp/verify',
-  rotate: '/auth/zkp/rotate',
-  whoami: '/auth/zkp/whoami',
-  jwks: '/.well-known/jwks.json',
-  health: '/healthz',
+/** The HTTP status of each code that is shown over HTTP; the last ones are of HTTP alone. */
+export const HTTP_STATUS = {
+  invalid_client_id: 400,
+  invalid_length: 400,
+  invalid_encoding: 400,
+  already_enrolled: 409,
+  throttled: 429,
+  denied: 401,
+  unavailable: 503,
+  malformed_request: 400,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  method_not_allowed: 405,
+  request_timeout: 408,
+  not_found: 404,
+  internal_error: 500,
 } as const;

@@ -1,17 +1,6 @@
 // The stable codes of errors, as every host carries them in its own manner.
 
-/** Every code of the protocol, in the order of the specification. */
-export const ERROR_CODES = [
-  'invalid_client_id',
-  'invalid_length',
-  'invalid_encoding',
-  'already_enrolled',
-  'not_enrolled',
-  'not_active',
-  'throttled',
-  'denied',
-  'unavailable',
-] as const;
+import { ERROR_CODES, HTTP_STATUS } from './constants.js';
 
 /**
  * The stable name of a kind of error; programs may branch on it.
@@ -27,40 +16,16 @@ export const ERROR_CODES = [
  */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** What only HTTP can say, beside the codes of the protocol that it shows. */
-export const HTTP_ERROR_CODES = [
-  'malformed_request',
-  'payload_too_large',
-  'unsupported_media_type',
-  'method_not_allowed',
-  'request_timeout',
-  'not_found',
-  'internal_error',
-] as const;
+/** The codes that a problem of the HTTP resources can have. `not_enrolled` and `not_active` are never shown over HTTP. */
+export type ProblemCode = keyof typeof HTTP_STATUS;
 
 /** A code of HTTP alone. */
-export type HttpErrorCode = (typeof HTTP_ERROR_CODES)[number];
+export type HttpErrorCode = Exclude<ProblemCode, ErrorCode>;
 
-/** The codes that a problem of the HTTP resources can have. */
-export type ProblemCode = Exclude<ErrorCode, 'not_enrolled' | 'not_active'> | HttpErrorCode;
-
-/** The HTTP status of each code. `not_enrolled` and `not_active` are never shown over HTTP. */
-export const HTTP_STATUS: Readonly<Record<ProblemCode, number>> = {
-  invalid_client_id: 400,
-  invalid_length: 400,
-  invalid_encoding: 400,
-  already_enrolled: 409,
-  throttled: 429,
-  denied: 401,
-  unavailable: 503,
-  malformed_request: 400,
-  payload_too_large: 413,
-  unsupported_media_type: 415,
-  method_not_allowed: 405,
-  request_timeout: 408,
-  not_found: 404,
-  internal_error: 500,
-};
+/** What only HTTP can say, beside the codes of the protocol that it shows. */
+export const HTTP_ERROR_CODES = (Object.keys(HTTP_STATUS) as ProblemCode[]).filter(
+  (code): code is HttpErrorCode => !(ERROR_CODES as readonly string[]).includes(code),
+);
 
 /** What every error of the JavaScript packages looks like. */
 export interface TwoFApiErrorShape extends Error {

@@ -1,6 +1,20 @@
-// Bodies of the HTTP resources, as `openapi.yaml` has them. Bytes travel as hexadecimal digits.
+// Paths and bodies of the HTTP resources, as `openapi.yaml` has them. Bytes travel as hexadecimal digits.
 
 import type { ProblemCode } from './errors.js';
+
+/** The largest request body of the HTTP resources. */
+export const BODY_MAX_LENGTH = 16_384;
+
+/** Where the HTTP resources are. */
+export const PATHS = {
+  enroll: '/auth/zkp/enroll',
+  challenge: '/auth/zkp/challenge',
+  verify: '/auth/zkp/verify',
+  rotate: '/auth/zkp/rotate',
+  whoami: '/auth/zkp/whoami',
+  jwks: '/.well-known/jwks.json',
+  health: '/healthz',
+} as const;
 
 /** `POST /auth/zkp/enroll`, with the enrolment token as the bearer token. */
 export interface EnrollRequest {

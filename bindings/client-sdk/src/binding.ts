@@ -1,12 +1,13 @@
 /** The audience of a server and the authentication binding: computed here, never taken from a server. */
 import { type Bytes, concat, utf8 } from './bytes.js';
+import { AUDIENCE_BINDING_PREFIX, AUDIENCE_MAX_LENGTH } from './constants.js';
 import { TwoFApiError, invalidArgument } from './errors.js';
 
-const PREFIX = utf8('aud:');
+const PREFIX = utf8(AUDIENCE_BINDING_PREFIX);
 
 /** `"aud:" ‖ audience`, as `spec/protocol.md`, section 4 says. */
 export function bindingFor(audience: string): Bytes {
-  if (typeof audience !== 'string' || !/^[\x21-\x7e]{1,512}$/.test(audience)) {
+  if (typeof audience !== 'string' || !/^[\x21-\x7e]+$/.test(audience) || audience.length > AUDIENCE_MAX_LENGTH) {
     throw invalidArgument(
       'audience must be 1 to 512 visible ASCII characters without blanks, such as https://api.example.com',
     );

@@ -1,26 +1,11 @@
 /** What can go wrong, as one class with stable codes. No error carries a secret. */
 
-/** Codes of the protocol and of its HTTP surface, each with its status: `spec/protocol.md`, section 13. */
-const STATUS = {
-  invalid_client_id: 400,
-  invalid_length: 400,
-  invalid_encoding: 400,
-  already_enrolled: 409,
-  throttled: 429,
-  denied: 401,
-  unavailable: 503,
-  malformed_request: 400,
-  not_found: 404,
-  method_not_allowed: 405,
-  request_timeout: 408,
-  payload_too_large: 413,
-  unsupported_media_type: 415,
-  internal_error: 500,
-} as const;
+import { HTTP_STATUS } from './constants.js';
 
-type ServerCode = keyof typeof STATUS;
+/** Codes of the protocol and of its HTTP surface. */
+type ServerCode = keyof typeof HTTP_STATUS;
 
-export const SERVER_CODES = Object.keys(STATUS) as readonly ServerCode[];
+export const SERVER_CODES = Object.keys(HTTP_STATUS) as readonly ServerCode[];
 
 /** Codes of this client, beside those of the protocol. */
 export const CLIENT_CODES = [
@@ -82,7 +67,7 @@ export class TwoFApiError extends Error {
 
 /** The code of a server's answer, if its status is the one that belongs to it. */
 export const serverCode = (code: unknown, status: number): ServerCode | undefined =>
-  typeof code === 'string' && Object.hasOwn(STATUS, code) && STATUS[code as ServerCode] === status
+  typeof code === 'string' && Object.hasOwn(HTTP_STATUS, code) && HTTP_STATUS[code as ServerCode] === status
     ? (code as ServerCode)
     : undefined;
 
@@ -97,7 +82,7 @@ export function engineFailed(error: unknown): TwoFApiError {
   if (error instanceof TwoFApiError) return error;
   const { code, message } = error as { code?: unknown; message?: unknown };
   // A message without a code is not worded by us, and might quote what it was given.
-  return typeof code === 'string' && Object.hasOwn(STATUS, code)
+  return typeof code === 'string' && Object.hasOwn(HTTP_STATUS, code)
     ? new TwoFApiError(code as ServerCode, String(message))
     : new TwoFApiError('engine_unavailable', 'the cryptographic engine failed');
 }

@@ -8,6 +8,7 @@ import { ristretto255 } from '@noble/curves/ed25519.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 
 import { concat, lengthPrefixed, utf8 } from '../bytes.js';
+import * as constants from '../constants.js';
 import { TwoFApiError } from '../errors.js';
 import type { Engine } from './engine.js';
 
@@ -15,13 +16,13 @@ const { Point } = ristretto255;
 type Point = InstanceType<typeof Point>;
 const { Fn } = Point;
 
-const SUITE = utf8('2FApi-v1.0-Sigma');
-const TRANSCRIPT = utf8('2FApi-Sigma-Transcript-v1');
+const SUITE = utf8(constants.SUITE);
+const TRANSCRIPT = utf8(constants.TRANSCRIPT_DST);
 const NONCE_SEED = utf8('2FApi-v1.0-NonceSeed');
 const NONCE = utf8('2FApi-v1.0-Nonce');
-const RECOVERY = utf8('2FApi-v1.0-RecoveryPhrase');
-const ENROLLMENT = utf8('enrollment');
-const ROTATION = utf8('rotation:');
+const RECOVERY = utf8(constants.RECOVERY_DST);
+const ENROLLMENT = utf8(constants.ENROLLMENT_BINDING);
+const ROTATION = utf8(constants.ROTATION_BINDING_PREFIX);
 const EMPTY = new Uint8Array(0);
 
 const FIELD_ORDER = 2n ** 255n - 19n;
@@ -29,8 +30,7 @@ const ELEMENT = 'the canonical encoding of a Ristretto255 element other than the
 const SCALAR = 'a canonical scalar other than zero';
 
 const G = Point.BASE;
-// spec/protocol.md, section 2.
-const H = Point.fromHex('108d531fa5f818c6ca355d785fd7da880552914e1b550bd0c3846f3e5518142f');
+const H = Point.fromHex(constants.GENERATOR_H_HEX);
 H.precompute(8);
 
 function invalidLength(what: string, expected: string, actual: number): TwoFApiError {
@@ -102,10 +102,10 @@ const begins = (bytes: Uint8Array, prefix: Uint8Array): boolean =>
 
 function authentication(clientId: string, nonce: Uint8Array, binding: Uint8Array): Context {
   checkClientId(clientId);
-  if (nonce.length < 16 || nonce.length > 64) {
+  if (nonce.length < constants.NONCE_MIN_LENGTH || nonce.length > constants.NONCE_MAX_LENGTH) {
     throw invalidLength('nonce', '16 to 64 bytes', nonce.length);
   }
-  if (binding.length > 1024) {
+  if (binding.length > constants.CHANNEL_BINDING_MAX_LENGTH) {
     throw invalidLength('channel binding', 'at most 1024 bytes', binding.length);
   }
   const another = binding.length === ENROLLMENT.length && begins(binding, ENROLLMENT);
@@ -127,7 +127,7 @@ function rotation(
   const context = authentication(clientId, nonce, binding);
   element('commitment', newCommitment);
   const whole = concat(ROTATION, newCommitment, binding);
-  if (whole.length > 1024) {
+  if (whole.length > constants.CHANNEL_BINDING_MAX_LENGTH) {
     throw invalidLength('channel binding', 'at most 1024 bytes', whole.length);
   }
   return { ...context, binding: whole };
@@ -188,7 +188,7 @@ function generate(): Uint8Array {
 }
 
 function recover(entropy: Uint8Array): Uint8Array {
-  if (entropy.length !== 32) {
+  if (entropy.length !== constants.RECOVERY_ENTROPY_LENGTH) {
     throw invalidLength('entropy of a recovery phrase', '32 bytes', entropy.length);
   }
   const derived = (label: string) => reduced(sha512(concat(RECOVERY, utf8(label), entropy)));
@@ -221,7 +221,7 @@ function prove(credential: Uint8Array, context: Context): Uint8Array {
 
 function verify(commitment: Uint8Array, context: Context, proof: Uint8Array): boolean {
   const C = element('commitment', commitment);
-  if (proof.length !== 96) throw invalidLength('proof', '96 bytes', proof.length);
+  if (proof.length !== constants.PROOF_LENGTH) throw invalidLength('proof', '96 bytes', proof.length);
   const announcement = proof.subarray(0, 32);
   const y = littleEndian(announcement);
   if (y === 0n || y >= FIELD_ORDER || (y & 1n) === 1n) {
