@@ -216,3 +216,79 @@ test('a request that was refused is not sent again as another client', async () 
     await liar.stop();
   }
 });
+
+/** Numbers that look random, the same for the same seed (mulberry32). */
+function numbers(seed) {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+/** A line that loses answers, loses requests, and delivers some of those when nobody waits for them any more. */
+function badLine(random) {
+  const late = [];
+  const line = { late, isGood: false };
+  line.fetch = async (input, init) => {
+    const luck = line.isGood ? 9 : random(10);
+    if (luck === 0) throw new TypeError('lost on the way');
+    if (luck === 1) {
+      late.push(() => fetch(input, { ...init, signal: undefined }));
+      throw new TypeError('held on the way');
+    }
+    const response = await fetch(input, init);
+    if (luck > 2) return response;
+    await response.text();
+    throw new TypeError('the answer is lost');
+  };
+  return line;
+}
+
+test('whatever is lost, late, refused or asked at once, the credential in force is in the store', async () => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const random = numbers(seed);
+  const phrases = await Promise.all(Array.from({ length: 3 }, generatePhrase));
+  let enrolled = 0;
+  for (let round = 0; round < 12; round++) {
+    const line = badLine(random);
+    const { client, clientId } = newClient({ fetch: line.fetch });
+    const token = await server.invite(clientId);
+    const phrase = () => phrases[random(8)];
+    const done = [];
+    let suspended = false;
+    const steps = {
+      enroll: () => client.enroll({ token, phrase: phrase() }),
+      mistype: () => client.enroll({ token: 'mistyped', phrase: phrase() }),
+      login: () => client.login(),
+      rotate: () => client.rotate({ phrase: phrase() }),
+      atOnce: () => Promise.allSettled([client.rotate(), client.login(), client.fetch('/auth/zkp/whoami'), client.enroll({ token })]),
+      recover: () => client.recover({ clientId, phrase: phrases[random(3)] }),
+      deliver: () => line.late.splice(random(line.late.length + 1), 1)[0]?.(),
+      suspend: async () => {
+        await server.operator(suspended ? 'resume' : 'suspend', clientId);
+        suspended = !suspended;
+      },
+    };
+    const names = Object.keys(steps);
+    for (let step = 0; step < 14; step++) {
+      const name = step === 0 ? 'enroll' : names[random(names.length)];
+      done.push(name);
+      await Promise.resolve(steps[name]()).catch(() => done.push('failed'));
+    }
+    const told = `seed ${seed}, round ${round}: ${done.join(' ')}`;
+    for (const deliver of line.late) await deliver();
+    line.isGood = true;
+    const record = await server.client(clientId).catch(() => undefined);
+    if (!record) continue;
+    enrolled++;
+    if (suspended) await server.operator('resume', clientId);
+    await client.login().catch((error) => assert.fail(`${told}: ${error.code}`));
+    assert.equal(await client.commitment(), (await server.client(clientId)).commitment, told);
+    await client.rotate();
+    await client.login();
+  }
+  assert.ok(enrolled > 6, `${enrolled} of 12 enrolled: seed ${seed}`);
+});
