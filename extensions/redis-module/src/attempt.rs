@@ -3,6 +3,7 @@
 
 use std::{
     cell::RefCell,
+    ffi::CString,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -17,13 +18,9 @@ use twofapi_crypto_core::{
 
 use crate::{
     counters,
-    host::{Ctx, block::Settle},
-    rules::{
-        acl_user::AclUser,
-        record::Record,
-        reply::{error_line, one_line},
-    },
-    session,
+    host::{Ctx, acl, block::Settle},
+    rules::{acl_user::AclUser, record::Record},
+    session, settings,
     store::{challenges, clients},
     surface::Failure,
 };
@@ -58,6 +55,9 @@ pub(crate) struct Attempt {
     /// What looking at the proof has shown, once that is done.
     verdict: Option<Result<(), Denied>>,
     settled: bool,
+    /// The connection has to become an ACL user, because it may be nobody yet: left as it is, it would
+    /// be the default user without that one's password.
+    must_be_mapped: bool,
 }
 
 impl Attempt {
@@ -68,7 +68,14 @@ impl Attempt {
             purpose,
             verdict: None,
             settled: false,
+            must_be_mapped: settings::before_auth(),
         }
+    }
+
+    /// For a connection that may be nobody yet.
+    pub(crate) fn must_be_mapped(mut self) -> Self {
+        self.must_be_mapped = true;
+        self
     }
 
     fn challenged(&self) -> Option<&Challenged> {
@@ -119,8 +126,7 @@ impl Attempt {
             Some(Ok(())) => {}
             Some(Err(Denied)) => {
                 self.give_back();
-                counters::DENIED.add();
-                return Err(Error::Denied.into());
+                return Err(denied(ctx, &self.client_id));
             }
             None => {
                 self.give_back();
@@ -139,9 +145,10 @@ impl Attempt {
             Purpose::Authenticate(challenged) => {
                 // Between then and now the client may have been suspended, revoked or rotated.
                 let record = still_as_it_was(ctx, client_id, challenged)?;
-                if !session::open(ctx, client_id, record.user.as_ref()) {
-                    counters::DENIED.add();
-                    return Err(Error::Denied.into());
+                let becomes = record.user.as_ref();
+                let is_mapped = settings::acl_mapping() && becomes.is_some();
+                if (self.must_be_mapped && !is_mapped) || !session::open(ctx, client_id, becomes) {
+                    return Err(denied(ctx, client_id));
                 }
                 counters::ACCEPTED.add();
             }
@@ -170,16 +177,11 @@ impl Attempt {
 }
 
 impl Settle for Attempt {
-    fn settle(&mut self, ctx: Ctx<'_>) {
-        match self.conclude(ctx) {
-            Ok(()) => ctx.reply_status(c"OK"),
-            Err(Failure::Core(error)) => ctx.reply_error(&error_line(&error)),
-            Err(Failure::Line(line)) => ctx.reply_error(line),
-            Err(Failure::Said(line)) => ctx.reply_error(&one_line(&line)),
-            Err(Failure::Internal) => {
-                ctx.reply_error(c"ERR the verification was given up; try again");
-            }
-        }
+    fn settle(&mut self, ctx: Ctx<'_>) -> Result<(), CString> {
+        self.conclude(ctx).map_err(|failure| match failure {
+            Failure::Internal => c"ERR the verification was given up; try again".into(),
+            failure => failure.line(),
+        })
     }
 }
 
@@ -214,10 +216,14 @@ fn still_as_it_was(
                         && was.commitment == record.commitment
                 })
         })
-        .ok_or_else(|| {
-            counters::DENIED.add();
-            Error::Denied.into()
-        })
+        .ok_or_else(|| denied(ctx, client_id))
+}
+
+/// An attempt is refused, and shows in the figures and in `ACL LOG`.
+pub(crate) fn denied(ctx: Ctx<'_>, client_id: &ClientId) -> Failure {
+    counters::DENIED.add();
+    acl::log_refusal(ctx, client_id.as_str());
+    Error::Denied.into()
 }
 
 /// Looks at the proofs of several attempts, those that authenticate together: a batch of valid

@@ -19,7 +19,8 @@ use std::{
 };
 
 use host::{
-    Arguments, Ctx, ERR, Level, OK, commands, configs, datatype, events, guard, info, offered, raw,
+    Arguments, Ctx, ERR, Level, OK, auth, commands, configs, datatype, events, guard, info,
+    offered, raw,
 };
 
 #[global_allocator]
@@ -116,14 +117,21 @@ fn load(ctx: Ctx<'_>) -> Result<(), String> {
         "the data type of clients",
     )?;
     done(commands::add_acl_category(ctx), "the ACL category")?;
-    for command in &surface::COMMANDS {
-        let name = command.name.to_string_lossy();
-        done(command.register(ctx), &format!("the command {name}"))?;
-    }
     done(settings::register(ctx), "the settings")?;
     done(configs::load(ctx), "a setting of the configuration file")?;
+    for command in &surface::COMMANDS {
+        let name = command.name.to_string_lossy();
+        let opens = ["2FAPI.CHALLENGE", "2FAPI.VERIFY"].contains(&&*name);
+        let flag = if opens && settings::before_auth() {
+            "no-auth"
+        } else {
+            ""
+        };
+        done(command.register(ctx, flag), &format!("the command {name}"))?;
+    }
     done(events::subscribe(ctx, &HANDLERS), "the events")?;
     info::register(ctx);
+    auth::register(ctx);
     if ctx.flags().is_cluster() {
         surface::IN_CLUSTER.store(true, Ordering::Relaxed);
         done(commands::route_by_key(ctx), "the filter that routes by key")?;

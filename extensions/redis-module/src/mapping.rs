@@ -1,6 +1,6 @@
 //! Becoming an ACL user: which ones a client may become, and never one that administers the server.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use twofapi_crypto_core::ClientId;
 
@@ -20,6 +20,8 @@ pub(crate) enum Barred {
     NotAllowed,
     /// The user may give this command, which administers the server.
     Administers(String),
+    /// The user may give this command, which takes the clients along with everything else.
+    EmptiesDatabases(&'static str),
     /// The user may change what is kept of clients.
     ChangesClients,
 }
@@ -32,17 +34,20 @@ impl Barred {
             Self::Administers(command) => {
                 format!("administers the server: it may give {command}")
             }
+            Self::EmptiesDatabases(command) => {
+                format!("may give {command}, which takes the clients along: add -@dangerous")
+            }
             Self::ChangesClients => "may change the keys that clients are kept under".into(),
         }
     }
 }
 
 /// Commands that empty or exchange databases, whatever keys a user is limited to.
-static WHOLE_DATABASES: LazyLock<std::sync::Mutex<Vec<CommandLine>>> = LazyLock::new(|| {
-    std::sync::Mutex::new(vec![
-        CommandLine::new(&[b"FLUSHALL"]),
-        CommandLine::new(&[b"FLUSHDB"]),
-        CommandLine::new(&[b"SWAPDB", b"0", b"1"]),
+static WHOLE_DATABASES: LazyLock<Mutex<Vec<(&str, CommandLine)>>> = LazyLock::new(|| {
+    Mutex::new(vec![
+        ("FLUSHALL", CommandLine::new(&[b"FLUSHALL"])),
+        ("FLUSHDB", CommandLine::new(&[b"FLUSHDB"])),
+        ("SWAPDB", CommandLine::new(&[b"SWAPDB", b"0", b"1"])),
     ])
 });
 
@@ -60,8 +65,11 @@ pub(crate) fn check(ctx: Ctx<'_>, client_id: &ClientId, name: &AclUser) -> Resul
     }
     let lines = WHOLE_DATABASES
         .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    if lines.iter().any(|line| user.may(line)) || changes_clients(&user, client_id) {
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some((command, _)) = lines.iter().find(|(_, line)| user.may(line)) {
+        return Err(Barred::EmptiesDatabases(command));
+    }
+    if changes_clients(&user, client_id) {
         return Err(Barred::ChangesClients);
     }
     Ok(())

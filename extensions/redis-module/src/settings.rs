@@ -53,11 +53,19 @@ static VERIFY_THREADS: Number = Number {
 
 static REQUIRE_PROOF: Switch = Switch {
     name: c"require-proof",
+    change: Change::AnyTime,
     value: AtomicBool::new(false),
 };
 
 static ACL_MAPPING: Switch = Switch {
     name: c"acl-mapping",
+    change: Change::AnyTime,
+    value: AtomicBool::new(false),
+};
+
+static BEFORE_AUTH: Switch = Switch {
+    name: c"before-auth",
+    change: Change::AtStart,
     value: AtomicBool::new(false),
 };
 
@@ -91,6 +99,7 @@ pub(crate) fn register(ctx: Ctx<'_>) -> bool {
     .all(|setting| setting.register(ctx))
         && REQUIRE_PROOF.register(ctx)
         && ACL_MAPPING.register(ctx)
+        && BEFORE_AUTH.register(ctx)
         && ACL_USERS.register(ctx)
         && AUDIENCE.register(ctx)
 }
@@ -158,4 +167,9 @@ pub(crate) fn require_proof() -> bool {
 
 pub(crate) fn acl_mapping() -> bool {
     ACL_MAPPING.is_on()
+}
+
+/// Whether a connection that is nobody yet may ask for a challenge and prove itself.
+pub(crate) fn before_auth() -> bool {
+    BEFORE_AUTH.is_on()
 }

@@ -8,7 +8,7 @@ use std::sync::{
 use super::{
     Ctx, OK, api,
     call::{Part, Reply},
-    free_standing_string, raw,
+    free_standing_string, offered, raw,
 };
 
 /// An ACL user that exists.
@@ -87,6 +87,36 @@ pub(crate) struct CommandLine(Vec<Text>);
 impl CommandLine {
     pub(crate) fn new(words: &[&[u8]]) -> Self {
         Self(words.iter().map(|word| Text::new(word)).collect())
+    }
+}
+
+/// Puts a refused login into `ACL LOG`, where the server puts wrong passwords. It counts the same one
+/// again within a minute, and keeps as many as `acllog-max-len` says.
+pub(crate) fn log_refusal(ctx: Ctx<'_>, client_id: &str) {
+    let what = Text::new(format!("2fapi client {client_id}").as_bytes());
+    let reason = raw::RedisModuleACLLogEntryReason_REDISMODULE_ACL_LOG_AUTH;
+    // It came with Redis 7.2: the entry is about a name that need not be a user's.
+    if offered!(RedisModule_ACLAddLogEntryByUserName) {
+        let who = Text::new(client_id.as_bytes());
+        // SAFETY: the context is live and both strings are copied.
+        unsafe {
+            api!(RedisModule_ACLAddLogEntryByUserName(
+                ctx.as_ptr(),
+                who.0,
+                what.0,
+                reason
+            ));
+        }
+    } else if let Some(user) = ctx.caller().and_then(|name| User::named(&name)) {
+        // SAFETY: the context and the user are live, and the string is copied.
+        unsafe {
+            api!(RedisModule_ACLAddLogEntry(
+                ctx.as_ptr(),
+                user.handle,
+                what.0,
+                reason
+            ));
+        }
     }
 }
 

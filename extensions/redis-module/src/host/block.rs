@@ -1,16 +1,16 @@
 //! Clients that wait for a worker thread: blocked on the main thread, answered there again.
 
 use std::{
-    ffi::{c_int, c_void},
+    ffi::{CString, c_int, c_void},
     ptr,
 };
 
-use super::{Ctx, ERR, OK, api, guard, raw};
+use super::{Ctx, ERR, OK, api, auth, guard, raw};
 
 /// What a worker hands back to the main thread.
 pub(crate) trait Settle: Send + 'static {
-    /// The client is still there: answer it.
-    fn settle(&mut self, ctx: Ctx<'_>);
+    /// The client is still there: draws the consequences, or says what the client is told.
+    fn settle(&mut self, ctx: Ctx<'_>) -> Result<(), CString>;
 }
 
 /// A client that waits. It is answered when this is dropped.
@@ -41,6 +41,22 @@ impl<T: Settle> Blocked<T> {
         }
     }
 
+    /// Blocks a caller of AUTH, where the server has asked this module about it (see `auth`).
+    pub(crate) fn on_auth(ctx: Ctx<'_>) -> Self {
+        // SAFETY: as in `new`.
+        let client = unsafe {
+            api!(RedisModule_BlockClientOnAuth(
+                ctx.as_ptr(),
+                Some(reply_to_auth::<T>),
+                Some(free::<T>),
+            ))
+        };
+        Self {
+            client,
+            answer: None,
+        }
+    }
+
     pub(crate) fn answer(mut self, answer: Box<T>) {
         self.answer = Some(answer);
     }
@@ -55,26 +71,53 @@ impl<T: Settle> Drop for Blocked<T> {
     }
 }
 
+/// # Safety
+/// The context is that of a blocked client whose answer is a T, or none.
+unsafe fn settled<T: Settle>(ctx: Ctx<'_>) -> Result<(), CString> {
+    // SAFETY: what `drop` handed over, which is freed only after this call, or nothing.
+    let answer = unsafe {
+        api!(RedisModule_GetBlockedClientPrivateData(ctx.as_ptr()))
+            .cast::<T>()
+            .as_mut()
+    };
+    let given_up = || Err(c"ERR the verification was given up; try again".into());
+    answer.map_or_else(given_up, |answer| answer.settle(ctx))
+}
+
 unsafe extern "C" fn reply<T: Settle>(
     ctx: *mut raw::RedisModuleCtx,
     _: *mut *mut raw::RedisModuleString,
     _: c_int,
 ) -> c_int {
     guard(ERR, || {
-        // SAFETY: the server calls with a live context.
-        let ctx = unsafe { Ctx::new(ctx) };
-        // SAFETY: what `drop` handed over, which is freed only after this call, or nothing.
-        let answer = unsafe {
-            api!(RedisModule_GetBlockedClientPrivateData(ctx.as_ptr()))
-                .cast::<T>()
-                .as_mut()
-        };
-        match answer {
-            Some(answer) => answer.settle(ctx),
-            None => ctx.reply_error(c"ERR the verification was given up; try again"),
+        // SAFETY: the server calls with a live context, of a client that `new` blocked.
+        let (ctx, settled) = unsafe { (Ctx::new(ctx), settled::<T>(Ctx::new(ctx))) };
+        match settled {
+            Ok(()) => ctx.reply_status(c"OK"),
+            Err(line) => ctx.reply_error(&line),
         }
         OK
     })
+}
+
+unsafe extern "C" fn reply_to_auth<T: Settle>(
+    ctx: *mut raw::RedisModuleCtx,
+    _: *mut raw::RedisModuleString,
+    _: *mut raw::RedisModuleString,
+    problem: *mut *mut raw::RedisModuleString,
+) -> c_int {
+    let settled = guard(
+        Err(c"ERR internal error; the server log has it".into()),
+        || {
+            // SAFETY: the server calls with a live context, of a client that `on_auth` blocked.
+            unsafe { settled::<T>(Ctx::new(ctx)) }
+        },
+    );
+    if let Err(line) = settled {
+        // SAFETY: the server takes the message over.
+        unsafe { *problem = auth::problem(&line) };
+    }
+    auth::HANDLED
 }
 
 unsafe extern "C" fn free<T: Settle>(_: *mut raw::RedisModuleCtx, answer: *mut c_void) {

@@ -1,7 +1,7 @@
 //! Commands: how they are registered, documented and called.
 
 use std::{
-    ffi::{CStr, c_int},
+    ffi::{CStr, CString, c_int},
     ptr,
 };
 
@@ -132,19 +132,17 @@ pub(crate) unsafe fn called(
 ) -> c_int {
     // SAFETY: by the caller's promise, for as long as the call lasts.
     let (ctx, arguments) = unsafe { (Ctx::new(ctx), Arguments::new(argv, argc)) };
-    match guard(Err(Failure::Internal), || run(ctx, &arguments)) {
-        Ok(()) => {}
-        Err(Failure::Core(error)) => ctx.reply_error(&crate::rules::reply::error_line(&error)),
-        Err(Failure::Line(line)) => ctx.reply_error(line),
-        Err(Failure::Said(line)) => ctx.reply_error(&one_line(&line)),
-        Err(Failure::Internal) => ctx.reply_error(c"ERR internal error; the server log has it"),
+    if let Err(failure) = guard(Err(Failure::Internal), || run(ctx, &arguments)) {
+        ctx.reply_error(&failure.line());
     }
     OK
 }
 
 impl Command {
-    /// Registers the command with its documentation.
-    pub(crate) fn register(&self, ctx: Ctx<'_>) -> bool {
+    /// Registers the command with its documentation, with a flag more if need be.
+    pub(crate) fn register(&self, ctx: Ctx<'_>, flag: &str) -> bool {
+        let flags = format!("{} {flag}", self.flags.to_string_lossy());
+        let flags = CString::new(flags.trim_end()).unwrap_or_default();
         let (first, last, step) = match self.first {
             FirstArgument::None => (0, 0, 0),
             FirstArgument::Client | FirstArgument::Key => (1, 1, 1),
@@ -155,7 +153,7 @@ impl Command {
                 ctx.as_ptr(),
                 self.name.as_ptr(),
                 Some(self.entry),
-                self.flags.as_ptr(),
+                flags.as_ptr(),
                 first,
                 last,
                 step,

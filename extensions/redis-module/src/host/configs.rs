@@ -80,6 +80,7 @@ unsafe extern "C" fn set_number(
 /// Yes or no.
 pub(crate) struct Switch {
     pub(crate) name: &'static CStr,
+    pub(crate) change: Change,
     pub(crate) value: AtomicBool,
 }
 
@@ -96,7 +97,7 @@ impl Switch {
                 ctx.as_ptr(),
                 self.name.as_ptr(),
                 0,
-                Change::AnyTime.flags(),
+                self.change.flags(),
                 Some(get_switch),
                 Some(set_switch),
                 None,

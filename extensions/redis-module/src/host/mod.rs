@@ -2,6 +2,7 @@
 
 pub(crate) mod acl;
 pub(crate) mod allocator;
+pub(crate) mod auth;
 pub(crate) mod block;
 pub(crate) mod call;
 pub(crate) mod commands;

@@ -1,11 +1,11 @@
 //! `2FAPI.CHALLENGE client`, `2FAPI.VERIFY client challenge-id proof` and `2FAPI.ROTATE client
 //! challenge-id proof-old commitment-new proof-new`.
 
-use twofapi_crypto_core::{ClientId, Denied, Error, Spend};
+use twofapi_crypto_core::{ClientId, Error, Spend};
 
 use super::{Failure, client, decide};
 use crate::{
-    attempt::{Attempt, Challenged, Purpose},
+    attempt::{Attempt, Challenged, Purpose, denied},
     counters,
     host::{Arguments, Ctx},
     rules::arguments::{commitment, proof},
@@ -53,11 +53,14 @@ pub(super) fn rotate(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
 /// Uses the challenge of an active client up. For a client that is none, and for a challenge that
 /// was used before, the proof is looked at all the same, in vain: the time of the answer tells
 /// nothing about who is enrolled.
-fn spend(ctx: Ctx<'_>, client_id: &ClientId, challenge_id: &[u8]) -> Result<Challenged, Failure> {
+pub(super) fn spend(
+    ctx: Ctx<'_>,
+    client_id: &ClientId,
+    challenge_id: &[u8],
+) -> Result<Challenged, Failure> {
     let ttl = settings::challenge_ttl();
     let Ok(challenge) = challenges::recompute(client_id, challenge_id, ttl)? else {
-        counters::DENIED.add();
-        return Err(Error::from(Denied).into());
+        return Err(denied(ctx, client_id));
     };
     let throttled = |retry_after_seconds| {
         counters::THROTTLED.add();

@@ -1,5 +1,6 @@
 //! The commands `2FAPI.*`: parse, call, answer.
 
+pub(crate) mod auth;
 mod authenticate;
 mod enrol;
 mod lifecycle;
@@ -9,7 +10,7 @@ mod session;
 mod status;
 
 use std::{
-    ffi::CStr,
+    ffi::{CStr, CString},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -25,7 +26,11 @@ use crate::{
         commands::{Argument, Command, FirstArgument, entry},
     },
     mapping,
-    rules::{arguments::Misread, key_name::client_argument},
+    rules::{
+        arguments::Misread,
+        key_name::client_argument,
+        reply::{error_line, one_line},
+    },
     workers,
 };
 
@@ -45,6 +50,16 @@ impl Failure {
     pub(crate) const WRONG_TYPE: Self =
         Self::Line(c"WRONGTYPE Operation against a key holding the wrong kind of value");
     const SYNTAX: Self = Self::Line(c"ERR syntax error");
+
+    /// The error line, without the leading `-`.
+    pub(crate) fn line(&self) -> CString {
+        match self {
+            Self::Core(error) => error_line(error),
+            Self::Line(line) => (*line).into(),
+            Self::Said(line) => one_line(line),
+            Self::Internal => c"ERR internal error; the server log has it".into(),
+        }
+    }
 }
 
 impl From<Error> for Failure {

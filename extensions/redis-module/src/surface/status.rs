@@ -7,7 +7,7 @@ use twofapi_crypto_core::SpentStats;
 use super::{Failure, IN_CLUSTER};
 use crate::{
     counters,
-    host::{Arguments, Ctx, commands::offers_acl_category, info::Field},
+    host::{Arguments, Ctx, auth, commands::offers_acl_category, info::Field},
     session, settings,
     store::challenges,
     workers,
@@ -62,5 +62,7 @@ pub(crate) fn report() -> Vec<(&'static str, Field)> {
             yes_no(IN_CLUSTER.load(Ordering::Relaxed)),
         ),
         ("acl_category", yes_no(offers_acl_category())),
+        ("auth_by_proof", yes_no(auth::is_offered())),
+        ("before_auth", yes_no(settings::before_auth())),
     ]
 }

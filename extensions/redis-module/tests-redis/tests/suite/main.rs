@@ -4,6 +4,7 @@
 
 mod access;
 mod audience;
+mod auth;
 mod cluster;
 mod commands;
 mod durability;
