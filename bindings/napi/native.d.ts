@@ -8,9 +8,9 @@ export declare class SpentSet {
   /** `fresh`, `spent`, `expired`, or, if every place is held, the seconds until one falls free. */
   spend(spentKey: Uint8Array, expiresAt: number, now: number): 'fresh' | 'spent' | 'expired' | number
   /** Says that the attempt which spent this challenge was refused. */
-  refused(spentKey: Uint8Array): void
+  markRefused(spentKey: Uint8Array): void
   /** The seconds until a place falls free, if every place is held. */
-  full(now: number): number | null
+  retryAfterSeconds(now: number): number | null
 }
 
 /** The channel binding towards a host with an audience. */
@@ -64,10 +64,10 @@ export declare function checkClientId(clientId: string): void
 export declare function checkCommitment(commitment: Uint8Array): void
 
 /** Whether a proof of possession is accepted. */
-export declare function checkEnrolment(clientId: string, commitment: Uint8Array, proof: Uint8Array): boolean
+export declare function checkEnrollment(clientId: string, commitment: Uint8Array, proof: Uint8Array): boolean
 
 /** The same on the thread pool. */
-export declare function checkEnrolmentAsync(clientId: string, commitment: Uint8Array, proof: Uint8Array): Promise<boolean>
+export declare function checkEnrollmentAsync(clientId: string, commitment: Uint8Array, proof: Uint8Array): Promise<boolean>
 
 /** Splits a proof, which must be one that a verifier looks at. */
 export declare function checkProof(proof: Uint8Array): void
@@ -118,10 +118,10 @@ export declare function proveAuthentication(clientId: string, secret: Uint8Array
 export declare function proveAuthenticationAsync(clientId: string, secret: Uint8Array, blinding: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array): Promise<Uint8Array>
 
 /** A proof of possession, 96 bytes. */
-export declare function proveEnrolment(clientId: string, secret: Uint8Array, blinding: Uint8Array): Uint8Array
+export declare function proveEnrollment(clientId: string, secret: Uint8Array, blinding: Uint8Array): Uint8Array
 
 /** The commitment and a proof of possession, 32 and 96 bytes in one, on the thread pool. */
-export declare function proveEnrolmentAsync(clientId: string, secret: Uint8Array, blinding: Uint8Array): Promise<Uint8Array>
+export declare function proveEnrollmentAsync(clientId: string, secret: Uint8Array, blinding: Uint8Array): Promise<Uint8Array>
 
 /** The rotation, by the enrolled credential, 96 bytes. */
 export declare function proveRotation(clientId: string, secret: Uint8Array, blinding: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array, newCommitment: Uint8Array): Uint8Array

@@ -27,7 +27,7 @@ pub fn generate_credential(env: &Env) -> Result<Vec<Uint8ArraySlice<'_>>, Fault>
 
 /// A proof of possession, 96 bytes.
 #[napi(catch_unwind)]
-pub fn prove_enrolment<'env>(
+pub fn prove_enrollment<'env>(
     env: &'env Env,
     client_id: String,
     secret: &[u8],
@@ -45,7 +45,7 @@ pub fn prove_enrolment<'env>(
 
 /// The commitment and a proof of possession, 32 and 96 bytes in one, on the thread pool.
 #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
-pub fn prove_enrolment_async(
+pub fn prove_enrollment_async(
     client_id: String,
     secret: &[u8],
     blinding: &[u8],

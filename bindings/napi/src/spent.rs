@@ -60,14 +60,14 @@ impl SpentSet {
 
     /// Says that the attempt which spent this challenge was refused.
     #[napi(catch_unwind)]
-    pub fn refused(&mut self, spent_key: &[u8]) -> Result<(), Fault> {
+    pub fn mark_refused(&mut self, spent_key: &[u8]) -> Result<(), Fault> {
         self.0.set().refused(&key(spent_key)?);
         Ok(())
     }
 
     /// The seconds until a place falls free, if every place is held.
     #[napi(catch_unwind)]
-    pub fn full(&mut self, now: i64) -> Result<Option<u32>, Fault> {
+    pub fn retry_after_seconds(&mut self, now: i64) -> Result<Option<u32>, Fault> {
         Ok(self.0.set().full(seconds(now)?))
     }
 }

@@ -39,13 +39,13 @@ impl Possession {
 
 /// Whether a proof of possession is accepted.
 #[napi(catch_unwind)]
-pub fn check_enrolment(client_id: String, commitment: &[u8], proof: &[u8]) -> Result<bool, Fault> {
+pub fn check_enrollment(client_id: String, commitment: &[u8], proof: &[u8]) -> Result<bool, Fault> {
     Ok(Possession::parse(&client_id, commitment, proof)?.holds())
 }
 
 /// The same on the thread pool.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
-pub fn check_enrolment_async(
+pub fn check_enrollment_async(
     client_id: String,
     commitment: &[u8],
     proof: &[u8],

@@ -144,8 +144,8 @@ test('a spent set hears of a challenge once, and forgets nothing early', () => {
   const full = new addon.SpentSet(2);
   const answers = Array.from({ length: 5 }, () => full.spend(challengeOf().spentKey, expiresAt, now));
   assert.equal(typeof answers.at(-1), 'number');
-  assert.equal(full.full(now), answers.at(-1));
-  assert.equal(set.full(now), undefined);
+  assert.equal(full.retryAfterSeconds(now), answers.at(-1));
+  assert.equal(set.retryAfterSeconds(now), undefined);
 });
 
 test('texts of bytes are exact', () => {

@@ -167,10 +167,10 @@ test('texts, numbers and lists of the wrong kind are errors with a code', () => 
     (odd) => new addon.SpentSet(odd),
     (odd) => set.spend(bytes(16), odd, 1),
     (odd) => set.spend(bytes(16), 1, odd),
-    (odd) => set.full(odd),
+    (odd) => set.retryAfterSeconds(odd),
     (odd) => addon.issueChallenge({ clientId: 'a', challengeKey: bytes(32), ttlSeconds: odd ?? Number.NaN }),
   ];
-  const keys: ((odd: never) => unknown)[] = [(odd) => set.spend(odd, 1, 1), (odd) => set.refused(odd)];
+  const keys: ((odd: never) => unknown)[] = [(odd) => set.spend(odd, 1, 1), (odd) => set.markRefused(odd)];
   const lists: ((odd: never) => unknown)[] = [(odd) => addon.verifyBatch([odd])];
   const refused = (call: () => unknown) => assert.throws(call, addon.TwoFApiError, String(call));
   for (const odd of ODD.map((make) => make())) {

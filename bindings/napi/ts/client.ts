@@ -43,7 +43,7 @@ export function createEnrollment(enrollment: { clientId: string; credential: Cre
   return calling(() => ({
     clientId: clientId(id),
     commitment: native.commit(secret, blinding),
-    proof: native.proveEnrolment(clientId(id), secret, blinding),
+    proof: native.proveEnrollment(clientId(id), secret, blinding),
   }));
 }
 
@@ -54,7 +54,7 @@ export async function createEnrollmentAsync(enrollment: {
 }): Promise<Enrollment> {
   const { clientId: id, credential } = object(enrollment, 'the argument');
   const words = [clientId(id), ...parts(credential)] as const;
-  const both = await callingAsync(() => native.proveEnrolmentAsync(...words));
+  const both = await callingAsync(() => native.proveEnrollmentAsync(...words));
   return { clientId: words[0], commitment: both.slice(0, 32), proof: both.slice(32) };
 }
 

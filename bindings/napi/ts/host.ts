@@ -78,13 +78,13 @@ function copied<T extends readonly (string | Uint8Array)[]>(words: T): T {
 /** Whether a proof of possession is accepted. Malformed input is an error. */
 export function verifyEnrollment(enrollment: EnrollmentToVerify): boolean {
   const words = possession(enrollment);
-  return calling(() => native.checkEnrolment(...words));
+  return calling(() => native.checkEnrollment(...words));
 }
 
 /** The same on the thread pool. */
 export async function verifyEnrollmentAsync(enrollment: EnrollmentToVerify): Promise<boolean> {
   const words = copied(possession(enrollment));
-  return inTurn(() => callingAsync(() => native.checkEnrolmentAsync(...words)));
+  return inTurn(() => callingAsync(() => native.checkEnrollmentAsync(...words)));
 }
 
 /** Whether a proof for a challenge is accepted. Malformed input is an error. */
@@ -236,12 +236,12 @@ export class SpentSet {
   }
 
   /** The attempt was refused: the challenge stays spent, and gives its place to accepted ones. */
-  refused(spentKey: Uint8Array): void {
-    calling(() => this.#set.refused(bytes(spentKey, 'spentKey')));
+  markRefused(spentKey: Uint8Array): void {
+    calling(() => this.#set.markRefused(bytes(spentKey, 'spentKey')));
   }
 
   /** The seconds until a place falls free, when every place is taken. */
-  full(now: number): number | undefined {
-    return calling(() => this.#set.full(whole(now, 'now', 0, Number.MAX_SAFE_INTEGER))) ?? undefined;
+  retryAfterSeconds(now: number): number | undefined {
+    return calling(() => this.#set.retryAfterSeconds(whole(now, 'now', 0, Number.MAX_SAFE_INTEGER))) ?? undefined;
   }
 }

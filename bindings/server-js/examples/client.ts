@@ -24,8 +24,8 @@ async function post<T>(path: string, body: object, token?: string): Promise<T> {
 // The credential is the secret: it stays here. The service gets the commitment in the enrolment.
 const credential = generateCredential();
 const { commitment, proof } = createEnrollment({ clientId, credential });
-const enrolment = { client_id: clientId, commitment: hex(commitment), proof: hex(proof) };
-await post('/auth/zkp/enroll', enrolment, process.env['ENROLMENT_TOKEN']);
+const enrollment = { client_id: clientId, commitment: hex(commitment), proof: hex(proof) };
+await post('/auth/zkp/enroll', enrollment, process.env['ENROLMENT_TOKEN']);
 
 const challenge = await post<Challenge>('/auth/zkp/challenge', { client_id: clientId });
 // Bound to the origin that was asked for, whatever the service says it is.

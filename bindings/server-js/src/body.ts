@@ -2,7 +2,7 @@
 
 import { BODY_MAX_LENGTH } from '@2fapi/protocol-spec';
 
-import { BodyGone, Failure } from './problem.js';
+import { BodyGoneError, ProblemError } from './problem.js';
 
 /** The fields of a request's body. */
 export interface Fields {
@@ -13,10 +13,10 @@ export interface Fields {
   bytes(name: string, length: number): Uint8Array;
 }
 
-const malformed = (detail: string): Failure => new Failure('malformed_request', detail);
+const malformed = (detail: string): ProblemError => new ProblemError('malformed_request', detail);
 
-export const tooLarge = (): Failure =>
-  new Failure('payload_too_large', `the body must be at most ${BODY_MAX_LENGTH} bytes`);
+export const tooLarge = (): ProblemError =>
+  new ProblemError('payload_too_large', `the body must be at most ${BODY_MAX_LENGTH} bytes`);
 
 /** Reads the fields of a body. Nothing of what it says is repeated in an error. */
 export async function fieldsOf(request: Request, names: readonly string[], withClient = true): Promise<Fields> {
@@ -41,10 +41,10 @@ export async function fieldsOf(request: Request, names: readonly string[], withC
     bytes: (name, length) => {
       const digits = field(name);
       if (digits.length !== 2 * length) {
-        throw new Failure('invalid_length', `"${name}" must be ${length} bytes, as ${2 * length} hex digits`);
+        throw new ProblemError('invalid_length', `"${name}" must be ${length} bytes, as ${2 * length} hex digits`);
       }
       if (!/^[0-9A-Fa-f]*$/.test(digits)) {
-        throw new Failure('invalid_encoding', `"${name}" must be hex digits`);
+        throw new ProblemError('invalid_encoding', `"${name}" must be hex digits`);
       }
       return Buffer.from(digits, 'hex');
     },
@@ -55,7 +55,7 @@ function mustBeJson(headers: Headers): void {
   const [type, ...parameters] = (headers.get('content-type') ?? '').toLowerCase().split(';').map((part) => part.trim());
   const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.slice(8).replaceAll('"', '');
   if (type !== 'application/json' || (charset !== undefined && charset !== 'utf-8')) {
-    throw new Failure('unsupported_media_type', 'the body must be application/json, in UTF-8');
+    throw new ProblemError('unsupported_media_type', 'the body must be application/json, in UTF-8');
   }
 }
 
@@ -95,7 +95,7 @@ async function limitedText(request: Request): Promise<string> {
       chunks.push(chunk);
     }
   } catch (error) {
-    if (error instanceof Failure || error instanceof BodyGone) throw error;
+    if (error instanceof ProblemError || error instanceof BodyGoneError) throw error;
     // Whoever sent it has gone away: no fault of the store's, and nobody is there to hear of it.
     throw malformed('the body ended before it was whole');
   }

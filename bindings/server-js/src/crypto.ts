@@ -17,7 +17,7 @@ export {
   denyUnknownClientAsync as denyInVain,
   issueChallenge as issue,
   verifyAuthenticationAsync as authenticationHolds,
-  verifyEnrollmentAsync as enrolmentHolds,
+  verifyEnrollmentAsync as enrollmentHolds,
   verifyRotationAsync as rotationHolds,
 } from '@2fapi/crypto-napi';
 

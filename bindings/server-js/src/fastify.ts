@@ -4,7 +4,7 @@ import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest, pr
 
 import { authorizationOf } from './bearer.js';
 import { tooLarge } from './body.js';
-import { Failure } from './problem.js';
+import { ProblemError } from './problem.js';
 import { onlyKnown } from './settings.js';
 import type { Identity } from './tokens.js';
 import type { TwoFApi } from './two-f-api.js';
@@ -38,7 +38,7 @@ export function twoFApiPlugin(twoFApi: TwoFApi, options: FastifyOptions = {}): F
       // What Fastify itself refuses while it reads a body.
       app.setErrorHandler<FastifyError>(async (error, _request, reply) => {
         if (error.statusCode === 413) return send(tooLarge().response(), reply);
-        if (error.statusCode === 400) return send(new Failure('malformed_request', 'the body is not whole').response(), reply);
+        if (error.statusCode === 400) return send(new ProblemError('malformed_request', 'the body is not whole').response(), reply);
         throw error;
       });
       for (const path of RESOURCES) {

@@ -22,7 +22,7 @@ const TITLES: Readonly<Record<ProblemCode, string>> = {
 };
 
 /** Why a request fails, as its sender is told. */
-export class Failure extends Error {
+export class ProblemError extends Error {
   readonly code: ProblemCode;
   readonly headers: Readonly<Record<string, string>>;
 
@@ -48,7 +48,7 @@ export class Failure extends Error {
 }
 
 /** The body was read by something before us that kept nothing of it: a fault of the application. */
-export class BodyGone extends Error {
+export class BodyGoneError extends Error {
   constructor() {
     super(
       'the body of a request to 2FApi was read before it came here, and is not there any more: ' +
@@ -58,13 +58,13 @@ export class BodyGone extends Error {
 }
 
 /** What a sender is told of an error; `tell` hears of what is the operator's to mend. */
-export function failureOf(error: unknown, tell: (error: unknown) => void): Failure {
-  if (error instanceof Failure) return error;
+export function problemOf(error: unknown, tell: (error: unknown) => void): ProblemError {
+  if (error instanceof ProblemError) return error;
   const code = codeOf(error);
   if (code === 'invalid_client_id' || code === 'invalid_length' || code === 'invalid_encoding') {
-    return new Failure(code, error instanceof Error ? error.message : code);
+    return new ProblemError(code, error instanceof Error ? error.message : code);
   }
   tell(error);
-  if (error instanceof BodyGone) return new Failure('internal_error', 'the service could not read the body');
-  return new Failure('unavailable', 'the store does not work for now; try again later');
+  if (error instanceof BodyGoneError) return new ProblemError('internal_error', 'the service could not read the body');
+  return new ProblemError('unavailable', 'the store does not work for now; try again later');
 }

@@ -43,9 +43,9 @@ export interface Records<Step = unknown> {
    */
   spend(spentKey: Uint8Array, expiresAt: number, now: number): Promise<Spend>;
   /** The proof for a challenge that was used up was refused; it stays used. */
-  refused?(spentKey: Uint8Array, expiresAt: number): Promise<void>;
+  markRefused?(spentKey: Uint8Array, expiresAt: number): Promise<void>;
   /** When a place falls free, in seconds, if there is none. */
-  full?(now: number): Promise<number | undefined>;
+  retryAfterSeconds?(now: number): Promise<number | undefined>;
 }
 
 /** Settings of {@link storeOver}. */
@@ -88,7 +88,7 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
     const { nonce, spentKey, expiresAt } = challenge;
     const record = await records.find(clientId);
     if (record?.status !== 'active') {
-      const retryAfterSeconds = await records.full?.(now);
+      const retryAfterSeconds = await records.retryAfterSeconds?.(now);
       if (retryAfterSeconds !== undefined) {
         return { verdict: { outcome: 'throttled', retryAfterSeconds } };
       }
@@ -103,7 +103,7 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
       return denied;
     }
     if (await check(nonce, record.commitment)) return { record };
-    await records.refused?.(spentKey, expiresAt);
+    await records.markRefused?.(spentKey, expiresAt);
     return denied;
   }
 
@@ -118,7 +118,7 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
     },
 
     async enroll(clientId, commitment, proof, redeem) {
-      if (!(await crypto.enrolmentHolds({ clientId, commitment, proof }))) return 'denied';
+      if (!(await crypto.enrollmentHolds({ clientId, commitment, proof }))) return 'denied';
       const record = { commitment, commitmentVersion: 1, status: 'active' } as const;
       switch (await records.insert(clientId, record, redeem)) {
         case 'inserted':

@@ -49,7 +49,7 @@ export interface Rotation {
 export type Redeem<Step> = (step: Step) => boolean | Promise<boolean>;
 
 /** What came of an enrolment. `not_permitted`: what permits it was used up, or there is no such user. */
-export type EnrolmentOutcome = 'enrolled' | 'already_enrolled' | 'denied' | 'not_permitted';
+export type EnrollmentOutcome = 'enrolled' | 'already_enrolled' | 'denied' | 'not_permitted';
 
 /**
  * A place where clients are enrolled and challenges are used up. Ready ones: `memoryStore`,
@@ -70,7 +70,7 @@ export interface Store<Step = unknown> {
     commitment: Uint8Array,
     proof: Uint8Array,
     redeem?: Redeem<Step>,
-  ): Promise<EnrolmentOutcome>;
+  ): Promise<EnrollmentOutcome>;
   /** Uses the challenge up, then looks at the proof. */
   authenticate(attempt: Authentication): Promise<Verdict>;
   /** Uses the challenge up, then looks at both proofs and replaces the commitment. */

@@ -15,14 +15,14 @@ import { bearerOf } from './bearer.js';
 import { fieldsOf } from './body.js';
 import { mustBeClientId } from './crypto.js';
 import { limiterOf, type Limits } from './limits.js';
-import { Failure, failureOf } from './problem.js';
+import { ProblemError, problemOf } from './problem.js';
 import { functionOrNothing, onlyKnown, originOf, wholeNumber } from './settings.js';
 import { keyRingOf, type ScheduledKey, type SigningKey } from './signing-keys.js';
 import type { Store } from './store.js';
 import { tokensOf, type Identity, type Tokens } from './tokens.js';
 
 /** Who wants to enrol, and what it shows for it. */
-export interface EnrolmentRequest {
+export interface EnrollmentRequest {
   readonly clientId: string;
   /** The bearer token of the request, if there was one. */
   readonly token: string | undefined;
@@ -46,13 +46,13 @@ export interface TwoFApiOptions<Step = unknown> {
    * from a user who is logged in. Called before the proof is looked at, as often as somebody tries: it must
    * use nothing up, which is for `redeem`. `false`: nobody enrols here.
    */
-  readonly mayEnroll: false | ((enrolment: EnrolmentRequest) => boolean | Promise<boolean>);
+  readonly mayEnroll: false | ((enrollment: EnrollmentRequest) => boolean | Promise<boolean>);
   /**
    * Uses up what permits the enrolment, such as an invitation. Called when the proof was accepted and the client
    * id is free, in the step in which the store adds the client; `step` is how the store lets you take part in
    * it (see the store). Either both happen or neither. False: it was used up meanwhile, and nobody is enrolled.
    */
-  readonly redeem?: (enrolment: EnrolmentRequest, step: Step) => boolean | Promise<boolean>;
+  readonly redeem?: (enrollment: EnrollmentRequest, step: Step) => boolean | Promise<boolean>;
   /** How long an access token is good, 15 minutes unless set. */
   readonly accessTokenTtlSeconds?: number;
   /** How many requests one source may make in this process, 20 a second and 100 at once unless set; `false`: any number. */
@@ -121,15 +121,15 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
   const onError = options.onError ?? ((error) => console.error('2fapi:', error));
   const realm = `realm="${audience}"`;
 
-  const denied = (): Failure =>
-    new Failure('denied', 'the proof is not accepted', { 'WWW-Authenticate': `2FApi ${realm}` });
-  const notAuthorized = (given: boolean): Failure =>
-    new Failure('denied', 'the token is not accepted', {
+  const denied = (): ProblemError =>
+    new ProblemError('denied', 'the proof is not accepted', { 'WWW-Authenticate': `2FApi ${realm}` });
+  const notAuthorized = (given: boolean): ProblemError =>
+    new ProblemError('denied', 'the token is not accepted', {
       'WWW-Authenticate': given ? `Bearer ${realm}, error="invalid_token"` : `Bearer ${realm}`,
     });
-  const throttled = (what: string, seconds: number): Failure => {
+  const throttled = (what: string, seconds: number): ProblemError => {
     const retryAfterSeconds = Math.max(1, Math.ceil(seconds));
-    return new Failure('throttled', `too many ${what} at the moment; try again in ${retryAfterSeconds} s`, {
+    return new ProblemError('throttled', `too many ${what} at the moment; try again in ${retryAfterSeconds} s`, {
       'Retry-After': String(retryAfterSeconds),
     });
   };
@@ -146,7 +146,7 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
   }
 
   const enroll: Handler = async (request, context) => {
-    if (mayEnroll === false) throw new Failure('not_found', 'nobody enrols here');
+    if (mayEnroll === false) throw new ProblemError('not_found', 'nobody enrols here');
     const body = await fieldsOf(request, ['commitment', 'proof']);
     const [commitment, proof] = [body.bytes('commitment', 32), body.bytes('proof', 96)];
     const token = bearerOf(request.headers.get('authorization'));
@@ -156,16 +156,16 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
     if (given === undefined && context.user !== undefined && user === undefined) throw notAuthorized(token !== undefined);
     const clientId = given ?? user ?? body.clientId();
     mustBeClientId(clientId);
-    const enrolment: EnrolmentRequest = { clientId, token, user, request };
-    if ((await mayEnroll(enrolment)) !== true) throw notAuthorized(token !== undefined);
-    const used = redeem && ((step: Step) => redeem(enrolment, step));
+    const enrollment: EnrollmentRequest = { clientId, token, user, request };
+    if ((await mayEnroll(enrollment)) !== true) throw notAuthorized(token !== undefined);
+    const used = redeem && ((step: Step) => redeem(enrollment, step));
     switch (await store.enroll(clientId, commitment, proof, used)) {
       case 'denied':
         throw denied();
       case 'not_permitted':
         throw notAuthorized(token !== undefined);
       case 'already_enrolled':
-        throw new Failure('already_enrolled', 'this client id is enrolled, or was revoked; choose another, or rotate');
+        throw new ProblemError('already_enrolled', 'this client id is enrolled, or was revoked; choose another, or rotate');
       case 'enrolled': {
         const answer: Enrolled = { client_id: clientId, status: 'active', commitment_version: 1 };
         return json(answer, 201);
@@ -246,7 +246,7 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
       const isHead = request.method === 'HEAD' && method === 'GET';
       if (request.method !== method && !isHead) {
         const allow = method === 'GET' ? 'GET, HEAD' : method;
-        throw new Failure('method_not_allowed', `this resource answers to ${allow}`, { Allow: allow });
+        throw new ProblemError('method_not_allowed', `this resource answers to ${allow}`, { Allow: allow });
       }
       if (method === 'POST') {
         const wait = limiter.admit(context.source);
@@ -255,7 +255,7 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
       const answer = await handler(request, context);
       return isHead ? new Response(null, answer) : answer;
     } catch (error) {
-      return failureOf(error, onError).response();
+      return problemOf(error, onError).response();
     }
   }
 
@@ -263,7 +263,7 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
     store,
     handle,
     authenticate: (authorization) =>
-      identify(authorization).catch((error: unknown) => failureOf(error, onError).response()),
+      identify(authorization).catch((error: unknown) => problemOf(error, onError).response()),
   };
 }
 

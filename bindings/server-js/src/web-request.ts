@@ -5,7 +5,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { PATHS } from '@2fapi/protocol-spec';
 
 import { authorizationOf } from './bearer.js';
-import { BodyGone } from './problem.js';
+import { BodyGoneError } from './problem.js';
 
 /** The paths of the resources that are served here. */
 export const RESOURCES: readonly string[] = Object.values(PATHS).filter((path) => path !== PATHS.health);
@@ -25,7 +25,7 @@ const IMPOSSIBLE: readonly string[] = ['CONNECT', 'TRACE', 'TRACK'];
 /** A body that somebody has read before us, and did not keep. */
 export const goneBody = (): ReadableStream =>
   new ReadableStream({
-    start: (controller) => controller.error(new BodyGone()),
+    start: (controller) => controller.error(new BodyGoneError()),
   });
 
 /** The request, with a body unless its method has none. */

@@ -17,7 +17,7 @@ import * as forExpress from '../src/express.js';
 import * as forFastify from '../src/fastify.js';
 import * as forHono from '../src/hono.js';
 import { createTwoFApi, generateSigningKey, memoryStore, type TwoFApi } from '../src/index.js';
-import { AUDIENCE, TestClient, enrolBody, loggedIn } from './client.js';
+import { AUDIENCE, TestClient, enrollBody, loggedIn } from './client.js';
 
 const CHALLENGE = '/auth/zkp/challenge';
 
@@ -55,7 +55,7 @@ async function works(origin: string, prefix = ''): Promise<void> {
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify(body),
     });
-  const enrolled = await post('/auth/zkp/enroll', enrolBody(alice));
+  const enrolled = await post('/auth/zkp/enroll', enrollBody(alice));
   assert.equal(enrolled.status, 201, await enrolled.text());
   assert.match(await loggedIn(alice, post), /^eyJ/);
 }

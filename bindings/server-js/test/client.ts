@@ -18,7 +18,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 /** Sends a body to a path of the resources. */
 export type Post = (path: string, body: object) => Promise<Response>;
 
-export function enrolBody(client: TestClient): { client_id: string; commitment: string; proof: string } {
+export function enrollBody(client: TestClient): { client_id: string; commitment: string; proof: string } {
   const { commitment, proof } = client.enrollment();
   return { client_id: client.clientId, commitment: hex(commitment), proof: hex(proof) };
 }

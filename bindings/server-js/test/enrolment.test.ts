@@ -18,11 +18,11 @@ import {
   generateSigningKey,
   memoryStore,
   redisModuleStore,
-  type EnrolmentRequest,
+  type EnrollmentRequest,
   type TwoFApi,
   type TwoFApiOptions,
 } from '../src/index.js';
-import { AUDIENCE, TestClient, enrolBody } from './client.js';
+import { AUDIENCE, TestClient, enrollBody } from './client.js';
 
 const service = async (options: Partial<TwoFApiOptions<undefined>>): Promise<TwoFApi> =>
   createTwoFApi({
@@ -46,8 +46,8 @@ test('a wrong proof leaves an invitation good, and a good one uses it up', async
     mayEnroll: ({ clientId, token }) => invitations.get(token ?? '') === clientId,
     redeem: ({ token }) => invitations.delete(token ?? ''),
   });
-  const alice = enrolBody(new TestClient('alice'));
-  const wrong = { ...alice, proof: enrolBody(new TestClient('alice')).proof };
+  const alice = enrollBody(new TestClient('alice'));
+  const wrong = { ...alice, proof: enrollBody(new TestClient('alice')).proof };
   const status = async (body: object): Promise<number | undefined> =>
     (await twoFApi.handle(enrolling(body, 'an-invitation')))?.status;
   assert.equal(await status(wrong), 401);
@@ -63,7 +63,7 @@ test('a hook that answers anything but true lets nobody in', async () => {
     const never = said as never;
     for (const options of [{ mayEnroll: () => never }, { mayEnroll: () => true, redeem: () => never }]) {
       const twoFApi = await service(options);
-      const answer = await twoFApi.handle(enrolling(enrolBody(new TestClient('alice')), 'x'));
+      const answer = await twoFApi.handle(enrolling(enrollBody(new TestClient('alice')), 'x'));
       assert.equal(answer?.status, 401, String(said));
       assert.equal(await twoFApi.store.find('alice'), undefined);
     }
@@ -116,7 +116,7 @@ async function running(server: Server): Promise<{ origin: string; close: () => u
 for (const [name, start] of Object.entries(APPLICATIONS)) {
   describe(name, () => {
     test('a user who is logged in enrols without naming itself, and nobody else by it', async () => {
-      const asked: Omit<EnrolmentRequest, 'request'>[] = [];
+      const asked: Omit<EnrollmentRequest, 'request'>[] = [];
       const twoFApi = await service({
         mayEnroll: ({ clientId, token, user }) => {
           asked.push({ clientId, token, user });
@@ -131,7 +131,7 @@ for (const [name, start] of Object.entries(APPLICATIONS)) {
           body: JSON.stringify(body),
         });
       try {
-        const { client_id, ...unnamed } = enrolBody(new TestClient('alice'));
+        const { client_id, ...unnamed } = enrollBody(new TestClient('alice'));
         assert.equal((await enroll(unnamed)).status, 401);
         assert.equal((await enroll({ client_id, ...unnamed })).status, 401);
         assert.equal((await enroll({ client_id, ...unnamed }, 'bob')).status, 401);
@@ -142,7 +142,7 @@ for (const [name, start] of Object.entries(APPLICATIONS)) {
         assert.equal(((await enrolled.json()) as { client_id: string }).client_id, 'alice');
         assert.deepEqual(asked.at(-1), { clientId: 'alice', token: undefined, user: 'alice' });
         // What a form of another site can send is no enrolment.
-        const { client_id: _carol, ...carol } = enrolBody(new TestClient('carol'));
+        const { client_id: _carol, ...carol } = enrollBody(new TestClient('carol'));
         assert.equal((await enroll(carol, 'carol', { 'Content-Type': 'text/plain' })).status, 415);
         assert.equal(await twoFApi.store.find('carol'), undefined);
         assert.equal((await enroll(carol, 'c a r o l')).status, 400);
@@ -155,7 +155,7 @@ for (const [name, start] of Object.entries(APPLICATIONS)) {
 
 test('where the application knows no users, a client id is missing', async () => {
   const twoFApi = await service({ mayEnroll: () => true });
-  const { client_id: _, ...unnamed } = enrolBody(new TestClient('alice'));
+  const { client_id: _, ...unnamed } = enrollBody(new TestClient('alice'));
   const answer = await twoFApi.handle(enrolling(unnamed));
   assert.equal(answer?.status, 400);
   assert.match((await answer?.text()) ?? '', /\\"client_id\\" is missing/);

@@ -6,7 +6,7 @@ import { mock, test } from 'node:test';
 import { SignJWT, createLocalJWKSet, decodeJwt, decodeProtectedHeader, importJWK, jwtVerify, type JSONWebKeySet } from 'jose';
 
 import { createTwoFApi, generateSigningKey, memoryStore, storeOver, type Records, type TwoFApi } from '../src/index.js';
-import { AUDIENCE, BINDING, TestClient, enrolBody, loggedIn, type Post } from './client.js';
+import { AUDIENCE, BINDING, TestClient, enrollBody, loggedIn, type Post } from './client.js';
 
 const HOUR = 3600;
 /** An hour begins. */
@@ -41,7 +41,7 @@ test('a token says from when on it is good, and is not good before', async () =>
   const signingKey = await generateSigningKey();
   const twoFApi = await createTwoFApi({ ...common, store: memoryStore(), signingKey });
   const alice = new TestClient('alice');
-  await poster(twoFApi)('/auth/zkp/enroll', enrolBody(alice));
+  await poster(twoFApi)('/auth/zkp/enroll', enrollBody(alice));
   const token = await loggedIn(alice, poster(twoFApi));
   const claims = decodeJwt(token);
   assert.equal(claims.nbf, claims.iat);
@@ -77,7 +77,7 @@ test('one signing key takes over from another, and no token and no reader of the
   ];
   const { twoFApi, before } = await at(START, async () => {
     const made = await createTwoFApi({ ...common, store, signingKeys });
-    await poster(made)('/auth/zkp/enroll', enrolBody(alice));
+    await poster(made)('/auth/zkp/enroll', enrollBody(alice));
     const token = await loggedIn(alice, poster(made));
     const { keys } = await keySet(made);
     assert.deepEqual(keys.map(({ x }) => x), [old.x, next.x]);

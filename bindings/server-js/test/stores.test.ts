@@ -465,3 +465,24 @@ test('tables that are not there are an error that names the migration', async ()
     await server.stop();
   }
 });
+
+test('a Redis that evicts keys is refused, since a used challenge that is evicted is good again', async () => {
+  for (const [policy, limit, isRefused] of [
+    ['allkeys-lru', '100mb', true],
+    ['volatile-ttl', '100mb', true],
+    ['noeviction', '100mb', false],
+    ['allkeys-lru', '0', false],
+  ] as const) {
+    const server = await startRedis('--maxmemory', limit, '--maxmemory-policy', policy);
+    const client = new Redis(server.port);
+    try {
+      const asked = redisStore(client).challenge('alice', BINDING);
+      if (isRefused) await assert.rejects(asked, /maxmemory-policy noeviction/);
+      else await asked;
+      await redisStore(client, { allowEviction: true }).challenge('alice', BINDING);
+    } finally {
+      client.disconnect();
+      await server.stop();
+    }
+  }
+});

@@ -80,8 +80,8 @@ export function memoryStore(options: MemoryOptions = {}): Store<undefined> {
         const spend = spent.spend(spentKey, expiresAt, now);
         return typeof spend === 'number' ? { retryAfterSeconds: spend } : spend;
       },
-      refused: async (spentKey) => spent.refused(spentKey),
-      full: async (now) => spent.full(now) ?? undefined,
+      markRefused: async (spentKey) => spent.markRefused(spentKey),
+      retryAfterSeconds: async (now) => spent.retryAfterSeconds(now),
     },
     common,
   );

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import type { ClientRecord, ClientStatus } from '@2fapi/protocol-spec';
 
 import { PERIOD_SECONDS, unixSeconds } from '../challenge-keys.js';
+import { once } from '../once.js';
 import { storeOver, type RecordsOptions } from '../records.js';
 import { onlyKnown } from '../settings.js';
 import type { Store } from '../store.js';
@@ -14,6 +15,8 @@ import { sender, text, type RedisClient } from './redis-client.js';
 export interface RedisOptions extends RecordsOptions {
   /** What the names of all keys begin with; `zk:` unless set. */
   readonly prefix?: string;
+  /** Says that it is known that this Redis evicts no keys of ours; otherwise it is asked, by `INFO memory`. */
+  readonly allowEviction?: boolean;
 }
 
 /** How `redeem` takes part in the step that enrols. */
@@ -58,18 +61,32 @@ return 'inserted'`;
  * refused: put a rate limit before the service.
  */
 export function redisStore(client: RedisClient, options: RedisOptions = {}): Store<RedisStep> {
-  const { prefix = 'zk:', ...common } = options;
-  onlyKnown(common, 'setting of redisStore', ['challengeTtlSeconds', 'prefix']);
+  const { prefix = 'zk:', allowEviction = false, ...common } = options;
+  onlyKnown(common, 'setting of redisStore', ['challengeTtlSeconds', 'prefix', 'allowEviction']);
   if (typeof prefix !== 'string') throw new TypeError('prefix must be a string');
   const send = sender(client);
   const nameOf = (clientId: string): string => `${prefix}client:{${clientId}}`;
   const spentName = (spentKey: Uint8Array): string =>
     `${prefix}spent:${Buffer.from(spentKey).toString('hex')}`;
 
+  /** A used challenge that is evicted is good again. */
+  const keepsAll = once(async (): Promise<void> => {
+    if (allowEviction) return;
+    const lines = text(await send('INFO', 'memory'));
+    const setting = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(lines)?.[1] ?? '';
+    const policy = setting('maxmemory_policy');
+    if (policy === 'noeviction' || setting('maxmemory') === '0') return;
+    throw new Error(
+      `this Redis evicts keys when its memory is full (maxmemory-policy ${policy || 'unknown'}), and used challenges ` +
+        'with them: set maxmemory-policy noeviction, or pass allowEviction: true if you know that it never comes to it',
+    );
+  });
+
   return storeOver<RedisStep>(
     {
       redeems: true,
       challengeKey: async (period) => {
+        await keepsAll();
         const name = `${prefix}challenge-key:${period}`;
         const kept = await send('GET', name);
         if (kept !== null) return Buffer.from(text(kept), 'hex');
