@@ -13,16 +13,17 @@ use std::{
 use getrandom::SysRng;
 use twofapi_crypto_core::{
     Authentication, AuthenticationBinding, BatchEntry, Challenge, ClientId, Commitment, Denied,
-    Enrolment, Error, Proof, Rotation, deny_unknown_client, verify, verify_batch, verify_rotation,
+    Enrolment, Error, Proof, Rotation, verify, verify_batch, verify_rotation,
 };
 
 use crate::{
-    counters,
-    host::{Ctx, acl, block::Settle},
-    rules::{acl_user::AclUser, record::Record},
+    counters, decoys,
+    host::{Ctx, acl, block::Settle, ending::By, writes},
+    rules::{acl_user::AclUser, key_name::KeyName, record::Record},
     session, settings,
     store::{challenges, clients},
     surface::Failure,
+    workers,
 };
 
 /// What a proof is to achieve.
@@ -39,8 +40,8 @@ pub(crate) enum Purpose {
     },
 }
 
-/// A challenge that is spent, and the client as it was then; none when there is no such client, so
-/// that looking at the proof costs the same and says no.
+/// A challenge that is spent, and the client as it was then; none when there is no such client, or
+/// when the challenge was used before. The proof is looked at all the same, in vain.
 pub(crate) struct Challenged {
     pub(crate) challenge: Challenge,
     pub(crate) binding: Arc<AuthenticationBinding>,
@@ -58,6 +59,8 @@ pub(crate) struct Attempt {
     /// The connection has to become an ACL user, because it may be nobody yet: left as it is, it would
     /// be the default user without that one's password.
     must_be_mapped: bool,
+    /// It gave way to others, and nobody looked at the proof.
+    displaced: bool,
 }
 
 impl Attempt {
@@ -69,6 +72,7 @@ impl Attempt {
             verdict: None,
             settled: false,
             must_be_mapped: settings::before_auth(),
+            displaced: false,
         }
     }
 
@@ -76,6 +80,11 @@ impl Attempt {
     pub(crate) fn must_be_mapped(mut self) -> Self {
         self.must_be_mapped = true;
         self
+    }
+
+    /// It gives way to others, without an answer to whether the proof is good.
+    pub(crate) fn displace(&mut self) {
+        self.displaced = true;
     }
 
     fn challenged(&self) -> Option<&Challenged> {
@@ -96,10 +105,9 @@ impl Attempt {
             }
             Purpose::Authenticate(challenged) => {
                 let statement = authentication(&self.client_id, challenged);
-                with_commitment(challenged, |commitment| match commitment {
-                    Some(commitment) => verify(commitment, &statement, &self.proof),
-                    None => Err(deny_unknown_client(&statement, &self.proof)),
-                })
+                let commitment = known(&challenged.commitment(&self.client_id));
+                let equation = commitment.map(|old| verify(&old, &statement, &self.proof));
+                challenged.verdict(equation)
             }
             Purpose::Rotate {
                 challenged,
@@ -109,10 +117,12 @@ impl Attempt {
                 let nonce = &challenged.challenge.nonce;
                 match Rotation::new(&self.client_id, nonce, new_commitment, &challenged.binding) {
                     Err(_) => Err(Denied),
-                    Ok(rotation) => with_commitment(challenged, |commitment| match commitment {
-                        Some(old) => verify_rotation(old, &rotation, &self.proof, proof_new),
-                        None => Err(deny_unknown_client(&rotation, &self.proof)),
-                    }),
+                    Ok(rotation) => {
+                        let commitment = known(&challenged.commitment(&self.client_id));
+                        let equations = commitment
+                            .map(|old| verify_rotation(&old, &rotation, &self.proof, proof_new));
+                        challenged.verdict(equations)
+                    }
                 }
             }
         };
@@ -122,6 +132,10 @@ impl Attempt {
     /// Draws the consequences, on the main thread.
     pub(crate) fn conclude(&mut self, ctx: Ctx<'_>) -> Result<(), Failure> {
         self.settled = true;
+        if self.displaced {
+            self.give_back();
+            return Err(workers::throttled());
+        }
         match self.verdict {
             Some(Ok(())) => {}
             Some(Err(Denied)) => {
@@ -134,10 +148,18 @@ impl Attempt {
             }
         }
         let client_id = &self.client_id;
+        // The command was asked for at a time when the server took writes. That was before the proof
+        // was looked at.
+        let takes_write = || {
+            let key = KeyName::of(client_id);
+            let refused = ctx.in_database_zero(|| writes::refused(ctx, key.as_bytes(), true));
+            refused.map_or(Ok(()), |line| Err(Failure::Said(line)))
+        };
         match &mut self.purpose {
             Purpose::Enrol { commitment, user } => {
-                // On a replica nobody is here: a node that becomes one disconnects who is blocked, and
-                // takes no new writes.
+                if ctx.is_answer() {
+                    takes_write()?;
+                }
                 let record = Record::enrolled(client_id.clone(), commitment, user.take());
                 clients::create(ctx, record)?;
                 counters::ENROLLED.add();
@@ -157,11 +179,14 @@ impl Attempt {
                 new_commitment,
                 ..
             } => {
+                if ctx.is_answer() {
+                    takes_write()?;
+                }
                 still_as_it_was(ctx, client_id, challenged)?;
                 clients::update(ctx, client_id, c"2fapi.rotate", |record| {
                     record.transition(|life| life.rotate(**new_commitment))
                 })?;
-                session::end_client(client_id);
+                session::end_client(client_id, By::Command(ctx));
                 counters::ROTATED.add();
             }
         }
@@ -183,6 +208,10 @@ impl Settle for Attempt {
             failure => failure.line(),
         })
     }
+
+    fn abandoned(ticket: u64) {
+        workers::abandon(ticket);
+    }
 }
 
 impl Drop for Attempt {
@@ -190,6 +219,24 @@ impl Drop for Attempt {
         // The client went away before it was answered.
         if !self.settled && self.verdict != Some(Ok(())) {
             self.give_back();
+        }
+    }
+}
+
+impl Challenged {
+    /// The commitment that the proof is held against: the client's, or one that nobody can open.
+    fn commitment(&self, client_id: &ClientId) -> [u8; Commitment::LEN] {
+        match &self.client {
+            Some(client) => client.commitment,
+            None => decoys::of(client_id),
+        }
+    }
+
+    /// What follows from the equations; whatever they say, nobody is let in as a client that is none.
+    fn verdict(&self, equations: Option<Result<(), Denied>>) -> Result<(), Denied> {
+        match (&self.client, std::hint::black_box(equations)) {
+            (Some(_), Some(verdict)) => verdict,
+            _ => Err(Denied),
         }
     }
 }
@@ -257,7 +304,7 @@ fn check_together(attempts: &mut [&mut Attempt]) {
     let mut parts = Vec::with_capacity(attempts.len());
     for (place, attempt) in attempts.iter().enumerate() {
         if let Purpose::Authenticate(challenged) = &attempt.purpose
-            && let Some(commitment) = with_commitment(challenged, |commitment| commitment.copied())
+            && let Some(commitment) = known(&challenged.commitment(&attempt.client_id))
         {
             places.push(place);
             let statement = authentication(&attempt.client_id, challenged);
@@ -279,8 +326,10 @@ fn check_together(attempts: &mut [&mut Attempt]) {
         SINGLY.store(SINGLY_AFTER_A_FAILURE, Ordering::Relaxed);
     }
     for (place, verdict) in places.into_iter().zip(verdicts) {
-        if let Some(attempt) = attempts.get_mut(place) {
-            attempt.verdict = Some(verdict);
+        if let Some(attempt) = attempts.get_mut(place)
+            && let Some(challenged) = attempt.challenged()
+        {
+            attempt.verdict = Some(challenged.verdict(Some(verdict)));
         }
     }
 }
@@ -293,23 +342,18 @@ thread_local! {
     static KNOWN: RefCell<Vec<Option<Commitment>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Hands out the commitment of a client, decoded; none for no client.
-fn with_commitment<T>(challenged: &Challenged, run: impl FnOnce(Option<&Commitment>) -> T) -> T {
-    let Some(client) = &challenged.client else {
-        return run(None);
-    };
+/// A commitment, decoded; none for bytes that are no commitment.
+fn known(bytes: &[u8; Commitment::LEN]) -> Option<Commitment> {
     KNOWN.with_borrow_mut(|known| {
         if known.is_empty() {
             known.resize(DECODED, None);
         }
-        let [first, second, ..] = client.commitment;
+        let [first, second, ..] = *bytes;
         let place = usize::from(u16::from_le_bytes([first, second])) % DECODED;
-        let Some(slot) = known.get_mut(place) else {
-            return run(Commitment::from_bytes(&client.commitment).ok().as_ref());
-        };
-        if slot.is_none_or(|present| *present.as_bytes() != client.commitment) {
-            *slot = Commitment::from_bytes(&client.commitment).ok();
+        let slot = known.get_mut(place)?;
+        if slot.is_none_or(|present| present.as_bytes() != bytes) {
+            *slot = Commitment::from_bytes(bytes).ok();
         }
-        run(slot.as_ref())
+        *slot
     })
 }

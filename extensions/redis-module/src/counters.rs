@@ -22,5 +22,7 @@ pub(crate) static ISSUED: Counter = Counter::new();
 pub(crate) static ACCEPTED: Counter = Counter::new();
 pub(crate) static DENIED: Counter = Counter::new();
 pub(crate) static THROTTLED: Counter = Counter::new();
+/// Attempts whose connection was gone before anybody looked at them.
+pub(crate) static ABANDONED: Counter = Counter::new();
 pub(crate) static ENROLLED: Counter = Counter::new();
 pub(crate) static ROTATED: Counter = Counter::new();

@@ -4,6 +4,7 @@
 mod attempt;
 mod clock;
 mod counters;
+mod decoys;
 mod host;
 mod mapping;
 mod rules;
@@ -19,7 +20,7 @@ use std::{
 };
 
 use host::{
-    Arguments, Ctx, ERR, Level, OK, auth, commands, configs, datatype, events, guard, info,
+    Arguments, Ctx, ERR, Level, OK, auth, commands, configs, datatype, ending, events, guard, info,
     offered, raw,
 };
 
@@ -33,7 +34,7 @@ const MODULE_NAME: &CStr = c"2fapi";
 const MODULE_VERSION: c_int = 100;
 
 static HANDLERS: events::Handlers = events::Handlers {
-    tick: session::end_expired,
+    tick: session::tick,
     role_changed: || {
         if let Err(error) = store::challenges::renew_key() {
             host::log(
@@ -98,7 +99,7 @@ fn load(ctx: Ctx<'_>) -> Result<(), String> {
     // All of them came with Redis 7.0, and nothing here is done without them.
     if !(offered!(RedisModule_SetCommandInfo)
         && offered!(RedisModule_RegisterStringConfig)
-        && offered!(RedisModule_GetCurrentUserName)
+        && offered!(RedisModule_EventLoopAddOneShot)
         && offered!(RedisModule_AuthenticateClientWithACLUser))
     {
         return Err("it needs Redis 7.0 or newer, or Valkey".into());
@@ -129,15 +130,28 @@ fn load(ctx: Ctx<'_>) -> Result<(), String> {
         };
         done(command.register(ctx, flag), &format!("the command {name}"))?;
     }
-    done(events::subscribe(ctx, &HANDLERS), "the events")?;
     info::register(ctx);
-    auth::register(ctx);
-    if ctx.flags().is_cluster() {
-        surface::IN_CLUSTER.store(true, Ordering::Relaxed);
-        done(commands::route_by_key(ctx), "the filter that routes by key")?;
-    }
+    done(ending::prepare(ctx), "a user without rights")?;
     store::challenges::start(settings::spent_capacity()).map_err(|error| error.to_string())?;
-    done(workers::start(settings::verify_threads()), "a thread")?;
+    decoys::start().map_err(|error| error.to_string())?;
+    let threads = settings::verify_threads();
+    if !workers::start(threads) {
+        return Err(format!("the system refused one of {threads} threads"));
+    }
+    // What the server would go on calling after a failure comes last.
+    let last = || {
+        if ctx.flags().is_cluster() {
+            surface::IN_CLUSTER.store(true, Ordering::Relaxed);
+            done(commands::route_by_key(ctx), "the filter that routes by key")?;
+        }
+        done(events::subscribe(ctx, &HANDLERS), "the events")
+    };
+    last().inspect_err(|_| {
+        events::unsubscribe(ctx);
+        commands::stop_routing(ctx);
+        workers::stop();
+    })?;
+    auth::register(ctx);
     ctx.log(
         Level::Notice,
         &format!(

@@ -9,7 +9,11 @@ use twofapi_crypto_core::ClientId;
 
 use crate::{
     clock,
-    host::{self, Ctx, Level, guard},
+    host::{
+        Ctx, Level,
+        ending::{self, By},
+        guard, timer, users,
+    },
     mapping,
     rules::{
         acl_user::AclUser,
@@ -18,8 +22,12 @@ use crate::{
     settings,
 };
 
-/// Sessions that expire at one tick of the server's clock are ended so many at a time.
-const EXPIRED_PER_TICK: usize = 256;
+/// So many sessions that expire at one time are ended in one go; the next ones are, after the server
+/// has looked after others for a moment.
+const EXPIRED_AT_ONCE: usize = 10_000;
+
+/// Of so many ACL users it is asked at each tick whether they are off.
+const USERS_PER_TICK: usize = 128;
 
 static SESSIONS: LazyLock<Mutex<Sessions>> = LazyLock::new(Mutex::default);
 
@@ -50,7 +58,9 @@ pub(crate) fn open(ctx: Ctx<'_>, client_id: &ClientId, user: Option<&AclUser>) -
     // told of AUTH, RESET and its end. This tells of the end of the session before, too.
     let taken = match mapped_to {
         Some(user) => ctx.act_as(user.as_bytes(), Some(stopped_being)),
-        None => ctx.act_as(&ctx.user_name(), Some(stopped_being)),
+        None => ctx
+            .user_name()
+            .is_some_and(|user| ctx.act_as(&user, Some(stopped_being))),
     };
     if !taken {
         let who = mapped_to.map_or("the connection's own ACL user".into(), |user| {
@@ -67,8 +77,9 @@ pub(crate) fn open(ctx: Ctx<'_>, client_id: &ClientId, user: Option<&AclUser>) -
         connection,
         client_id.as_str(),
         expires_at,
-        mapped_to.is_some(),
+        mapped_to.map(AclUser::as_bytes),
     );
+    wake_for_the_next_expiry();
     true
 }
 
@@ -93,27 +104,71 @@ pub(crate) fn list(client_id: Option<&ClientId>) -> Vec<(Arc<str>, u64, u64)> {
     listed.into_iter().map(seconds).collect()
 }
 
-pub(crate) fn end(connection: u64) {
-    let ended = sessions().end(connection);
-    close(ended);
+/// Ends the calling connection's session.
+pub(crate) fn end(ctx: Ctx<'_>) {
+    let ended = sessions().end(ctx.connection());
+    close(ended, By::Command(ctx));
 }
 
 /// Ends every session of a client, and says how many there were.
-pub(crate) fn end_client(client_id: &ClientId) -> usize {
+pub(crate) fn end_client(client_id: &ClientId, by: By<'_>) -> usize {
     let ended = sessions().end_client(client_id.as_str());
     let count = ended.len();
-    close(ended);
+    close(ended, by);
     count
 }
 
 pub(crate) fn end_all() {
     let ended = sessions().end_all();
-    close(ended);
+    close(ended, By::Event);
 }
 
-pub(crate) fn end_expired() {
-    let ended = sessions().end_expired(clock::steady_millis(), EXPIRED_PER_TICK);
-    close(ended);
+/// Ten times a second: ends what nobody tells of.
+pub(crate) fn tick() {
+    end_expired();
+    end_those_whose_user_is_off();
+    ending::close_those_that_have_their_answers();
+}
+
+fn end_expired() {
+    let ended = sessions().end_expired(clock::steady_millis(), EXPIRED_AT_ONCE);
+    close(ended, By::Clock);
+}
+
+/// A session is to end in the millisecond in which it expires, however many do.
+fn wake_for_the_next_expiry() {
+    static NEXT: Mutex<Option<u64>> = Mutex::new(None);
+    let Some(next) = sessions().next_expiry() else {
+        return;
+    };
+    let mut planned = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    if planned.is_some_and(|planned| planned <= next) {
+        return;
+    }
+    *planned = Some(next);
+    drop(planned);
+    let wait = next.saturating_sub(clock::steady_millis()).max(1);
+    timer::after_millis(wait, || {
+        *NEXT.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        end_expired();
+        wake_for_the_next_expiry();
+    });
+}
+
+/// The server leaves connections alone whose user the operator has turned off.
+fn end_those_whose_user_is_off() {
+    static NEXT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    let names: Vec<Arc<[u8]>> = sessions().users_from(&next, USERS_PER_TICK);
+    for name in &names {
+        if users::is_off(name) {
+            let ended = sessions().end_user(name);
+            close(ended, By::Clock);
+        }
+    }
+    if let Some(last) = names.last() {
+        *next = [last, &b"\0"[..]].concat();
+    }
 }
 
 pub(crate) fn count() -> usize {
@@ -121,9 +176,9 @@ pub(crate) fn count() -> usize {
 }
 
 /// A connection that had become an ACL user is closed: it must not act as that user any longer.
-fn close(ended: impl IntoIterator<Item = Ended>) {
+fn close(ended: impl IntoIterator<Item = Ended>, by: By<'_>) {
     for session in ended.into_iter().filter(|session| session.mapped) {
-        host::close_connection(session.connection);
+        ending::close(session.connection, by);
     }
 }
 

@@ -51,6 +51,15 @@ static VERIFY_THREADS: Number = Number {
     value: AtomicI64::new(0),
 };
 
+static WAITING_ATTEMPTS: Number = Number {
+    name: c"waiting-attempts",
+    default: 1024,
+    least: 1,
+    most: 65_536,
+    change: Change::AnyTime,
+    value: AtomicI64::new(1024),
+};
+
 static REQUIRE_PROOF: Switch = Switch {
     name: c"require-proof",
     change: Change::AnyTime,
@@ -94,6 +103,7 @@ pub(crate) fn register(ctx: Ctx<'_>) -> bool {
         &SPENT_CAPACITY,
         &SESSION_TTL,
         &VERIFY_THREADS,
+        &WAITING_ATTEMPTS,
     ]
     .into_iter()
     .all(|setting| setting.register(ctx))
@@ -159,6 +169,11 @@ pub(crate) fn verify_threads() -> usize {
             .max(1),
         Ok(threads) => threads,
     }
+}
+
+/// How many attempts may wait for a thread.
+pub(crate) fn waiting_attempts() -> usize {
+    usize::try_from(WAITING_ATTEMPTS.get()).unwrap_or(0)
 }
 
 pub(crate) fn require_proof() -> bool {

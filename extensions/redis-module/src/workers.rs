@@ -1,18 +1,23 @@
 //! The threads that look at proofs, so that the server's main thread never does.
 
 use std::{
-    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Condvar, LazyLock, Mutex, PoisonError,
+        Condvar, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
 };
+
+use twofapi_crypto_core::Error;
 
 use crate::{
     attempt::{Attempt, check_all},
+    counters, decoys,
     host::{Level, block::Blocked, log},
+    rules::fair::{Added, Fair, GivesWay, Source},
+    settings,
+    surface::Failure,
 };
 
 /// At most so many proofs are looked at together: beyond that nothing is gained, and the first would
@@ -24,33 +29,109 @@ struct Job {
     client: Blocked<Attempt>,
 }
 
-#[derive(Default)]
+/// What waits. A connection has one attempt at most in it, because it waits for the answer, and no
+/// attempt is larger than a few hundred bytes of arguments: so the bound of their number is one of
+/// memory, too.
 struct Queue {
-    jobs: Mutex<VecDeque<Job>>,
+    state: Mutex<State>,
     arrived: Condvar,
 }
 
-static QUEUE: LazyLock<Queue> = LazyLock::new(Queue::default);
-static THREADS: AtomicUsize = AtomicUsize::new(0);
-
-/// Starts the threads. They last as long as the server: a module with a data type is never unloaded.
-pub(crate) fn start(threads: usize) -> bool {
-    (0..threads).all(|number| {
-        let started = thread::Builder::new()
-            .name(format!("2fapi-verify-{number}"))
-            .spawn(work)
-            .is_ok();
-        THREADS.fetch_add(usize::from(started), Ordering::Relaxed);
-        started
-    })
+struct State {
+    jobs: Fair<Job>,
+    /// The threads are to end.
+    over: bool,
 }
 
-/// Hands an attempt to the threads, and its client with it.
-pub(crate) fn submit(attempt: Box<Attempt>, client: Blocked<Attempt>) {
-    let mut jobs = QUEUE.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-    jobs.push_back(Job { attempt, client });
-    drop(jobs);
+static QUEUE: LazyLock<Queue> = LazyLock::new(|| Queue {
+    state: Mutex::new(State {
+        jobs: Fair::new(GivesWay::Newest),
+        over: false,
+    }),
+    arrived: Condvar::new(),
+});
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+static HANDLES: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+/// Never held while the server is called.
+fn queue() -> MutexGuard<'static, State> {
+    QUEUE.state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts the threads, all of them or none. They last as long as the server: a module with a data type
+/// is never unloaded.
+pub(crate) fn start(threads: usize) -> bool {
+    for number in 0..threads {
+        let started = thread::Builder::new()
+            .name(format!("2fapi-verify-{number}"))
+            .spawn(work);
+        match started {
+            Ok(handle) => HANDLES
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(handle),
+            Err(_) => {
+                stop();
+                return false;
+            }
+        }
+    }
+    THREADS.store(threads, Ordering::Relaxed);
+    true
+}
+
+/// Ends the threads and waits for it: a module that is not loaded after all must not have its code
+/// taken away under them.
+pub(crate) fn stop() {
+    queue().over = true;
+    QUEUE.arrived.notify_all();
+    let handles = std::mem::take(&mut *HANDLES.lock().unwrap_or_else(PoisonError::into_inner));
+    for handle in handles {
+        let _ = handle.join();
+    }
+    queue().over = false;
+}
+
+/// Whether an attempt of this source would find a place; to be asked before its challenge is spent.
+pub(crate) fn has_place(source: Source) -> Result<(), Failure> {
+    if queue().jobs.has_place(source, settings::waiting_attempts()) {
+        Ok(())
+    } else {
+        Err(throttled())
+    }
+}
+
+/// What an attempt is told that finds no place.
+pub(crate) fn throttled() -> Failure {
+    counters::THROTTLED.add();
+    Error::Throttled {
+        retry_after_seconds: 1,
+    }
+    .into()
+}
+
+/// Hands an attempt to the threads, and its caller with it.
+pub(crate) fn submit(source: Source, attempt: Box<Attempt>, client: Blocked<Attempt>) {
+    let (ticket, job) = (client.ticket(), Job { attempt, client });
+    let added = queue()
+        .jobs
+        .add(ticket, source, job, settings::waiting_attempts());
     QUEUE.arrived.notify_one();
+    match added {
+        Added::Waits => {}
+        Added::InPlaceOf(mut job) | Added::Refused(mut job) => {
+            job.attempt.displace();
+            job.client.answer(job.attempt);
+        }
+    }
+}
+
+/// The caller of an attempt has gone. If nobody is looking at it yet, nobody will.
+pub(crate) fn abandon(ticket: u64) {
+    let job = queue().jobs.remove(ticket);
+    if job.is_some() {
+        counters::ABANDONED.add();
+    }
 }
 
 pub(crate) fn threads() -> usize {
@@ -58,18 +139,14 @@ pub(crate) fn threads() -> usize {
 }
 
 pub(crate) fn waiting() -> usize {
-    QUEUE
-        .jobs
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .len()
+    queue().jobs.len()
 }
 
 fn work() {
     // When there are more threads than cores, the one that serves everybody goes first.
     let _ = rustix::process::nice(10);
-    loop {
-        let mut together = next();
+    decoys::compute();
+    while let Some(mut together) = next() {
         let mut attempts: Vec<_> = together.iter_mut().map(|job| &mut *job.attempt).collect();
         // After a panic the attempts stay unanswered, and their clients are told to try again.
         let looked_at = catch_unwind(AssertUnwindSafe(|| check_all(&mut attempts)));
@@ -82,13 +159,19 @@ fn work() {
     }
 }
 
-/// Waits for work, and takes this thread's share of it.
-fn next() -> Vec<Job> {
-    let jobs = QUEUE.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut jobs = QUEUE
+/// Waits for work, and takes this thread's share of it; none when there will be no more.
+fn next() -> Option<Vec<Job>> {
+    let mut state = QUEUE
         .arrived
-        .wait_while(jobs, |jobs| jobs.is_empty())
+        .wait_while(queue(), |state| state.jobs.len() == 0 && !state.over)
         .unwrap_or_else(PoisonError::into_inner);
-    let share = jobs.len().div_ceil(threads().max(1)).min(TOGETHER);
-    jobs.drain(..share).collect()
+    if state.over {
+        return None;
+    }
+    let share = state.jobs.len().div_ceil(threads().max(1)).min(TOGETHER);
+    Some(
+        std::iter::from_fn(|| state.jobs.next())
+            .take(share)
+            .collect(),
+    )
 }

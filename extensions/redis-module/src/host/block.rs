@@ -11,6 +11,8 @@ use super::{Ctx, ERR, OK, api, auth, guard, raw};
 pub(crate) trait Settle: Send + 'static {
     /// The client is still there: draws the consequences, or says what the client is told.
     fn settle(&mut self, ctx: Ctx<'_>) -> Result<(), CString>;
+    /// The client went away while it waited: by its [`ticket`](Blocked::ticket).
+    fn abandoned(ticket: u64);
 }
 
 /// A client that waits. It is answered when this is dropped.
@@ -35,10 +37,7 @@ impl<T: Settle> Blocked<T> {
                 0,
             ))
         };
-        Self {
-            client,
-            answer: None,
-        }
+        Self::waiting(client)
     }
 
     /// Blocks a caller of AUTH, where the server has asked this module about it (see `auth`).
@@ -51,10 +50,21 @@ impl<T: Settle> Blocked<T> {
                 Some(free::<T>),
             ))
         };
+        Self::waiting(client)
+    }
+
+    fn waiting(client: *mut raw::RedisModuleBlockedClient) -> Self {
+        // SAFETY: the client was blocked just now, and the callback lasts.
+        unsafe { api!(RedisModule_SetDisconnectCallback(client, Some(gone::<T>))) };
         Self {
             client,
             answer: None,
         }
+    }
+
+    /// Names the client as long as it waits.
+    pub(crate) fn ticket(&self) -> u64 {
+        self.client.addr() as u64
     }
 
     pub(crate) fn answer(mut self, answer: Box<T>) {
@@ -118,6 +128,13 @@ unsafe extern "C" fn reply_to_auth<T: Settle>(
         unsafe { *problem = auth::problem(&line) };
     }
     auth::HANDLED
+}
+
+unsafe extern "C" fn gone<T: Settle>(
+    _: *mut raw::RedisModuleCtx,
+    client: *mut raw::RedisModuleBlockedClient,
+) {
+    guard((), || T::abandoned(client.addr() as u64));
 }
 
 unsafe extern "C" fn free<T: Settle>(_: *mut raw::RedisModuleCtx, answer: *mut c_void) {

@@ -10,6 +10,28 @@ pub(crate) struct Reply(*mut raw::RedisModuleCallReply);
 impl Reply {
     /// Gives a command with these arguments; none when the server would not take it.
     pub(crate) fn to(ctx: Ctx<'_>, command: &CStr, arguments: &[&[u8]]) -> Option<Self> {
+        Self::with_format(ctx, command, c"v", arguments)
+    }
+
+    /// Asks whether the server would take a command from a client now, errors being answers. Without
+    /// `adds` it may be short of memory.
+    pub(crate) fn as_to_a_script(
+        ctx: Ctx<'_>,
+        command: &CStr,
+        adds: bool,
+        arguments: &[&[u8]],
+    ) -> Option<Self> {
+        let format = if adds { c"SEMv" } else { c"SEv" };
+        Self::with_format(ctx, command, format, arguments)
+    }
+
+    /// The format ends in the vector of the arguments.
+    fn with_format(
+        ctx: Ctx<'_>,
+        command: &CStr,
+        format: &CStr,
+        arguments: &[&[u8]],
+    ) -> Option<Self> {
         let mut strings: Vec<_> = arguments
             .iter()
             .map(|argument| super::free_standing_string(argument))
@@ -20,7 +42,7 @@ impl Reply {
             let reply = api!(RedisModule_Call(
                 ctx.as_ptr(),
                 command.as_ptr(),
-                c"v".as_ptr(),
+                format.as_ptr(),
                 strings.as_mut_ptr(),
                 strings.len(),
             ));
@@ -91,6 +113,12 @@ impl<'a> Part<'a> {
             }
             slice::from_raw_parts(text.cast(), len)
         }
+    }
+
+    pub(crate) fn is_error(self) -> bool {
+        // SAFETY: the answer is live.
+        let kind = unsafe { api!(RedisModule_CallReplyType(self.reply)) };
+        kind == raw::REDISMODULE_REPLY_ERROR as i32
     }
 
     pub(crate) fn text(self) -> String {

@@ -3,6 +3,7 @@
 use std::{
     ffi::{CStr, CString, c_int},
     ptr,
+    sync::atomic::{AtomicPtr, Ordering},
 };
 
 use super::{Arguments, Ctx, OK, api, guard, offered, raw};
@@ -301,7 +302,19 @@ pub(crate) fn route_by_key(ctx: Ctx<'_>) -> bool {
             raw::REDISMODULE_CMDFILTER_NOSELF as c_int,
         ))
     };
+    FILTER.store(filter, Ordering::Relaxed);
     !filter.is_null()
+}
+
+static FILTER: AtomicPtr<raw::RedisModuleCommandFilter> = AtomicPtr::new(ptr::null_mut());
+
+/// Takes the filter back, if there is one.
+pub(crate) fn stop_routing(ctx: Ctx<'_>) {
+    let filter = FILTER.swap(ptr::null_mut(), Ordering::Relaxed);
+    if !filter.is_null() {
+        // SAFETY: the context is live, and the filter is registered.
+        unsafe { api!(RedisModule_UnregisterCommandFilter(ctx.as_ptr(), filter)) };
+    }
 }
 
 unsafe extern "C" fn name_the_key(filter: *mut raw::RedisModuleCommandFilterCtx) {

@@ -17,28 +17,39 @@ pub(crate) struct Handlers {
     pub(crate) keys_replaced: fn(),
 }
 
+const EVENTS: [u64; 5] = [
+    raw::REDISMODULE_EVENT_CRON_LOOP,
+    raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
+    raw::REDISMODULE_EVENT_FLUSHDB,
+    raw::REDISMODULE_EVENT_SWAPDB,
+    raw::REDISMODULE_EVENT_MODULE_CHANGE,
+];
+
 /// Subscribes to them for the server's life.
 pub(crate) fn subscribe(ctx: Ctx<'_>, handlers: &'static Handlers) -> bool {
     *HANDLERS.lock().unwrap_or_else(PoisonError::into_inner) = Some(handlers);
-    [
-        raw::REDISMODULE_EVENT_CRON_LOOP,
-        raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
-        raw::REDISMODULE_EVENT_FLUSHDB,
-        raw::REDISMODULE_EVENT_SWAPDB,
-        raw::REDISMODULE_EVENT_MODULE_CHANGE,
-    ]
-    .into_iter()
-    .all(|id| {
-        let event = raw::RedisModuleEvent { id, dataver: 1 };
-        // SAFETY: the context is live and the callback lasts.
-        unsafe {
-            api!(RedisModule_SubscribeToServerEvent(
-                ctx.as_ptr(),
-                event,
-                Some(happened),
-            )) == OK
-        }
-    })
+    EVENTS
+        .into_iter()
+        .all(|id| call_at(ctx, id, Some(happened)))
+}
+
+/// Takes every subscription back.
+pub(crate) fn unsubscribe(ctx: Ctx<'_>) {
+    for id in EVENTS {
+        call_at(ctx, id, None);
+    }
+}
+
+fn call_at(ctx: Ctx<'_>, id: u64, callback: raw::RedisModuleEventCallback) -> bool {
+    let event = raw::RedisModuleEvent { id, dataver: 1 };
+    // SAFETY: the context is live and the callback, if there is one, lasts.
+    unsafe {
+        api!(RedisModule_SubscribeToServerEvent(
+            ctx.as_ptr(),
+            event,
+            callback,
+        )) == OK
+    }
 }
 
 static HANDLERS: Mutex<Option<&'static Handlers>> = Mutex::new(None);

@@ -8,9 +8,13 @@ pub(crate) mod call;
 pub(crate) mod commands;
 pub(crate) mod configs;
 pub(crate) mod datatype;
+pub(crate) mod ending;
 pub(crate) mod events;
 pub(crate) mod info;
 pub(crate) mod key;
+pub(crate) mod timer;
+pub(crate) mod users;
+pub(crate) mod writes;
 
 use std::{
     ffi::{CStr, CString, c_char, c_int},
@@ -20,6 +24,8 @@ use std::{
 };
 
 pub(crate) use redis_module::raw;
+
+use crate::rules::fair::Source;
 
 /// Calls a function of the module API, which is looked up by name when the module is loaded.
 macro_rules! api {
@@ -77,8 +83,19 @@ impl Flags {
         self.0 & (raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING) != 0
     }
 
+    /// A transaction or a script is under way: one command follows another without this module's
+    /// being asked.
+    pub(crate) const fn is_sequence(self) -> bool {
+        self.0 & (raw::REDISMODULE_CTX_FLAGS_MULTI | raw::REDISMODULE_CTX_FLAGS_LUA) != 0
+    }
+
     pub(crate) const fn is_script(self) -> bool {
         self.0 & raw::REDISMODULE_CTX_FLAGS_LUA != 0
+    }
+
+    /// This node is a replica that takes no writes.
+    pub(crate) const fn is_read_only(self) -> bool {
+        self.0 & raw::REDISMODULE_CTX_FLAGS_READONLY != 0
     }
 
     pub(crate) const fn is_cluster(self) -> bool {
@@ -108,8 +125,7 @@ impl<'a> Ctx<'a> {
     }
 
     pub(crate) fn flags(self) -> Flags {
-        // SAFETY: the context is live.
-        Flags(unsafe { api!(RedisModule_GetContextFlags(self.raw)) } as u32)
+        flags_of(self.raw)
     }
 
     /// The calling connection; for scripts and other modules an id that is nobody's.
@@ -118,15 +134,14 @@ impl<'a> Ctx<'a> {
         unsafe { api!(RedisModule_GetClientId(self.raw)) }
     }
 
-    /// The ACL user that the connection acts as.
-    pub(crate) fn user_name(self) -> Vec<u8> {
-        // SAFETY: the context is live; the string is the caller's to free, and copied before.
-        unsafe {
-            let name = api!(RedisModule_GetCurrentUserName(self.raw));
-            let bytes = string_bytes(name).to_vec();
-            api!(RedisModule_FreeString(self.raw, name));
-            bytes
+    /// The ACL user that the connection acts as; none for what is no connection of its own, such as
+    /// the append-only file, the primary or another module, of which the server must not be asked.
+    pub(crate) fn user_name(self) -> Option<Vec<u8>> {
+        let connection = self.connection();
+        if self.flags().is_replay() || client_info(connection).is_none() {
+            return None;
         }
+        self.user_of(connection)
     }
 
     /// The ACL user who gives the command, also by a script; none for the server itself and for other
@@ -161,6 +176,17 @@ impl<'a> Ctx<'a> {
             api!(RedisModule_FreeString(self.raw, name));
             Some(bytes)
         }
+    }
+
+    /// Where the calling connection comes from.
+    pub(crate) fn source(self) -> Source {
+        client_info(self.connection()).map_or(Source::of(""), |info| source_of(&info))
+    }
+
+    /// A client that waited for a worker is answered now; no command is being executed.
+    pub(crate) fn is_answer(self) -> bool {
+        // SAFETY: the context is live.
+        unsafe { api!(RedisModule_IsBlockedReplyRequest(self.raw)) != 0 }
     }
 
     /// Makes the connection act as an ACL user, if that user exists and is on. `ended` is told of the
@@ -245,29 +271,64 @@ impl<'a> Ctx<'a> {
 
     /// Runs something on database 0, whichever one the connection has selected.
     pub(crate) fn in_database_zero<T>(self, run: impl FnOnce() -> T) -> T {
-        // SAFETY: the context is live; databases that were selected before exist.
-        unsafe {
-            let selected = api!(RedisModule_GetSelectedDb(self.raw));
-            if selected == 0 {
-                return run();
-            }
-            api!(RedisModule_SelectDb(self.raw, 0));
-            let answer = run();
-            api!(RedisModule_SelectDb(self.raw, selected));
-            answer
+        // SAFETY: the context is live.
+        let selected = unsafe { api!(RedisModule_GetSelectedDb(self.raw)) };
+        if selected == 0 {
+            return run();
         }
+        let _back = BackTo {
+            ctx: self,
+            selected,
+        };
+        // SAFETY: the context is live, and there is a database 0.
+        unsafe { api!(RedisModule_SelectDb(self.raw, 0)) };
+        run()
     }
 }
 
-/// Ends a connection's being an ACL user, and the connection. Nothing happens when it is gone.
-pub(crate) fn close_connection(connection: u64) {
-    // SAFETY: the server looks the connection up by its id and needs no context for it.
-    unsafe {
-        api!(RedisModule_DeauthenticateAndCloseClient(
-            ptr::null_mut(),
-            connection,
-        ));
+/// Selects a database again when it is dropped, after a panic as well.
+struct BackTo<'a> {
+    ctx: Ctx<'a>,
+    selected: c_int,
+}
+
+impl Drop for BackTo<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the context is live; a database that was selected before exists.
+        unsafe { api!(RedisModule_SelectDb(self.ctx.raw, self.selected)) };
     }
+}
+
+/// What the server is at, whoever is behind it.
+pub(crate) fn flags() -> Flags {
+    flags_of(ptr::null_mut())
+}
+
+fn flags_of(ctx: *mut raw::RedisModuleCtx) -> Flags {
+    // SAFETY: the context is live, or absent, which the server allows.
+    Flags(unsafe { api!(RedisModule_GetContextFlags(ctx)) } as u32)
+}
+
+/// What the server says of a connection; none when there is no such one.
+pub(crate) fn client_info(connection: u64) -> Option<raw::RedisModuleClientInfo> {
+    // SAFETY: zeros are a value of this structure of C, whose version tells the server its layout.
+    let mut info = unsafe { std::mem::zeroed::<raw::RedisModuleClientInfo>() };
+    info.version = raw::REDISMODULE_CLIENTINFO_VERSION.into();
+    // SAFETY: the structure lives for the length of the call.
+    let found = unsafe {
+        api!(RedisModule_GetClientInfoById(
+            ptr::from_mut(&mut info).cast(),
+            connection,
+        ))
+    };
+    (found == OK).then_some(info)
+}
+
+/// Where a connection comes from.
+pub(crate) fn source_of(info: &raw::RedisModuleClientInfo) -> Source {
+    let address = info.addr.map(|c| c as u8);
+    let address = CStr::from_bytes_until_nul(&address).unwrap_or(c"");
+    Source::of(address.to_str().unwrap_or(""))
 }
 
 /// Writes to the server log where no context is at hand.

@@ -2,6 +2,7 @@
 
 pub(crate) mod acl_user;
 pub(crate) mod arguments;
+pub(crate) mod fair;
 pub(crate) mod key_name;
 pub(crate) mod mapping;
 pub(crate) mod record;

@@ -8,6 +8,7 @@ use crate::{
     host::{
         Ctx,
         datatype::{DataType, Value},
+        ending::By,
         key::{Held, Key},
     },
     rules::{
@@ -44,7 +45,7 @@ impl Value for Record {
 
     fn unlinked(&self, key: &[u8]) {
         if key == KeyName::of(&self.client_id).as_bytes() {
-            session::end_client(&self.client_id);
+            session::end_client(&self.client_id, By::Event);
         }
     }
 }
@@ -156,7 +157,7 @@ pub(crate) fn apply(ctx: Ctx<'_>, name: &[u8], bytes: &[u8]) -> Result<(), Failu
         }
     };
     if is_clients_own && !keeps_sessions {
-        session::end_client(&client_id);
+        session::end_client(&client_id, By::Command(ctx));
     }
     ctx.replicate(APPLY, name, bytes);
     Ok(())

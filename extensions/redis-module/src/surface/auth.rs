@@ -32,6 +32,7 @@ pub(crate) fn attempt(ctx: Ctx<'_>, name: &[u8], password: &[u8]) -> Result<bool
     }
     let challenged = spend(ctx, &client_id, challenge_id)?;
     let attempt = Attempt::new(client_id, proof, Purpose::Authenticate(challenged));
-    workers::submit(Box::new(attempt.must_be_mapped()), Blocked::on_auth(ctx));
+    let attempt = Box::new(attempt.must_be_mapped());
+    workers::submit(ctx.source(), attempt, Blocked::on_auth(ctx));
     Ok(true)
 }

@@ -11,6 +11,7 @@ use crate::{
     rules::arguments::{commitment, proof},
     settings,
     store::{challenges, clients},
+    workers,
 };
 
 /// Whoever asks gets a challenge, whether such a client is enrolled or not: no key is looked at.
@@ -58,6 +59,9 @@ pub(super) fn spend(
     client_id: &ClientId,
     challenge_id: &[u8],
 ) -> Result<Challenged, Failure> {
+    if !ctx.flags().may_not_block() {
+        workers::has_place(ctx.source())?;
+    }
     let ttl = settings::challenge_ttl();
     let Ok(challenge) = challenges::recompute(client_id, challenge_id, ttl)? else {
         return Err(denied(ctx, client_id));

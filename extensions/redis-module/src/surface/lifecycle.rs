@@ -6,7 +6,8 @@ use twofapi_crypto_core::{ClientRecord, ClientStatus, Error};
 
 use super::{Failure, client};
 use crate::{
-    host::{Arguments, Ctx},
+    host::{Arguments, Ctx, Level, ending::By, writes},
+    rules::key_name::KeyName,
     session,
     store::clients,
 };
@@ -41,38 +42,54 @@ pub(super) const fn status_word(status: ClientStatus) -> &'static CStr {
 }
 
 pub(super) fn suspend(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
-    change(ctx, arguments, c"2fapi.suspend", |life| {
+    shut_out(ctx, arguments, c"2fapi.suspend", |life| {
         life.suspend().map(|_| ())
     })
 }
 
 pub(super) fn resume(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
-    change(ctx, arguments, c"2fapi.resume", |life| {
-        life.resume().map(|_| ())
-    })
+    clients::update(ctx, &client(arguments)?, c"2fapi.resume", |record| {
+        record.transition(|life| life.resume())
+    })?;
+    ctx.reply_status(c"OK");
+    Ok(())
 }
 
 pub(super) fn revoke(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
-    change(ctx, arguments, c"2fapi.revoke", |life| {
+    shut_out(ctx, arguments, c"2fapi.revoke", |life| {
         life.revoke();
         Ok(())
     })
 }
 
-fn change(
+/// Keeps a client out, also when the server takes no writes because of its disk or its replicas. What
+/// opens a door may wait for them, what shuts one may not: so these two commands are no writes in the
+/// server's eyes, and it is said afterwards what it would have refused one for.
+fn shut_out(
     ctx: Ctx<'_>,
     arguments: &Arguments<'_>,
     event: &'static CStr,
     apply: fn(&mut ClientRecord) -> Result<(), Error>,
 ) -> Result<(), Failure> {
-    let client_id = client(arguments)?;
-    let is_active = clients::update(ctx, &client_id, event, |record| {
-        record.transition(apply)?;
-        Ok(record.is_active())
-    })?;
-    ctx.reply_status(c"OK");
-    if !is_active {
-        session::end_client(&client_id);
+    if ctx.flags().is_read_only() {
+        return Err(Failure::Line(
+            c"READONLY You can't write against a read only replica.",
+        ));
     }
-    Ok(())
+    let client_id = client(arguments)?;
+    clients::update(ctx, &client_id, event, |record| record.transition(apply))?;
+    session::end_client(&client_id, By::Command(ctx));
+    let key = KeyName::of(&client_id);
+    let trouble = ctx.in_database_zero(|| writes::refused(ctx, key.as_bytes(), false));
+    let Some(trouble) = trouble else {
+        ctx.reply_status(c"OK");
+        return Ok(());
+    };
+    let word = trouble.split(' ').next().unwrap_or("ERR");
+    let line = format!(
+        "{word} client {client_id} is kept out now and its sessions are ended, but what the server keeps \
+         of it may be lost in a restart: give the command again when this is mended: {trouble}"
+    );
+    ctx.log(Level::Warning, &format!("2fapi: {line}"));
+    Err(Failure::Said(line))
 }

@@ -92,7 +92,7 @@ fn decide(ctx: Ctx<'_>, mut attempt: Attempt) -> Result<(), Failure> {
         attempt.conclude(ctx)?;
         ctx.reply_status(c"OK");
     } else {
-        workers::submit(Box::new(attempt), Blocked::new(ctx));
+        workers::submit(ctx.source(), Box::new(attempt), Blocked::new(ctx));
     }
     Ok(())
 }
@@ -193,7 +193,7 @@ pub(crate) static COMMANDS: [Command; 17] = [
     Command {
         name: c"2FAPI.SUSPEND",
         entry: entry!(operator lifecycle::suspend),
-        flags: c"write admin",
+        flags: c"may-replicate admin",
         arity: 2,
         first: FirstArgument::Client,
         summary: c"Keeps a client out until it is resumed, and ends its sessions",
@@ -215,7 +215,7 @@ pub(crate) static COMMANDS: [Command; 17] = [
     Command {
         name: c"2FAPI.REVOKE",
         entry: entry!(operator lifecycle::revoke),
-        flags: c"write admin",
+        flags: c"may-replicate admin",
         arity: 2,
         first: FirstArgument::Client,
         summary: c"Keeps a client out for ever, and ends its sessions",

@@ -5,7 +5,7 @@ use twofapi_crypto_core::ClientId;
 
 use super::{COMMANDS, Failure, client, lifecycle::status_word};
 use crate::{
-    host::{Arguments, Ctx, call::Reply},
+    host::{Arguments, Ctx, call::Reply, ending::By},
     rules::key_name::client_argument,
     session,
     store::clients,
@@ -78,7 +78,7 @@ pub(super) fn sessions(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fa
 
 /// Ends a client's sessions on this node, and leaves it enrolled: it may log in again.
 pub(super) fn kick(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
-    let ended = session::end_client(&client(arguments)?);
+    let ended = session::end_client(&client(arguments)?, By::Command(ctx));
     ctx.reply_integer(i64::try_from(ended).unwrap_or(i64::MAX));
     Ok(())
 }

@@ -31,6 +31,6 @@ pub(super) fn whoami(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
 
 pub(super) fn logout(ctx: Ctx<'_>, _: &Arguments<'_>) -> Result<(), Failure> {
     ctx.reply_status(c"OK");
-    session::end(ctx.connection());
+    session::end(ctx);
     Ok(())
 }

@@ -44,6 +44,10 @@ pub(crate) fn report() -> Vec<(&'static str, Field)> {
             "attempts_throttled",
             Field::Number(counters::THROTTLED.get()),
         ),
+        (
+            "attempts_abandoned",
+            Field::Number(counters::ABANDONED.get()),
+        ),
         ("clients_enrolled", Field::Number(counters::ENROLLED.get())),
         (
             "commitments_rotated",

@@ -124,6 +124,29 @@ impl Server {
         server
     }
 
+    /// A fresh server without the module, run by another program, with these lines of configuration.
+    #[must_use]
+    pub fn start_without_module(runner: &[&str], configuration: &str) -> Self {
+        let mut server = Self {
+            dir: TempDir::new().expect("a directory"),
+            port: free_port(),
+            kind: Kind::Under(runner.iter().map(ToString::to_string).collect()),
+            child: None,
+        };
+        let (port, dir) = (server.port, server.dir().display());
+        let log = server.log_path();
+        let lines = format!(
+            "port {port}\nbind 127.0.0.1\ndir {dir}\nsave \"\"\nlogfile {}\n{configuration}\n",
+            log.display()
+        );
+        fs::write(server.configuration_path(), lines).expect("redis.conf");
+        // The other program may run it as another user.
+        let anybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        fs::set_permissions(server.dir(), anybody).expect("permissions");
+        server.launch();
+        server
+    }
+
     /// A Sentinel with these lines of configuration.
     #[must_use]
     pub fn start_sentinel(configuration: &str) -> Self {

@@ -8,7 +8,9 @@ mod auth;
 mod cluster;
 mod commands;
 mod durability;
+mod ending;
 mod hardened;
+mod in_between;
 mod input;
 mod keyspace;
 mod loading;
@@ -23,6 +25,7 @@ mod session;
 mod single_use;
 mod valgrind;
 mod vectors;
+mod waiting;
 
 use redis::{ErrorKind, RedisError, RedisResult, Value, cmd};
 

@@ -13,7 +13,7 @@ fn processor_time(task: &Path) -> Duration {
 }
 
 /// That of each of the server's threads for proofs.
-fn processor_time_of_workers(server: &Server) -> Vec<Duration> {
+pub(crate) fn processor_time_of_workers(server: &Server) -> Vec<Duration> {
     fs::read_dir(format!("/proc/{}/task", server.pid()))
         .unwrap()
         .map(|task| task.unwrap().path())
