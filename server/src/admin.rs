@@ -2,13 +2,13 @@
 //!
 //! A server holds its store alone, so a running one takes these requests over a Unix socket beside
 //! the store file, one line of JSON each way; where none runs, the command opens the store itself.
-//! The socket is for the user that runs the server and for root: its mode says so, and the peer's
-//! credentials are checked.
+//! The socket is for the user that runs the server and for root: its mode says so, and either end
+//! checks the other's credentials.
 
 use std::{
     fs, io,
-    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -24,7 +24,7 @@ use twofapi_crypto_core::{ClientId, ClientRecord, Error, Transition};
 
 use crate::{
     service::{change_status, invite},
-    store::{LifecycleChange, Store},
+    store::{ClientsAtRest, LifecycleChange, Store, StorePlace, User},
 };
 
 /// The longest line either way: a page of clients is the longest.
@@ -129,14 +129,64 @@ impl ClientView {
     }
 }
 
+impl Request {
+    /// Whether it asks for nothing to be changed, so that [`look`] answers it.
+    #[must_use]
+    pub const fn only_looks(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Show { .. })
+    }
+}
+
 /// Does what the operator asks, at `now` (Unix seconds).
 pub async fn execute(store: &dyn Store, request: Request, now: u64) -> Response {
-    attempt(store, request, now)
-        .await
-        .unwrap_or_else(|error| Response::Failed {
-            code: error.code().as_str().to_owned(),
-            message: error.to_string(),
-        })
+    attempt(store, request, now).await.unwrap_or_else(failed)
+}
+
+/// Answers what the operator asks of a store that no server has open, and changes nothing: a request
+/// that wants more is refused.
+#[must_use]
+pub fn look(clients: &ClientsAtRest, request: &Request) -> Response {
+    let answer = || match request {
+        Request::List { after } => {
+            let after = after.as_deref().map(str::parse).transpose()?;
+            Ok(page(clients.after(after.as_ref(), PAGE + 1)?))
+        }
+        Request::Show { client_id } => {
+            let id = client_id.parse()?;
+            shown(&id, clients.client(&id)?)
+        }
+        _ => Err(Error::Unavailable {
+            reason: "the store is open to be looked at and not to be changed".into(),
+        }),
+    };
+    answer().unwrap_or_else(failed)
+}
+
+fn failed(error: Error) -> Response {
+    Response::Failed {
+        code: error.code().as_str().to_owned(),
+        message: error.to_string(),
+    }
+}
+
+/// One page, given one client more than fits if there are more.
+fn page(mut clients: Vec<(ClientId, ClientRecord)>) -> Response {
+    let more = clients.len() > PAGE;
+    clients.truncate(PAGE);
+    Response::Clients {
+        clients: clients
+            .iter()
+            .map(|(id, record)| ClientView::new(id, record))
+            .collect(),
+        more,
+    }
+}
+
+fn shown(id: &ClientId, record: Option<ClientRecord>) -> Result<Response, Error> {
+    Ok(Response::Client {
+        client: ClientView::new(id, &record.ok_or(Error::NotEnrolled)?),
+        changed: false,
+    })
 }
 
 async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Response, Error> {
@@ -150,24 +200,12 @@ async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Respon
         }
         Request::List { after } => {
             let after = after.map(|id| id.parse()).transpose()?;
-            let mut clients = store.clients_after(after.as_ref(), PAGE + 1).await?;
-            let more = clients.len() > PAGE;
-            clients.truncate(PAGE);
-            return Ok(Response::Clients {
-                clients: clients
-                    .iter()
-                    .map(|(id, record)| ClientView::new(id, record))
-                    .collect(),
-                more,
-            });
+            return Ok(page(store.clients_after(after.as_ref(), PAGE + 1).await?));
         }
         Request::Show { client_id } => {
             let id: ClientId = client_id.parse()?;
-            let record = store.client(&id).await?.ok_or(Error::NotEnrolled)?;
-            return Ok(Response::Client {
-                client: ClientView::new(&id, &record),
-                changed: false,
-            });
+            let record = store.client(&id).await?;
+            return shown(&id, record);
         }
         Request::Suspend { client_id } => (client_id, LifecycleChange::Suspend),
         Request::Resume { client_id } => (client_id, LifecycleChange::Resume),
@@ -181,50 +219,44 @@ async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Respon
     })
 }
 
-/// Where the socket of a store is: the store's path with `.admin` appended.
-#[must_use]
-pub fn socket_path(store: &Path) -> PathBuf {
-    let mut path = store.as_os_str().to_owned();
-    path.push(".admin");
-    path.into()
-}
-
 /// The listening socket of a running server; its file is removed when it is dropped.
 pub struct AdminSocket {
     listener: UnixListener,
-    path: PathBuf,
-    /// The user that runs the server, who owns the socket's file.
-    owner: u32,
+    address: PathBuf,
+    /// What the address leads through.
+    _place: Arc<StorePlace>,
 }
 
 impl AdminSocket {
     /// Listens beside a store that this process has open, so that whatever socket file is there
-    /// belongs to nobody who lives.
+    /// belongs to nobody who lives: the store's path with `.admin` appended.
     ///
     /// # Errors
     /// What the system says, with the path.
-    pub fn bind(store: &Path) -> io::Result<Self> {
-        let path = socket_path(store);
+    pub fn bind(place: &Arc<StorePlace>) -> io::Result<Self> {
         let named = |error: io::Error| {
             io::Error::new(
                 error.kind(),
-                format!("cannot listen on {}: {error}", path.display()),
+                format!(
+                    "cannot listen on {}: {error}",
+                    place.socket_shown().display()
+                ),
             )
         };
-        match fs::symlink_metadata(&path) {
+        let address = place.socket_address().map_err(named)?;
+        match fs::symlink_metadata(&address) {
             Ok(there) if there.file_type().is_socket() => {
-                fs::remove_file(&path).map_err(named)?;
+                fs::remove_file(&address).map_err(named)?;
             }
             Ok(_) => return Err(named(io::ErrorKind::AlreadyExists.into())),
             Err(_) => {}
         }
-        let listener = UnixListener::bind(&path).map_err(named)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(named)?;
-        let owner = fs::metadata(&path).map_err(named)?.uid();
+        let listener = UnixListener::bind(&address).map_err(named)?;
+        fs::set_permissions(&address, fs::Permissions::from_mode(0o600)).map_err(named)?;
         Ok(Self {
             listener,
-            path,
-            owner,
+            address,
+            _place: place.clone(),
         })
     }
 
@@ -247,11 +279,10 @@ impl AdminSocket {
                     continue;
                 }
             };
-            let (store, now, owner) = (store.clone(), now.clone(), self.owner);
+            let (store, now) = (store.clone(), now.clone());
             tokio::spawn(async move {
                 let _place = place;
-                if let Ok(Err(error)) = timeout(PATIENCE, answer(stream, owner, &*store, now)).await
-                {
+                if let Ok(Err(error)) = timeout(PATIENCE, answer(stream, &*store, now)).await {
                     tracing::warn!(%error, "an operator's request failed");
                 }
             });
@@ -261,18 +292,13 @@ impl AdminSocket {
 
 impl Drop for AdminSocket {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(&self.address);
     }
 }
 
-async fn answer(
-    stream: UnixStream,
-    owner: u32,
-    store: &dyn Store,
-    now: impl Fn() -> u64,
-) -> io::Result<()> {
-    let peer = stream.peer_cred()?.uid();
-    if peer != 0 && peer != owner {
+async fn answer(stream: UnixStream, store: &dyn Store, now: impl Fn() -> u64) -> io::Result<()> {
+    let peer = User::new(stream.peer_cred()?.uid());
+    if !peer.is_root() && peer != User::of_this_process() {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let (read, mut write) = stream.into_split();
@@ -296,14 +322,37 @@ async fn answer(
 /// Asks a running server; `None` when none listens for this store.
 ///
 /// # Errors
-/// What the system says when a server listens but gives no answer.
-pub async fn ask(store: &Path, request: &Request) -> io::Result<Option<Response>> {
+/// What the system says when a server listens but gives no answer. `PermissionDenied` when the socket
+/// or the server is that of somebody who has nothing to do with the store: then nothing was sent.
+pub async fn ask(place: &StorePlace, request: &Request) -> io::Result<Option<Response>> {
     use io::ErrorKind::{ConnectionRefused, NotFound};
-    let stream = match UnixStream::connect(socket_path(store)).await {
+    let named = |error: io::Error| {
+        let socket = place.socket_shown();
+        io::Error::new(error.kind(), format!("{}: {error}", socket.display()))
+    };
+    let Some(socket) = place.socket().map_err(named)? else {
+        return Ok(None);
+    };
+    let stream = match UnixStream::connect(&socket.address).await {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), NotFound | ConnectionRefused) => return Ok(None),
-        Err(error) => return Err(error),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(named(io::Error::new(
+                error.kind(),
+                format!(
+                    "{error}; it is for {} and for root, and this runs as {}",
+                    socket.owner,
+                    User::of_this_process()
+                ),
+            )));
+        }
+        Err(error) => return Err(named(error)),
     };
+    // Whoever made the socket's file need not be the one who listens on it.
+    let server = User::new(stream.peer_cred()?.uid());
+    if !place.trusts(server) {
+        return Err(named(place.stranger(server)));
+    }
     let exchange = async {
         let (read, mut write) = stream.into_split();
         let mut line = serde_json::to_vec(request)?;

@@ -20,8 +20,8 @@ pub use service::{
     IssuedChallenge, Service, change_status, invite,
 };
 pub use store::{
-    EmbeddedStore, EnrolmentOutcome, InvitationKey, LifecycleChange, Permission, SigningKeyRecord,
-    Store, StoreError,
+    ClientsAtRest, EmbeddedStore, EnrolmentOutcome, InvitationKey, LifecycleChange, Permission,
+    SigningKeyRecord, Store, StoreError, StorePlace, User,
 };
 pub use tokens::{AccessToken, JWKS_MAX_AGE};
 

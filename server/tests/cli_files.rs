@@ -310,6 +310,23 @@ fn a_passphrase_in_the_environment_is_used_for_a_new_file() {
 }
 
 #[test]
+fn a_new_file_is_not_left_open_because_a_passphrase_came_out_empty() {
+    let home = Home::new();
+    let mut command = home.command(["keygen", "alice"]);
+    command.env("TWOFAPI_PASSPHRASE", "");
+    home.run_command(command).fails(2, "is empty");
+    assert!(!home.credential("alice").exists());
+
+    // To open a file, an empty variable is none: whoever has a terminal is asked.
+    let mut command = home.command(["keygen", "alice"]);
+    command.env("TWOFAPI_PASSPHRASE", "correct horse");
+    home.run_command(command).succeeds();
+    let mut command = home.command_without_terminal(&["prove", "alice", "--enrollment"]);
+    command.env("TWOFAPI_PASSPHRASE", "");
+    home.run_command(command).fails(2, "no terminal to ask at");
+}
+
+#[test]
 fn hostile_files_are_bad_input() {
     let home = Home::new();
     let path = home.path("hostile.json");

@@ -8,6 +8,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    os::unix::fs::{MetadataExt, chown, symlink},
     path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex, mpsc},
@@ -386,4 +387,47 @@ fn a_sealed_credential_is_followed_by_one_under_the_same_passphrase() {
         assert!(read_json(&path).unwrap()["secret"].is_null());
     }
     home.run_command(with("login")).succeeds();
+}
+
+#[test]
+fn a_credential_behind_a_link_is_rotated_where_it_is() {
+    let scene = Scene::new();
+    let folder = scene.home.path("elsewhere");
+    fs::create_dir(&folder).unwrap();
+    let real = folder.join("real.json");
+    fs::rename(&scene.current, &real).unwrap();
+    symlink(&real, &scene.current).unwrap();
+    scene.run("login").succeeds();
+    scene.run("rotate").succeeds();
+    let new = commitment(&real);
+    assert_ne!(new, scene.first);
+    assert_eq!(scene.enrolled(), new);
+    assert!(scene.current.is_symlink(), "the link was replaced");
+    assert_eq!(commitment(&folder.join("real.json.previous")), scene.first);
+    for login in [&scene.current, &real] {
+        let path = login.to_str().unwrap();
+        let arguments = ["login", "--credential", path, "--server", &scene.server.url];
+        scene.home.run(arguments).succeeds();
+    }
+}
+
+#[test]
+fn a_rotation_by_root_leaves_the_files_to_their_owner() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not run: only root rotates for others");
+        return;
+    }
+    let scene = Scene::new();
+    chown(&scene.current, Some(65534), Some(65534)).unwrap();
+    scene.proxy.set(Fate::AnswerLost);
+    scene.run("rotate").fails(3, "is kept in");
+    assert_eq!(fs::metadata(&scene.next).unwrap().uid(), 65534);
+    scene.proxy.set(Fate::Passes);
+    scene.run("rotate").succeeds();
+    for file in [&scene.current, &scene.previous] {
+        assert_eq!(
+            (fs::metadata(file).unwrap().uid(), mode(file)),
+            (65534, 0o600)
+        );
+    }
 }

@@ -1,19 +1,17 @@
 //! `2fapi invite` and `2fapi clients`: what an operator does, through the running server or, where
 //! none runs, on the store itself.
 
-use std::{fmt, path::Path};
+use std::{fmt, io, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use twofapi_crypto_core::ClientId;
+use zeroize::Zeroizing;
 
-use super::{
-    Failure, FailureKind, Output,
-    serve::{StoreArgs, exists},
-};
+use super::{Failure, FailureKind, Output, private_file, store_file::StoreArgs};
 use crate::{
-    Clock, EmbeddedStore, SystemClock,
-    admin::{ClientView, Request, Response, ask, execute},
+    ClientsAtRest, Clock, EmbeddedStore, StorePlace, SystemClock,
+    admin::{ClientView, Request, Response, ask, execute, look},
 };
 
 /// Options of `2fapi invite`.
@@ -24,6 +22,9 @@ pub(crate) struct InviteArgs {
     /// How long the token is good: a number of s, m, h or d
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_time)]
     ttl: u64,
+    /// Write the token to a file of mode 0600 that is not there yet, and do not print it
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -63,30 +64,66 @@ struct OneClient {
 #[derive(Serialize)]
 struct Invited {
     client_id: String,
-    token: String,
+    #[serde(flatten)]
+    token: Token,
     expires_at: u64,
 }
 
-/// The token alone, so that it can be piped on.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Token {
+    Token(String),
+    File(String),
+}
+
+/// The token or the file's name alone, so that it can be piped on.
 impl fmt::Display for Invited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.token)
+        let (Token::Token(shown) | Token::File(shown)) = &self.token;
+        f.write_str(shown)
     }
 }
 
 pub(crate) fn invite(args: InviteArgs, out: Output) -> Result<(), Failure> {
     let client_id = args.client_id.as_str().to_owned();
+    // Said before there is an invitation; the file system has the last word when it is written.
+    if let Some(path) = &args.out {
+        private_file::can_be_made(path)?;
+    }
     let request = Request::Invite {
         client_id: client_id.clone(),
         ttl: args.ttl,
     };
-    let Response::Invited { token, expires_at } = perform(&args.store.path()?, request)? else {
+    let place = args.store.make()?;
+    let is_new = !place.exists();
+    let Response::Invited { token, expires_at } = perform(&place, request)? else {
         return Err(unexpected());
     };
-    out.note(format!(
-        "An enrolment token for {client_id}, good once, for {}; it is not shown again:",
-        show_time(args.ttl)
-    ));
+    if let (true, Some(owner)) = (is_new, place.file_owner()) {
+        out.note(format!(
+            "A new store was made at {}; the service has to run as its owner, {owner}.",
+            place.path().display()
+        ));
+    }
+    let time = show_time(args.ttl);
+    let token = match &args.out {
+        Some(path) => {
+            let token = Zeroizing::new(token + "\n");
+            private_file::create(path, token.as_bytes(), None).map_err(|failure| {
+                failure.with_hint("the token that it was to hold is lost: make another")
+            })?;
+            out.note(format!(
+                "An enrolment token for {client_id}, good once, for {time}, is in the file:"
+            ));
+            Token::File(path.display().to_string())
+        }
+        None => {
+            out.note(format!(
+                "An enrolment token for {client_id}, good once, for {time}; it is not shown again:"
+            ));
+            Token::Token(token)
+        }
+    };
     out.answer(&Invited {
         client_id,
         token,
@@ -162,21 +199,18 @@ pub(crate) fn clients(args: ClientsArgs, out: Output) -> Result<(), Failure> {
             (Request::Revoke { client_id }, store)
         }
     };
-    let path = store.path()?;
-    exists(&path)?;
-    let Response::Client { client, changed } = perform(&path, request)? else {
+    let Response::Client { client, changed } = perform(&store.find()?, request)? else {
         return Err(unexpected());
     };
     out.answer(&OneView { client, changed })
 }
 
 fn list(store: &StoreArgs, out: Output) -> Result<(), Failure> {
-    let path = store.path()?;
-    exists(&path)?;
+    let place = store.find()?;
     let mut all = Vec::new();
     loop {
         let after = all.last().map(|last: &ClientView| last.client_id.clone());
-        let Response::Clients { clients, more } = perform(&path, Request::List { after })? else {
+        let Response::Clients { clients, more } = perform(&place, Request::List { after })? else {
             return Err(unexpected());
         };
         all.extend(clients);
@@ -187,19 +221,20 @@ fn list(store: &StoreArgs, out: Output) -> Result<(), Failure> {
 }
 
 /// Through the running server, or on the store itself.
-fn perform(path: &Path, request: Request) -> Result<Response, Failure> {
+fn perform(place: &StorePlace, request: Request) -> Result<Response, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::unavailable(format!("cannot start: {error}")))?;
     let response = runtime.block_on(async {
-        let asked = ask(path, &request).await.map_err(|error| {
-            Failure::unavailable(format!("the running server does not answer: {error}"))
-        })?;
-        match asked {
+        match ask(place, &request)
+            .await
+            .map_err(|error| no_answer(&error))?
+        {
             Some(response) => Ok::<_, Failure>(response),
+            None if request.only_looks() => Ok(look(&ClientsAtRest::open(place)?, &request)),
             None => {
-                let store = EmbeddedStore::open(path, 2)?;
+                let store = EmbeddedStore::open_at(place, 2)?;
                 Ok(execute(&store, request, SystemClock::new().wall()).await)
             }
         }
@@ -213,6 +248,15 @@ fn perform(path: &Path, request: Request) -> Result<Response, Failure> {
             Err(Failure::new(kind, code, message))
         }
         response => Ok(response),
+    }
+}
+
+fn no_answer(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        let message = format!("cannot ask the running server: {error}");
+        Failure::new(FailureKind::Unavailable, "untrusted_server", message)
+    } else {
+        Failure::unavailable(format!("the running server does not answer: {error}"))
     }
 }
 

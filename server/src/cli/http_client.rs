@@ -1,18 +1,23 @@
 //! One request and its answer: bounded, without redirects, and never in the clear by accident.
 
-use std::{fmt::Write, sync::Arc, time::Duration};
+use std::{fmt, fmt::Write, io, sync::Arc, time::Duration};
 
 use clap::Args;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use twofapi_crypto_core::Audience;
 use ureq::{
     Agent,
-    http::{HeaderMap, Response, StatusCode, header},
+    config::Config,
+    http::{HeaderMap, Response, StatusCode, Uri, header},
     tls::{RootCerts, TlsConfig},
+    unversioned::{
+        resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver},
+        transport::{DefaultConnector, NextTimeout},
+    },
 };
 use zeroize::Zeroizing;
 
-use super::{Failure, FailureKind, output::printable, server_url::ServerUrl};
+use super::{Failure, FailureKind, output::printable, proxy, server_url::ServerUrl};
 
 /// The longest answer that is read, in bytes; one of ours has less than 4000.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -55,6 +60,8 @@ impl ServerArgs {
 pub(super) struct HttpClient {
     url: ServerUrl,
     agent: Agent,
+    /// The variable that names the proxy on the way, if there is one.
+    proxy: Option<&'static str>,
 }
 
 #[derive(Deserialize)]
@@ -67,14 +74,7 @@ struct Problem {
 impl HttpClient {
     pub(super) fn new(url: ServerUrl, trust: &TrustArgs) -> Result<Self, Failure> {
         if !url.is_private() && !trust.insecure_http {
-            return Err(Failure::new(
-                FailureKind::BadInput,
-                "insecure_http",
-                format!(
-                    "{url} is plain http: everyone on the way would see your tokens. Use https://; \
-                     or, where you trust every machine on the way, --insecure-http"
-                ),
-            ));
+            return Err(insecure(&url, "is plain http"));
         }
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::PlatformVerifier)
@@ -82,7 +82,9 @@ impl HttpClient {
                 rustls::crypto::aws_lc_rs::default_provider(),
             ))
             .build();
-        let mut config = Agent::config_builder()
+        let named = proxy::of_environment(&url)?;
+        let (variable, proxy) = named.map(|named| (named.variable, named.proxy)).unzip();
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             // A redirect would carry a token or a proof to where the user did not send it.
             .max_redirects(0)
@@ -90,13 +92,18 @@ impl HttpClient {
             .tls_config(tls)
             .timeout_connect(Some(CONNECT_WITHIN))
             .timeout_global(Some(ANSWER_WITHIN))
-            .user_agent(concat!("2fapi/", env!("CARGO_PKG_VERSION")));
-        if url.is_loopback() {
-            config = config.proxy(None);
-        }
+            .user_agent(concat!("2fapi/", env!("CARGO_PKG_VERSION")))
+            .proxy(proxy)
+            .build();
+        let agent = if url.is_secure() || trust.insecure_http {
+            config.into()
+        } else {
+            Agent::with_parts(config, DefaultConnector::default(), LoopbackOnly::default())
+        };
         Ok(Self {
             url,
-            agent: config.build().into(),
+            agent,
+            proxy: variable,
         })
     }
 
@@ -247,6 +254,14 @@ impl HttpClient {
     }
 
     fn no_answer(&self, error: &ureq::Error) -> Failure {
+        let failure = self.without_answer(error);
+        match self.proxy {
+            Some(variable) => failure.with_hint(&format!("the way goes through {variable}")),
+            None => failure,
+        }
+    }
+
+    fn without_answer(&self, error: &ureq::Error) -> Failure {
         let url = &self.url;
         match error {
             ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
@@ -254,6 +269,9 @@ impl HttpClient {
             }
             ureq::Error::Timeout(_) => {
                 Failure::unavailable(format!("{url} did not answer in time"))
+            }
+            ureq::Error::Io(error) if error.get_ref().is_some_and(|e| e.is::<NotLoopback>()) => {
+                insecure(url, &format!("is plain http, and {error}"))
             }
             ureq::Error::HostNotFound => Failure::unavailable(format!(
                 "the host of {url} is not known; is the name right?"
@@ -266,6 +284,51 @@ impl HttpClient {
         }
     }
 }
+
+fn insecure(url: &ServerUrl, why: &str) -> Failure {
+    Failure::new(
+        FailureKind::BadInput,
+        "insecure_http",
+        format!(
+            "{url} {why}: everyone on the way would see your tokens. Use https://; or, where you \
+             trust every machine on the way, --insecure-http"
+        ),
+    )
+}
+
+/// Resolves names to loopback addresses, and no name that stands for any other: what is resolved here
+/// is what is connected to.
+#[derive(Debug, Default)]
+struct LoopbackOnly(DefaultResolver);
+
+impl Resolver for LoopbackOnly {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let addresses = self.0.resolve(uri, config, timeout)?;
+        if addresses
+            .iter()
+            .all(|address| address.ip().to_canonical().is_loopback())
+        {
+            return Ok(addresses);
+        }
+        Err(ureq::Error::Io(io::Error::other(NotLoopback)))
+    }
+}
+
+#[derive(Debug)]
+struct NotLoopback;
+
+impl fmt::Display for NotLoopback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("its name stands for an address of another machine")
+    }
+}
+
+impl std::error::Error for NotLoopback {}
 
 fn authorization(token: &str) -> Zeroizing<String> {
     let mut value = Zeroizing::new(String::with_capacity("Bearer ".len() + token.len()));

@@ -77,9 +77,7 @@ pub(super) fn run(args: KeygenArgs, out: Output) -> Result<(), Failure> {
         }
     };
     // Said before a passphrase is asked for; the file system has the last word when it is written.
-    if path.symlink_metadata().is_ok() {
-        return Err(private_file::taken(&path));
-    }
+    private_file::can_be_made(&path)?;
     let passphrase = if args.passphrase || args.source.is_given() {
         Some(args.source.new_one()?)
     } else {

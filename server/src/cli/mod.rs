@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod admin;
 mod completions;
@@ -10,21 +10,25 @@ mod credential;
 mod demo;
 mod demo_page;
 mod enroll;
+mod environment;
 mod exchange;
 mod failure;
 mod http_client;
 mod inputs;
 mod keygen;
+mod listen;
 mod login;
 mod output;
 mod private_file;
 mod prove;
+mod proxy;
 mod rotate;
 mod secret_input;
 mod serve;
 mod server_url;
 mod session;
 mod show;
+mod store_file;
 mod vectors;
 mod verify;
 mod whoami;
@@ -38,7 +42,6 @@ pub(crate) use output::Output;
     name = "2fapi",
     version,
     arg_required_else_help = true,
-    disable_help_subcommand = true,
     after_help = AFTER_HELP,
 )]
 struct Cli {
@@ -52,9 +55,9 @@ struct Cli {
 const AFTER_HELP: &str = "\
 See it happen:   2fapi demo
 For real:        2fapi serve                          (the operator, on the server)
-                 2fapi invite alice                   (the operator: an enrolment token)
+                 2fapi invite alice --out token       (the operator: an enrolment token)
                  2fapi keygen alice                   (the client, on its own machine)
-                 2fapi enroll alice --server URL --token-file FILE
+                 2fapi enroll alice --server URL --token-file token
                  2fapi login alice --server URL
 
 Exit codes: 0 yes, 1 denied, 2 bad input, 3 unavailable.
@@ -95,7 +98,11 @@ enum Command {
 /// Runs the command line of this process: 0 is yes, 1 denied, 2 bad input, 3 unavailable.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let command = environment::without_empty_variables(Cli::command());
+    let parsed = command
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::Failure;
+use super::{Failure, environment};
 
 /// Where a command writes. Stdout carries the answer and nothing else; notes and failures go to
 /// stderr, a failure under `--json` as one object `{"error":{"code","message"}}`.
@@ -71,9 +71,7 @@ impl Output {
 
     /// Whether stdout is for a person who sees colours: a terminal, and `NO_COLOR` is not set.
     pub(crate) fn has_colours(self) -> bool {
-        !self.json
-            && io::stdout().is_terminal()
-            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        !self.json && io::stdout().is_terminal() && environment::value("NO_COLOR").is_none()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -13,12 +13,17 @@ use zeroize::Zeroizing;
 use super::{Failure, FailureKind};
 
 /// Makes a file of mode 0600 that did not exist before. It appears whole or not at all, and is on
-/// disk when this returns.
+/// disk when this returns. What root makes beside the file of another user is `owned_like` that file,
+/// or its owner could not read what is to follow it.
 ///
 /// # Errors
 /// Bad input (code `file_exists`) when the path is taken, unavailable when the disk says no.
-pub(super) fn create(path: &Path, contents: &[u8]) -> Result<(), Failure> {
-    let prepared = prepare(path, contents)?;
+pub(super) fn create(
+    path: &Path,
+    contents: &[u8],
+    owned_like: Option<&Path>,
+) -> Result<(), Failure> {
+    let prepared = prepare(path, contents, owned_like)?;
     prepared.persist_noclobber(path).map_err(|error| {
         if error.error.kind() == io::ErrorKind::AlreadyExists {
             taken(path)
@@ -30,8 +35,12 @@ pub(super) fn create(path: &Path, contents: &[u8]) -> Result<(), Failure> {
 }
 
 /// As [`create`], in the place of what was there.
-pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), Failure> {
-    let prepared = prepare(path, contents)?;
+pub(super) fn replace(
+    path: &Path,
+    contents: &[u8],
+    owned_like: Option<&Path>,
+) -> Result<(), Failure> {
+    let prepared = prepare(path, contents, owned_like)?;
     prepared
         .persist(path)
         .map_err(|error| cannot("write", path, &error.error))?;
@@ -109,6 +118,16 @@ pub(super) fn create_directory(directory: &Path) -> Result<(), Failure> {
         .map_err(|error| cannot("make the directory", directory, &error))
 }
 
+/// The path that a path leads to when it is a symbolic link; any other as it is.
+pub(super) fn behind_links(path: PathBuf) -> PathBuf {
+    if path.is_symlink() {
+        // Reading it will say what is wrong with a link that leads nowhere.
+        path.canonicalize().unwrap_or(path)
+    } else {
+        path
+    }
+}
+
 /// The path with `suffix` at its end: `alice.json` and `.next` give `alice.json.next`.
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -116,26 +135,52 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The contents, on disk under a name of their own in the directory where they are to appear.
-fn prepare(path: &Path, contents: &[u8]) -> Result<NamedTempFile, Failure> {
-    let parent = parent(path);
-    if !parent.is_dir() {
-        return Err(Failure::bad_input(format!(
-            "there is no directory {} to write {} to",
-            parent.display(),
-            path.display()
-        )));
+/// Whether a file can be made here, as far as can be told beforehand.
+///
+/// # Errors
+/// As [`create`].
+pub(super) fn can_be_made(path: &Path) -> Result<(), Failure> {
+    if path.symlink_metadata().is_ok() {
+        return Err(taken(path));
     }
+    directory_of(path).map(drop)
+}
+
+/// The contents, on disk under a name of their own in the directory where they are to appear.
+fn prepare(
+    path: &Path,
+    contents: &[u8],
+    owned_like: Option<&Path>,
+) -> Result<NamedTempFile, Failure> {
+    let parent = directory_of(path)?;
     let write = || -> io::Result<NamedTempFile> {
         let mut file = tempfile::Builder::new()
             .prefix(".2fapi-")
             .permissions(fs::Permissions::from_mode(0o600))
             .tempfile_in(parent)?;
+        if let Some(other) = owned_like {
+            let (made, other) = (file.as_file().metadata()?, fs::metadata(other)?);
+            if made.uid() != other.uid() {
+                fchown(file.as_file(), Some(other.uid()), Some(other.gid()))?;
+            }
+        }
         file.write_all(contents)?;
         file.as_file().sync_all()?;
         Ok(file)
     };
     write().map_err(|error| cannot("write", path, &error))
+}
+
+fn directory_of(path: &Path) -> Result<&Path, Failure> {
+    let parent = parent(path);
+    if parent.is_dir() {
+        return Ok(parent);
+    }
+    Err(Failure::bad_input(format!(
+        "there is no directory {} to write {} to",
+        parent.display(),
+        path.display()
+    )))
 }
 
 fn parent(path: &Path) -> &Path {
@@ -152,12 +197,12 @@ fn sync_parent(path: &Path) -> Result<(), Failure> {
         .map_err(|error| cannot("write", path, &error))
 }
 
-pub(super) fn taken(path: &Path) -> Failure {
+fn taken(path: &Path) -> Failure {
     Failure::new(
         FailureKind::BadInput,
         "file_exists",
         format!(
-            "{} exists already and may be the only copy of a credential, so it is never \
+            "{} exists already and may be the only copy of a credential or token, so it is never \
              overwritten: choose another path, or move it away",
             path.display()
         ),
@@ -183,11 +228,14 @@ mod tests {
         create_directory(path.parent().unwrap()).unwrap();
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         assert_eq!(mode(&directory.path().join("a")), 0o700);
-        create(&path, b"first").unwrap();
+        create(&path, b"first", None).unwrap();
         assert_eq!(mode(&path), 0o600);
-        assert_eq!(create(&path, b"second").unwrap_err().code(), "file_exists");
+        assert_eq!(
+            create(&path, b"second", None).unwrap_err().code(),
+            "file_exists"
+        );
         assert_eq!(read(&path, 5).unwrap().as_slice(), b"first");
-        replace(&path, b"third").unwrap();
+        replace(&path, b"third", None).unwrap();
         assert_eq!(mode(&path), 0o600);
         assert_eq!(read(&path, 5).unwrap().as_slice(), b"third");
         // Nothing is left lying about.
@@ -198,7 +246,7 @@ mod tests {
     fn a_file_open_to_others_is_not_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
-        create(&path, b"secret").unwrap();
+        create(&path, b"secret", None).unwrap();
         for open in [0o640, 0o604, 0o620, 0o601] {
             fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
             let failure = read(&path, 100).unwrap_err();
@@ -212,7 +260,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         assert_eq!(read(&path, 5).unwrap_err().code(), "no_such_file");
-        create(&path, b"123456").unwrap();
+        create(&path, b"123456", None).unwrap();
         assert!(read(&path, 5).is_err());
         assert!(read(&path, 6).is_ok());
         assert!(read(directory.path(), 5).is_err());

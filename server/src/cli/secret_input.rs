@@ -2,7 +2,6 @@
 //! must be, the command line.
 
 use std::{
-    env,
     fs::File,
     io::{self, Read},
     path::Path,
@@ -10,7 +9,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{Failure, private_file};
+use super::{Failure, environment, private_file};
 
 const MAX: usize = 16 * 1024;
 
@@ -41,7 +40,7 @@ impl Sources<'_> {
                 let file = File::open(path).map_err(|error| self.unreadable(&name, &error))?;
                 self.bounded(&name, file)?
             }
-            (None, None) => match env::var_os(self.variable) {
+            (None, None) => match environment::value(self.variable) {
                 Some(value) => Zeroizing::new(value.into_encoded_bytes()),
                 None => return Ok(None),
             },

@@ -1,34 +1,36 @@
 //! `2fapi serve`: the HTTP service on the embedded store.
 
-use std::{
-    io::Write,
-    net::SocketAddr,
-    num::NonZeroU32,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io::Write, num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
-use clap::Args;
+use axum::http::{HeaderValue, Method, header};
+use clap::{Args, builder::BoolishValueParser};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, signal::unix::SignalKind, sync::Semaphore};
+use tokio::{signal::unix::SignalKind, sync::Semaphore};
+use tower_http::cors::CorsLayer;
+use tracing_subscriber::EnvFilter;
 use twofapi_crypto_core::{Audience, ChallengeTtl};
 
 use super::{
     Failure, Output,
     demo_page::{self, DemoPageArgs},
+    environment,
+    listen::{Listen, Listener},
+    server_url::Origin,
+    store_file::StoreArgs,
 };
 use crate::{
-    Clock, Config, EmbeddedStore, RateLimit, Service, Sources, Store, SystemClock,
+    Clock, Config, EmbeddedStore, RateLimit, Service, Sources, Store, StorePlace, SystemClock,
     admin::AdminSocket, application, router,
 };
 
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
+/// How long a browser may go by what a preflight request was told.
+const PREFLIGHT_GOOD_FOR: Duration = Duration::from_secs(600);
 const HEADERS_MAX: usize = 64;
 /// Bytes of a connection's read buffer, which the head of a request has to fit into.
 const BUFFER_MAX: usize = 32 * 1024;
@@ -36,17 +38,29 @@ const BUFFER_MAX: usize = 32 * 1024;
 /// Options of `2fapi serve`.
 #[derive(Args, Debug)]
 pub(crate) struct ServeArgs {
-    /// Where to listen; port 0 takes a free one
+    /// Where to listen; port 0 takes a free one. :PORT is 127.0.0.1, or all addresses with
+    /// --behind-tls-proxy
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
         default_value = "127.0.0.1:7250",
         env = "TWOFAPI_LISTEN"
     )]
-    listen: SocketAddr,
-    /// What clients know this server as, and prove to: its origin [default: http://ADDRESS:PORT]
-    #[arg(long, value_name = "ORIGIN", env = "TWOFAPI_AUDIENCE")]
-    audience: Option<Audience>,
+    listen: Listen,
+    /// What clients know this server as, and prove to: its origin, as they compute it from its URL,
+    /// such as https://api.example.com [default: http://ADDRESS:PORT]
+    #[arg(long, value_name = "ORIGIN", env = "TWOFAPI_AUDIENCE", value_parser = Origin::parse)]
+    audience: Option<Origin>,
+    /// Let the pages of another origin call this server from a browser (CORS); may be given often, in
+    /// the environment with commas between
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        env = "TWOFAPI_ALLOW_ORIGIN",
+        value_delimiter = ',',
+        value_parser = Origin::parse
+    )]
+    allow_origin: Vec<Origin>,
     /// What tokens say of their issuer [default: the audience]
     #[arg(long, value_name = "NAME", env = "TWOFAPI_ISSUER")]
     issuer: Option<String>,
@@ -107,35 +121,15 @@ pub(crate) struct ServeArgs {
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_connections: u32,
     /// Listen on other than the loopback interface: a proxy of yours does TLS before this server
-    #[arg(long, env = "TWOFAPI_BEHIND_TLS_PROXY")]
+    #[arg(long, env = "TWOFAPI_BEHIND_TLS_PROXY", value_parser = BoolishValueParser::new())]
     behind_tls_proxy: bool,
     /// Log in JSON
-    #[arg(long, env = "TWOFAPI_JSON_LOGS")]
+    #[arg(long, env = "TWOFAPI_JSON_LOGS", value_parser = BoolishValueParser::new())]
     json_logs: bool,
 }
 
-/// Which store a command works on.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct StoreArgs {
-    /// The store's file [default: 2fapi/2fapi.redb in your data directory]
-    #[arg(long = "store", value_name = "FILE", env = "TWOFAPI_STORE")]
-    path: Option<PathBuf>,
-}
-
-impl StoreArgs {
-    pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
-        if let Some(path) = &self.path {
-            return Ok(path.clone());
-        }
-        let directories = directories::BaseDirs::new().ok_or_else(|| {
-            Failure::bad_input("this user has no home directory; say where with --store FILE")
-        })?;
-        Ok(directories.data_dir().join("2fapi").join("2fapi.redb"))
-    }
-}
-
 pub(crate) fn run(args: ServeArgs, _out: Output) -> Result<(), Failure> {
-    start_logging(args.json_logs);
+    start_logging(args.json_logs)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -143,9 +137,11 @@ pub(crate) fn run(args: ServeArgs, _out: Output) -> Result<(), Failure> {
         .block_on(serve(args))
 }
 
-fn start_logging(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TWOFAPI_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+fn start_logging(json: bool) -> Result<(), Failure> {
+    let directives = environment::text("TWOFAPI_LOG")?;
+    let filter = EnvFilter::builder()
+        .parse(directives.as_deref().unwrap_or("info"))
+        .map_err(|error| Failure::bad_input(format!("TWOFAPI_LOG: {error}")))?;
     let logging = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
@@ -156,44 +152,53 @@ fn start_logging(json: bool) {
     } else {
         logging.with_ansi(false).try_init()
     };
+    Ok(())
 }
 
 async fn serve(args: ServeArgs) -> Result<(), Failure> {
-    if !args.listen.ip().is_loopback() && !args.behind_tls_proxy {
+    let listen = args.listen.settled(args.behind_tls_proxy);
+    if !listen.is_loopback() && !args.behind_tls_proxy {
         return Err(Failure::bad_input(format!(
-            "{} is reachable from outside, and this server speaks plain HTTP: tokens could be read \
-             on the way. Put a proxy that does TLS before it and say --behind-tls-proxy, or listen \
-             on 127.0.0.1",
-            args.listen
+            "{listen} is reachable from outside, and this server speaks plain HTTP: tokens could be \
+             read on the way. Put a proxy that does TLS before it and say --behind-tls-proxy, or \
+             listen on 127.0.0.1",
         )));
     }
+    if args.behind_tls_proxy && !args.audience.as_ref().is_some_and(Origin::is_secure) {
+        return Err(Failure::bad_input(
+            "clients behind the proxy know this server by the proxy's origin and prove to that: say \
+             what it is with --audience, such as --audience https://api.example.com",
+        ));
+    }
     let unavailable = |error: std::io::Error| Failure::unavailable(error.to_string());
-    let page = args.demo.page(args.listen)?;
+    let page = args.demo.page(listen.is_loopback())?;
     // Whoever opens the page may invite themselves: never into a store that is meant.
-    let path = if page.is_some() {
+    let place = if page.is_some() {
         None
     } else {
-        Some(args.store.path()?)
+        Some(Arc::new(args.store.make()?))
     };
-    let store: Arc<dyn Store> = Arc::new(match &path {
-        Some(path) => EmbeddedStore::open(path, args.spent_capacity)?,
+    let store: Arc<dyn Store> = Arc::new(match &place {
+        Some(place) => EmbeddedStore::open_at(place, args.spent_capacity)?,
         None => EmbeddedStore::in_memory(args.spent_capacity)?,
     });
-    let admin = path
-        .as_deref()
+    let admin = place
+        .as_ref()
         .map(AdminSocket::bind)
         .transpose()
         .map_err(unavailable)?;
-    let listener = TcpListener::bind(args.listen).await.map_err(|error| {
-        Failure::unavailable(format!("cannot listen on {}: {error}", args.listen))
-    })?;
-    let origin = format!("http://{}", listener.local_addr().map_err(unavailable)?);
+    let listener = listen
+        .bind()
+        .await
+        .map_err(|error| Failure::unavailable(format!("cannot listen on {listen}: {error}")))?;
+    let origin = listener.origin().to_owned();
 
     let clock = Arc::new(SystemClock::new());
-    let audience = match args.audience {
-        Some(audience) => audience,
-        None => origin.parse()?,
-    };
+    let audience: Audience = args
+        .audience
+        .as_ref()
+        .map_or(origin.as_str(), Origin::as_str)
+        .parse()?;
     let config = Config {
         issuer: args.issuer,
         challenge_ttl: ChallengeTtl::from_seconds(args.challenge_ttl)?,
@@ -201,8 +206,10 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         rotate_keys_after: args.rotate_keys_after * 24 * 3600,
         ..Config::new(audience)
     };
-    let place = path.as_deref().unwrap_or(Path::new("memory"));
-    tracing::info!(store = %place.display(), audience = %config.audience, "starting");
+    let path = place
+        .as_deref()
+        .map_or(Path::new("memory"), StorePlace::path);
+    tracing::info!(store = %path.display(), audience = %config.audience, "starting");
     let service = Arc::new(Service::new(config, store.clone(), clock.clone()).await?);
     let limit = NonZeroU32::new(args.rate_limit).map(|per_second| RateLimit {
         per_second,
@@ -219,6 +226,10 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         ));
     }
     let app = application(routes, Duration::from_secs(args.request_timeout));
+    let app = match cors(&args.allow_origin)? {
+        Some(cors) => app.layer(cors),
+        None => app,
+    };
 
     let mut stop = Stop::listen().map_err(unavailable)?;
     announce(&origin)?;
@@ -228,6 +239,26 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Lets pages of these origins send what the service takes, and read what a client has to know of the
+/// answer. Cookies have no part in it.
+fn cors(origins: &[Origin]) -> Result<Option<CorsLayer>, Failure> {
+    if origins.is_empty() {
+        return Ok(None);
+    }
+    let origins: Vec<HeaderValue> = origins
+        .iter()
+        .map(|origin| HeaderValue::from_str(origin.as_str()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::bad_input(error.to_string()))?;
+    let cors = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .expose_headers([header::RETRY_AFTER, header::WWW_AUTHENTICATE])
+        .max_age(PREFLIGHT_GOOD_FOR);
+    Ok(Some(cors))
 }
 
 /// Nobody administers a store in memory.
@@ -269,7 +300,7 @@ impl Stop {
 }
 
 /// Serves connections until it is told to stop, then lets those that are busy finish.
-async fn accept_all(listener: TcpListener, app: axum::Router, at_once: usize, stop: &mut Stop) {
+async fn accept_all(listener: Listener, app: axum::Router, at_once: usize, stop: &mut Stop) {
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
@@ -311,15 +342,4 @@ async fn accept_all(listener: TcpListener, app: axum::Router, at_once: usize, st
     drop(listener);
     tracing::info!("stopping");
     let _ = tokio::time::timeout(SHUTDOWN_WITHIN, graceful.shutdown()).await;
-}
-
-/// Whether a store is there; commands that only look do not make one.
-pub(crate) fn exists(path: &Path) -> Result<(), Failure> {
-    if path.exists() {
-        return Ok(());
-    }
-    Err(Failure::unavailable(format!(
-        "there is no store at {}; start a server with 2fapi serve, or say where with --store FILE",
-        path.display()
-    )))
 }

@@ -9,6 +9,8 @@ use ureq::http::Uri;
 pub(super) struct ServerUrl {
     /// Scheme, host and port, as RFC 6454 serializes an origin.
     origin: String,
+    host: String,
+    port: u16,
     /// The path without a `/` at its end.
     path: String,
     secure: bool,
@@ -74,6 +76,8 @@ impl ServerUrl {
         };
         Ok(Self {
             origin,
+            host,
+            port: port.unwrap_or(default_port),
             path: uri.path().trim_end_matches('/').into(),
             secure,
             loopback,
@@ -90,14 +94,63 @@ impl ServerUrl {
         format!("{}{}{path}", self.origin, self.path)
     }
 
-    /// Whether only this machine sees what is sent.
+    /// The host as it stands in the origin.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(super) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether TLS is spoken.
+    pub(super) const fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Whether it is called by a loopback address or by a name that is to stand for one: `localhost`
+    /// and names below it (RFC 6761). What such a name stands for is looked at when it is resolved.
     pub(super) const fn is_loopback(&self) -> bool {
         self.loopback
     }
 
-    /// Whether nobody on the way can read what is sent.
+    /// Whether nobody on the way can read what is sent, if only loopback addresses are connected to
+    /// for want of TLS.
     pub(super) const fn is_private(&self) -> bool {
         self.secure || self.loopback
+    }
+}
+
+/// An origin exactly as clients compute it from a URL (RFC 6454): what is compared with it byte by byte
+/// must not be written in another way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin(ServerUrl);
+
+impl Origin {
+    /// Parses, and says what would be right where an origin is meant and written otherwise.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let url = ServerUrl::parse(text).map_err(|error| {
+            let meant = ServerUrl::parse(&format!("https://{text}"))
+                .map(|url| format!("; is {} meant?", url.origin()))
+                .unwrap_or_default();
+            format!("{error}; an origin is such as https://api.example.com{meant}")
+        })?;
+        if url.origin() != text {
+            return Err(format!(
+                "an origin is scheme, host and port, as clients write them: here {}",
+                url.origin()
+            ));
+        }
+        Ok(Self(url))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.0.origin()
+    }
+
+    /// Whether it can be the origin of something behind a proxy that does TLS.
+    pub(super) const fn is_secure(&self) -> bool {
+        self.0.is_secure()
     }
 }
 
@@ -126,6 +179,46 @@ mod tests {
             ("http://[0:0::1]:7250", "http://[::1]:7250"),
         ] {
             assert_eq!(ServerUrl::parse(text).unwrap().origin(), origin, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_written_in_one_way_only() {
+        for text in [
+            "https://api.example.com",
+            "http://127.0.0.1:7250",
+            "http://[::1]",
+            "https://xn--exmple-cua.com:8443",
+        ] {
+            let written = Origin::parse(text).map(|origin| origin.as_str().to_owned());
+            assert_eq!(written, Ok(text.to_owned()));
+        }
+        for (text, right) in [
+            ("https://api.example.com/", "here https://api.example.com"),
+            (
+                "https://api.example.com/auth",
+                "here https://api.example.com",
+            ),
+            (
+                "https://api.example.com:443",
+                "here https://api.example.com",
+            ),
+            ("http://127.0.0.1:80", "here http://127.0.0.1"),
+            ("https://API.example.com", "here https://api.example.com"),
+            ("HTTPS://api.example.com", "here https://api.example.com"),
+            ("http://[0:0::1]:7250", "here http://[::1]:7250"),
+            ("api.example.com", "is https://api.example.com meant?"),
+            (
+                "api.example.com:8443/x",
+                "is https://api.example.com:8443 meant?",
+            ),
+            ("my service", "such as https://api.example.com"),
+            ("null", "such as https://api.example.com"),
+            ("*", "such as https://api.example.com"),
+            ("https://u@api.example.com", "without user"),
+        ] {
+            let error = Origin::parse(text).unwrap_err();
+            assert!(error.contains(right), "{text}: {error}");
         }
     }
 

@@ -53,7 +53,7 @@ impl Session {
         serde_json::to_writer_pretty(&mut *contents, self)
             .map_err(|error| Failure::unavailable(format!("cannot write JSON: {error}")))?;
         contents.push(b'\n');
-        private_file::replace(&path, &contents)?;
+        private_file::replace(&path, &contents, None)?;
         Ok(path)
     }
 

@@ -3,7 +3,7 @@
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use axum::http::HeaderMap;
@@ -28,6 +28,8 @@ pub struct Sources {
     clock: DefaultClock,
     trusted_hops: usize,
     since_cleaning: AtomicU32,
+    /// Whether the operator was told that a forwarded address is not there.
+    told: AtomicBool,
 }
 
 /// How many requests go by between two cleanings, which also bounds the memory of the limiter.
@@ -45,6 +47,7 @@ impl Sources {
             clock: DefaultClock::default(),
             trusted_hops,
             since_cleaning: AtomicU32::new(0),
+            told: AtomicBool::new(false),
         }
     }
 
@@ -75,17 +78,51 @@ impl Sources {
         let Some(skip) = self.trusted_hops.checked_sub(1) else {
             return peer;
         };
-        headers
+        let origin = headers
             .get_all("x-forwarded-for")
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .map(str::trim)
+            .filter(|element| !element.is_empty())
             .rev()
             .nth(skip)
-            .and_then(|address| address.parse().ok())
-            .unwrap_or(peer)
+            .and_then(forwarded);
+        if origin.is_none() && !self.told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %peer,
+                hops = self.trusted_hops,
+                "X-Forwarded-For names no address where the outermost proxy should put it; such \
+                 requests count as the proxy's own, and share one limit"
+            );
+        }
+        origin.unwrap_or(peer)
     }
+}
+
+/// An address as proxies write it: alone, with a port, in brackets, in quotes, or with a zone.
+fn forwarded(text: &str) -> Option<IpAddr> {
+    let text = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text);
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once(']')?,
+        // IPv6 without brackets has no port.
+        None => match text.split_once(':') {
+            Some((host, port)) if !port.contains(':') => (host, &text[host.len()..]),
+            _ => (text, ""),
+        },
+    };
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if !port.is_empty() && !port.strip_prefix(':').is_some_and(is_port) {
+        return None;
+    }
+    let (host, _zone) = host.split_once('%').unwrap_or((host, ""));
+    host.parse().ok()
 }
 
 /// One IPv4 address, or one IPv6 /64: what one customer of an access provider has.
@@ -163,5 +200,72 @@ mod tests {
         let two: IpAddr = "203.0.113.7".parse().unwrap();
         assert_eq!(limited(2).origin(proxy, &headers), two);
         assert_eq!(limited(3).origin(proxy, &headers), proxy);
+    }
+
+    #[test]
+    fn a_forwarded_address_is_read_however_a_proxy_writes_it() {
+        let v4 = "203.0.113.7";
+        let v6 = "2001:db8::7";
+        for (text, address) in [
+            ("203.0.113.7", v4),
+            ("203.0.113.7:4711", v4),
+            ("\"203.0.113.7\"", v4),
+            ("\"203.0.113.7:4711\"", v4),
+            ("[203.0.113.7]:1", v4),
+            ("2001:db8::7", v6),
+            ("[2001:db8::7]", v6),
+            ("[2001:db8::7]:4711", v6),
+            ("\"[2001:db8::7]:4711\"", v6),
+            ("2001:db8::7%eth0", v6),
+            ("[2001:db8::7%eth0]:1", v6),
+        ] {
+            assert_eq!(forwarded(text), address.parse().ok(), "{text}");
+        }
+        for text in [
+            "unknown",
+            "_hidden",
+            "",
+            "\"",
+            "\"\"",
+            "[",
+            "[]",
+            "[::1",
+            "203.0.113.7:",
+            ":1",
+            "203.0.113.7:x",
+            "[::1]x",
+            "[::1]:",
+            "203.0.113",
+            "example.com:1",
+            "203.0.113.7 ",
+        ] {
+            assert_eq!(forwarded(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn clients_behind_one_proxy_do_not_share_a_limit_whatever_it_writes() {
+        for write in [
+            |i: u8| format!("203.0.113.{i}:{}", 4000 + u16::from(i)),
+            |i| format!("\"[2001:db8:{i}::1]:4711\""),
+            |i| format!("198.51.100.1, 203.0.113.{i},"),
+        ] {
+            let sources = limited(1);
+            for i in 0..20 {
+                let mut headers = HeaderMap::new();
+                headers.append("x-forwarded-for", write(i).parse().unwrap());
+                assert!(
+                    sources.admit(peer("10.0.0.1"), &headers).is_ok(),
+                    "{headers:?}"
+                );
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_forwarded_text_never_panics(text in "\\PC{0,60}") {
+            let _ = forwarded(&text);
+        }
     }
 }

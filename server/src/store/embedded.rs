@@ -5,9 +5,6 @@
 //! and every challenge from before is dead.
 
 use std::{
-    fs::{self, OpenOptions},
-    io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -24,18 +21,16 @@ use redb::{
 };
 use tokio::sync::oneshot;
 use twofapi_crypto_core::{
-    Challenge, ChallengeKey, ClientId, ClientRecord, ClientStatus, Commitment, Error,
-    OwnedSpentSet, Spend, Transition,
+    Challenge, ChallengeKey, ClientId, ClientRecord, Commitment, Error, OwnedSpentSet, Spend,
+    Transition,
 };
 use zeroize::Zeroizing;
 
 use super::{
     EnrolmentOutcome, InvitationKey, LifecycleChange, Permission, SigningKeyRecord, Store,
-    StoreError,
+    StoreError, StorePlace, client_table, failed,
 };
 
-/// Client id → record, see [`encode_client`].
-const CLIENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("clients");
 /// SHA-256 of the token → client id and expiry (Unix seconds).
 const INVITATIONS: TableDefinition<'_, [u8; 32], (&str, u64)> = TableDefinition::new("invitations");
 /// Expiry (Unix seconds) and SHA-256 of the token, so that forgetting takes as long as there is to
@@ -75,10 +70,19 @@ impl EmbeddedStore {
     /// [`Error::Unavailable`], saying what the operator can do: the file is in use, can be read by
     /// others, is of another format, or cannot be opened.
     pub fn open(path: &Path, spent_capacity: u32) -> Result<Self, Error> {
-        let unavailable = |reason: String| Error::Unavailable {
-            reason: format!("cannot open the store {}: {reason}", path.display()),
-        };
-        let file = open_private(path).map_err(|error| unavailable(error.to_string()))?;
+        let place = StorePlace::make(path).map_err(|error| unavailable(path)(error.to_string()))?;
+        Self::open_at(&place, spent_capacity)
+    }
+
+    /// As [`EmbeddedStore::open`], at a place that was found before.
+    ///
+    /// # Errors
+    /// As [`EmbeddedStore::open`].
+    pub fn open_at(place: &StorePlace, spent_capacity: u32) -> Result<Self, Error> {
+        let unavailable = unavailable(place.path());
+        let file = place
+            .open()
+            .map_err(|error| unavailable(error.to_string()))?;
         let database = Database::builder()
             .set_cache_size(CACHE)
             .create_file(file)
@@ -110,7 +114,7 @@ impl EmbeddedStore {
     fn over(database: Database, spent_capacity: u32) -> Result<Self, StoreError> {
         let setup = database.begin_write().map_err(failed)?;
         {
-            setup.open_table(CLIENTS).map_err(failed)?;
+            setup.open_table(client_table::CLIENTS).map_err(failed)?;
             setup.open_table(INVITATIONS).map_err(failed)?;
             setup.open_table(INVITATIONS_BY_EXPIRY).map_err(failed)?;
             setup.open_table(SIGNING_KEYS).map_err(failed)?;
@@ -118,12 +122,7 @@ impl EmbeddedStore {
             let format = about.get("format").map_err(failed)?.map(|f| f.value());
             match format {
                 None => drop(about.insert("format", FORMAT).map_err(failed)?),
-                Some(FORMAT) => {}
-                Some(other) => {
-                    return Err(StoreError(format!(
-                        "it has format {other}, and this version reads format {FORMAT}"
-                    )));
-                }
+                Some(format) => check_format(format)?,
             }
         }
         setup.commit().map_err(failed)?;
@@ -232,87 +231,33 @@ fn write_all(database: &Database, queue: &mpsc::Receiver<Job>, failing: &AtomicB
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> StoreError {
-    StoreError(error.to_string())
-}
-
-fn open_private(path: &Path) -> io::Result<fs::File> {
-    let directory = match path.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => directory,
-        _ => Path::new("."),
-    };
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)?;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
-    let mode = file.metadata()?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "it holds the keys that sign tokens, and others may read it; run chmod 600 on it",
-        ));
+fn check_format(format: u64) -> Result<(), StoreError> {
+    if format == FORMAT {
+        return Ok(());
     }
-    // A name that is not on disk would take the first enrolments with it.
-    fs::File::open(directory)?.sync_all()?;
-    Ok(file)
+    Err(StoreError(format!(
+        "it has format {format}, and this version reads format {FORMAT}"
+    )))
 }
 
-const CLIENT_LEN: usize = 1 + 4 + Commitment::LEN;
-
-/// Status, version (big-endian), commitment.
-fn encode_client(record: &ClientRecord) -> [u8; CLIENT_LEN] {
-    let mut bytes = [0; CLIENT_LEN];
-    bytes[0] = match record.status {
-        ClientStatus::Active => 0,
-        ClientStatus::Suspended => 1,
-        ClientStatus::Revoked => 2,
-    };
-    bytes[1..5].copy_from_slice(&record.commitment_version.to_be_bytes());
-    bytes[5..].copy_from_slice(record.commitment.as_bytes());
-    bytes
+/// Whether a file that is only looked at is one of this version.
+pub(super) fn check_file(database: &Database) -> Result<(), StoreError> {
+    let transaction = database.begin_read().map_err(failed)?;
+    let about = transaction.open_table(ABOUT).map_err(failed)?;
+    let format = about.get("format").map_err(failed)?.map(|f| f.value());
+    check_format(format.unwrap_or_default())
 }
 
-fn decode_client(bytes: &[u8]) -> Result<ClientRecord, StoreError> {
-    let damaged = || StoreError("the record of a client is damaged".into());
-    let bytes: &[u8; CLIENT_LEN] = bytes.try_into().map_err(|_| damaged())?;
-    let [status, v0, v1, v2, v3, commitment @ ..] = bytes;
-    Ok(ClientRecord {
-        commitment: Commitment::from_bytes(commitment).map_err(|_| damaged())?,
-        commitment_version: u32::from_be_bytes([*v0, *v1, *v2, *v3]),
-        status: match status {
-            0 => ClientStatus::Active,
-            1 => ClientStatus::Suspended,
-            2 => ClientStatus::Revoked,
-            _ => return Err(damaged()),
-        },
-    })
-}
-
-fn client_in(
-    table: &impl ReadableTable<&'static str, &'static [u8]>,
-    id: &ClientId,
-) -> Result<Option<ClientRecord>, StoreError> {
-    table
-        .get(id.as_str())
-        .map_err(failed)?
-        .map(|bytes| decode_client(bytes.value()))
-        .transpose()
+fn unavailable(path: &Path) -> impl Fn(String) -> Error {
+    move |reason| Error::Unavailable {
+        reason: format!("cannot open the store {}: {reason}", path.display()),
+    }
 }
 
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
-        self.read(|t| {
-            let table = t.open_table(CLIENTS)?;
-            Ok(client_in(&table, id))
-        })?
+        self.read(|t| Ok(client_table::client(t, id)))?
     }
 
     async fn clients_after(
@@ -320,23 +265,7 @@ impl Store for EmbeddedStore {
         after: Option<&ClientId>,
         limit: usize,
     ) -> Result<Vec<(ClientId, ClientRecord)>, StoreError> {
-        self.read(|t| {
-            let table = t.open_table(CLIENTS)?;
-            let from = after.map_or("", ClientId::as_str);
-            let mut clients = Vec::new();
-            for entry in table.range(from..)? {
-                let (id, bytes) = entry?;
-                if after.is_some_and(|after| after.as_str() == id.value()) {
-                    continue;
-                }
-                if clients.len() == limit {
-                    break;
-                }
-                let id = ClientId::parse(id.value()).map_err(failed);
-                clients.push(id.and_then(|id| Ok((id, decode_client(bytes.value())?))));
-            }
-            Ok(clients.into_iter().collect())
-        })?
+        self.read(|t| Ok(client_table::after(t, after, limit)))?
     }
 
     async fn invite(
@@ -412,11 +341,11 @@ impl Store for EmbeddedStore {
                     return Ok(EnrolmentOutcome::NotInvited);
                 }
             }
-            let mut clients = t.open_table(CLIENTS).map_err(failed)?;
+            let mut clients = t.open_table(client_table::CLIENTS).map_err(failed)?;
             if clients.get(id.as_str()).map_err(failed)?.is_some() {
                 return Ok(EnrolmentOutcome::AlreadyEnrolled);
             }
-            let record = encode_client(&ClientRecord::enrolled(commitment));
+            let record = client_table::encode(&ClientRecord::enrolled(commitment));
             clients.insert(id.as_str(), &record[..]).map_err(failed)?;
             if let Some(key) = invitation {
                 invitations.remove(key).map_err(failed)?;
@@ -434,8 +363,8 @@ impl Store for EmbeddedStore {
     ) -> Result<Option<ClientRecord>, StoreError> {
         let (id, new_commitment) = (id.clone(), *new_commitment);
         self.write(move |t| {
-            let mut clients = t.open_table(CLIENTS).map_err(failed)?;
-            let Some(mut record) = client_in(&clients, &id)? else {
+            let mut clients = t.open_table(client_table::CLIENTS).map_err(failed)?;
+            let Some(mut record) = client_table::stored(&clients, &id)? else {
                 return Ok(None);
             };
             if record.commitment_version != expected_version
@@ -444,7 +373,7 @@ impl Store for EmbeddedStore {
                 return Ok(None);
             }
             clients
-                .insert(id.as_str(), &encode_client(&record)[..])
+                .insert(id.as_str(), &client_table::encode(&record)[..])
                 .map_err(failed)?;
             Ok(Some(record))
         })
@@ -458,8 +387,8 @@ impl Store for EmbeddedStore {
     ) -> Result<Result<(Transition, ClientRecord), Error>, StoreError> {
         let id = id.clone();
         self.write(move |t| {
-            let mut clients = t.open_table(CLIENTS).map_err(failed)?;
-            let Some(mut record) = client_in(&clients, &id)? else {
+            let mut clients = t.open_table(client_table::CLIENTS).map_err(failed)?;
+            let Some(mut record) = client_table::stored(&clients, &id)? else {
                 return Ok(Err(Error::NotEnrolled));
             };
             let transition = match change.apply(&mut record) {
@@ -467,7 +396,7 @@ impl Store for EmbeddedStore {
                 Err(error) => return Ok(Err(error)),
             };
             clients
-                .insert(id.as_str(), &encode_client(&record)[..])
+                .insert(id.as_str(), &client_table::encode(&record)[..])
                 .map_err(failed)?;
             Ok(Ok((transition, record)))
         })
@@ -569,6 +498,8 @@ impl Store for EmbeddedStore {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, io, os::unix::fs::PermissionsExt};
+
     use super::*;
     use redb::ReadableTableMetadata;
     use twofapi_crypto_core::Credential;
@@ -755,29 +686,5 @@ mod tests {
         let refused = store.enrol(&id("bob"), &commitment(), host, NOW).await;
         assert!(refused.is_err());
         assert!(store.check().await.is_err());
-    }
-
-    #[test]
-    fn records_survive_a_round_trip_and_damage_is_an_error() {
-        for status in [
-            ClientStatus::Active,
-            ClientStatus::Suspended,
-            ClientStatus::Revoked,
-        ] {
-            let record = ClientRecord {
-                status,
-                commitment_version: 0x0102_0304,
-                ..ClientRecord::enrolled(commitment())
-            };
-            let bytes = encode_client(&record);
-            assert_eq!(decode_client(&bytes).unwrap(), record);
-            assert!(decode_client(&bytes[1..]).is_err());
-            let mut damaged = bytes;
-            damaged[0] = 3;
-            assert!(decode_client(&damaged).is_err());
-            damaged = bytes;
-            damaged[36] |= 0x80;
-            assert!(decode_client(&damaged).is_err());
-        }
     }
 }

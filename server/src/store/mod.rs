@@ -1,12 +1,17 @@
 //! What a server keeps, behind one trait, so that one machine's file and a shared database serve the
 //! same rules.
 
+mod at_rest;
+mod client_table;
 mod embedded;
+mod place;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+pub use at_rest::ClientsAtRest;
 pub use embedded::EmbeddedStore;
+pub use place::{StorePlace, User};
 use twofapi_crypto_core::{
     Challenge, ChallengeKey, ClientId, ClientRecord, Commitment, Error, Spend, Transition,
 };
@@ -24,6 +29,10 @@ impl From<StoreError> for Error {
             reason: "the store does not work for now".into(),
         }
     }
+}
+
+fn failed(error: impl std::fmt::Display) -> StoreError {
+    StoreError(error.to_string())
 }
 
 /// SHA-256 of an enrolment token: what is stored of it.

@@ -106,11 +106,13 @@ impl Home {
                 command.env_remove(name);
             }
         }
+        for scheme in ["HTTP", "HTTPS", "ALL", "NO"] {
+            let name = format!("{scheme}_PROXY");
+            command.env_remove(name.to_lowercase()).env_remove(name);
+        }
         command
             .env("HOME", self.0.path())
             .env("XDG_DATA_HOME", self.path("data"))
-            .env_remove("http_proxy")
-            .env_remove("all_proxy")
             .stdin(Stdio::null());
     }
 

@@ -19,34 +19,34 @@ use crate::client::{
     raw,
 };
 
-struct Process {
-    child: Child,
-    base_url: String,
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    pub(crate) base_url: String,
     log: Option<thread::JoinHandle<String>>,
 }
 
-fn command(args: &[&str]) -> Command {
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_2fapi"));
     command.args(args).stdin(Stdio::null()).env_clear();
     command
 }
 
-fn run(args: &[&str]) -> Output {
+pub(crate) fn run(args: &[&str]) -> Output {
     command(args).output().unwrap()
 }
 
-fn serve(store: &Path, args: &[&str]) -> Command {
+pub(crate) fn serve(store: &Path, args: &[&str]) -> Command {
     let mut serve = command(&["serve", "--listen", "127.0.0.1:0", "--store"]);
     serve.arg(store).args(args);
     serve
 }
 
 impl Process {
-    fn start(store: &Path, args: &[&str]) -> Self {
+    pub(crate) fn start(store: &Path, args: &[&str]) -> Self {
         Self::spawn(serve(store, args))
     }
 
-    fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -73,7 +73,7 @@ impl Process {
     }
 
     /// Asks the server to end, and returns its log.
-    fn stop(&mut self) -> String {
+    pub(crate) fn stop(&mut self) -> String {
         let id = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &id]).status();
         let _ = self.child.wait();
@@ -82,11 +82,11 @@ impl Process {
             .map_or_else(String::new, |log| log.join().unwrap())
     }
 
-    fn binding(&self) -> AuthenticationBinding {
+    pub(crate) fn binding(&self) -> AuthenticationBinding {
         AuthenticationBinding::for_audience(&Audience::parse(&self.base_url).unwrap())
     }
 
-    fn enrol(&self, client_id: &str, store: &Path) -> (Client, String) {
+    pub(crate) fn enrol(&self, client_id: &str, store: &Path) -> (Client, String) {
         let token = invite(client_id, store);
         let credential = credential();
         let body = possession(client_id, &credential);
@@ -96,7 +96,7 @@ impl Process {
         (Client { id, credential }, token)
     }
 
-    fn log_in(&self, client: &Client) -> (Value, String) {
+    pub(crate) fn log_in(&self, client: &Client) -> (Value, String) {
         let body = json!({ "client_id": client.id.as_str() });
         let challenge = post(&self.base_url, CHALLENGE, None, &body);
         let body = proven(client, &challenge, &self.binding());
@@ -107,7 +107,7 @@ impl Process {
 
 /// What a server says that is to end by itself.
 #[track_caller]
-fn refusal(mut command: Command) -> Output {
+pub(crate) fn refusal(mut command: Command) -> Output {
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -131,7 +131,7 @@ impl Drop for Process {
     }
 }
 
-fn invite(client_id: &str, store: &Path) -> String {
+pub(crate) fn invite(client_id: &str, store: &Path) -> String {
     let output = run(&[
         "--json",
         "invite",
@@ -144,11 +144,11 @@ fn invite(client_id: &str, store: &Path) -> String {
     answer["token"].as_str().unwrap().to_owned()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn mode(path: &Path) -> u32 {
+pub(crate) fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
@@ -261,9 +261,9 @@ fn settings_that_make_no_sense_are_refused_with_the_right_ones() {
         (["--challenge-ttl", "0"], "1 to 900"),
         (["--challenge-ttl", "901"], "1 to 900"),
         (["--token-ttl", "0"], "1..="),
-        (["--audience", "not an origin"], "visible ASCII"),
+        (["--audience", "not an origin"], "an origin is such as"),
         (["--rate-burst", "0"], "rate-burst"),
-        (["--listen", "localhost"], "listen"),
+        (["--listen", "localhost"], "localhost:PORT"),
     ] {
         let mut serve = command(&["serve", "--store"]);
         serve.arg(&store).args(args);

@@ -73,11 +73,15 @@ impl CredentialFileArgs {
     }
 
     fn path(&self) -> Result<PathBuf, Failure> {
-        match (&self.credential, &self.client_id) {
-            (Some(path), _) => Ok(path.clone()),
-            (None, Some(client_id)) => default_path(client_id),
-            (None, None) => Err(Failure::bad_input("give CLIENT_ID or --credential FILE")),
-        }
+        let path = match (&self.credential, &self.client_id) {
+            (Some(path), _) => path.clone(),
+            (None, Some(client_id)) => default_path(client_id)?,
+            (None, None) => {
+                return Err(Failure::bad_input("give CLIENT_ID or --credential FILE"));
+            }
+        };
+        // A rotation is to replace the file, and not a link to it.
+        Ok(private_file::behind_links(path))
     }
 
     /// Reads the file; its secret parts stay sealed if they are.
@@ -197,8 +201,18 @@ pub(super) fn keep(
     credential: Credential,
     passphrase: Option<Passphrase>,
 ) -> Result<OpenedCredential, Failure> {
+    write(path, client_id, credential, passphrase, None)
+}
+
+fn write(
+    path: PathBuf,
+    client_id: ClientId,
+    credential: Credential,
+    passphrase: Option<Passphrase>,
+    owned_like: Option<&Path>,
+) -> Result<OpenedCredential, Failure> {
     let contents = format::encode(&client_id, &credential, passphrase.as_ref())?;
-    private_file::create(&path, &contents)?;
+    private_file::create(&path, &contents, owned_like)?;
     Ok(OpenedCredential {
         path,
         client_id,
@@ -209,10 +223,12 @@ pub(super) fn keep(
 
 /// Draws the credential that is to follow `current`, sealed as that is, and writes it beside it.
 pub(super) fn create_next(current: &OpenedCredential) -> Result<OpenedCredential, Failure> {
-    create(
+    write(
         private_file::with_suffix(&current.path, NEXT),
         current.client_id.clone(),
+        Credential::generate(&mut SysRng)?,
         current.passphrase.clone(),
+        Some(&current.path),
     )
 }
 
@@ -220,7 +236,7 @@ pub(super) fn create_next(current: &OpenedCredential) -> Result<OpenedCredential
 /// Interrupted anywhere, both are there under some name, and doing it again completes it.
 pub(super) fn promote(current: &Path, next: &OpenedCredential) -> Result<(), Failure> {
     let contents = private_file::read(current, format::MAX_FILE)?;
-    private_file::replace(&previous_path(current), &contents)?;
+    private_file::replace(&previous_path(current), &contents, Some(current))?;
     private_file::rename(&next.path, current)
 }
 

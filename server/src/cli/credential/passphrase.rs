@@ -1,11 +1,17 @@
 //! Where a passphrase comes from: a file, the environment or the terminal, never the command line.
 
-use std::{env, fs::File, io, os::unix::ffi::OsStringExt, path::PathBuf};
+use std::{
+    env,
+    fs::File,
+    io,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use zeroize::Zeroizing;
 
-use crate::cli::{Failure, private_file};
+use crate::cli::{Failure, environment, private_file};
 
 const VARIABLE: &str = "TWOFAPI_PASSPHRASE";
 const MAX: usize = 4096;
@@ -36,14 +42,18 @@ pub(in crate::cli) struct PassphraseArgs {
 }
 
 impl PassphraseArgs {
-    /// Whether there is a passphrase without asking.
+    /// Whether there is a passphrase without asking. For a new file a variable that is empty counts,
+    /// and is refused: taken as not set, it would leave the file without the passphrase that was meant.
     pub(in crate::cli) fn is_given(&self) -> bool {
         self.passphrase_file.is_some() || env::var_os(VARIABLE).is_some()
     }
 
     /// The passphrase of a file that exists.
-    pub(super) fn existing(&self, file: &std::path::Path) -> Result<Passphrase, Failure> {
-        self.given()
+    pub(super) fn existing(&self, file: &Path) -> Result<Passphrase, Failure> {
+        let is_given = self.passphrase_file.is_some() || environment::value(VARIABLE).is_some();
+        is_given
+            .then(|| self.given())
+            .flatten()
             .unwrap_or_else(|| ask(&format!("Passphrase of {}: ", file.display())))
     }
 

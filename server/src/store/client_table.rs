@@ -1,0 +1,119 @@
+//! The table of clients in a store's file: how a record is written there, and how it is looked up, in
+//! a store that is served or in one that is only looked at.
+
+use redb::{ReadTransaction, ReadableTable, TableDefinition};
+use twofapi_crypto_core::{ClientId, ClientRecord, ClientStatus, Commitment};
+
+use super::{StoreError, failed};
+
+/// Client id → record, see [`encode`].
+pub(super) const CLIENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("clients");
+
+const CLIENT_LEN: usize = 1 + 4 + Commitment::LEN;
+
+/// Status, version (big-endian), commitment.
+pub(super) fn encode(record: &ClientRecord) -> [u8; CLIENT_LEN] {
+    let mut bytes = [0; CLIENT_LEN];
+    bytes[0] = match record.status {
+        ClientStatus::Active => 0,
+        ClientStatus::Suspended => 1,
+        ClientStatus::Revoked => 2,
+    };
+    bytes[1..5].copy_from_slice(&record.commitment_version.to_be_bytes());
+    bytes[5..].copy_from_slice(record.commitment.as_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Result<ClientRecord, StoreError> {
+    let damaged = || StoreError("the record of a client is damaged".into());
+    let bytes: &[u8; CLIENT_LEN] = bytes.try_into().map_err(|_| damaged())?;
+    let [status, v0, v1, v2, v3, commitment @ ..] = bytes;
+    Ok(ClientRecord {
+        commitment: Commitment::from_bytes(commitment).map_err(|_| damaged())?,
+        commitment_version: u32::from_be_bytes([*v0, *v1, *v2, *v3]),
+        status: match status {
+            0 => ClientStatus::Active,
+            1 => ClientStatus::Suspended,
+            2 => ClientStatus::Revoked,
+            _ => return Err(damaged()),
+        },
+    })
+}
+
+pub(super) fn stored(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    id: &ClientId,
+) -> Result<Option<ClientRecord>, StoreError> {
+    table
+        .get(id.as_str())
+        .map_err(failed)?
+        .map(|bytes| decode(bytes.value()))
+        .transpose()
+}
+
+pub(super) fn client(
+    transaction: &ReadTransaction,
+    id: &ClientId,
+) -> Result<Option<ClientRecord>, StoreError> {
+    stored(&transaction.open_table(CLIENTS).map_err(failed)?, id)
+}
+
+/// Up to `limit` clients after this one, in the order of their ids.
+pub(super) fn after(
+    transaction: &ReadTransaction,
+    after: Option<&ClientId>,
+    limit: usize,
+) -> Result<Vec<(ClientId, ClientRecord)>, StoreError> {
+    let table = transaction.open_table(CLIENTS).map_err(failed)?;
+    let from = after.map_or("", ClientId::as_str);
+    let mut clients = Vec::new();
+    for entry in table.range(from..).map_err(failed)? {
+        let (id, bytes) = entry.map_err(failed)?;
+        if after.is_some_and(|after| after.as_str() == id.value()) {
+            continue;
+        }
+        if clients.len() == limit {
+            break;
+        }
+        let id = ClientId::parse(id.value()).map_err(failed)?;
+        clients.push((id, decode(bytes.value())?));
+    }
+    Ok(clients)
+}
+
+#[cfg(test)]
+mod tests {
+    use twofapi_crypto_core::Credential;
+
+    use super::*;
+
+    fn commitment() -> Commitment {
+        *Credential::generate(&mut getrandom::SysRng)
+            .unwrap()
+            .commitment()
+    }
+
+    #[test]
+    fn records_survive_a_round_trip_and_damage_is_an_error() {
+        for status in [
+            ClientStatus::Active,
+            ClientStatus::Suspended,
+            ClientStatus::Revoked,
+        ] {
+            let record = ClientRecord {
+                status,
+                commitment_version: 0x0102_0304,
+                ..ClientRecord::enrolled(commitment())
+            };
+            let bytes = encode(&record);
+            assert_eq!(decode(&bytes).unwrap(), record);
+            assert!(decode(&bytes[1..]).is_err());
+            let mut damaged = bytes;
+            damaged[0] = 3;
+            assert!(decode(&damaged).is_err());
+            damaged = bytes;
+            damaged[36] |= 0x80;
+            assert!(decode(&damaged).is_err());
+        }
+    }
+}
