@@ -2,7 +2,7 @@
 //
 //   ENROLMENT_TOKEN=… node --import tsx examples/client.ts http://127.0.0.1:3000 alice
 
-import { createEnrollment, generateCredential, proveAuthentication } from '@2fapi/crypto-napi';
+import { audienceBinding, createEnrollment, generateCredential, proveAuthentication } from '@2fapi/crypto-napi';
 import type { AccessToken, Challenge } from '@2fapi/protocol-spec';
 
 const [origin = '', clientId = 'alice'] = process.argv.slice(2);
@@ -29,7 +29,7 @@ await post('/auth/zkp/enroll', enrollment, process.env['ENROLMENT_TOKEN']);
 
 const challenge = await post<Challenge>('/auth/zkp/challenge', { client_id: clientId });
 // Bound to the origin that was asked for, whatever the service says it is.
-const channelBinding = new Uint8Array(Buffer.from(`aud:${origin}`));
+const channelBinding = audienceBinding(origin);
 if (challenge.channel_binding !== hex(channelBinding)) throw new Error('the service names another audience');
 const answer = proveAuthentication({
   clientId,

@@ -11,6 +11,7 @@ import { ERROR_CODES, type ErrorCode } from '@2fapi/protocol-spec';
 
 export {
   SpentSet,
+  audienceBinding,
   checkClientId as mustBeClientId,
   checkCommitment as mustBeCommitment,
   checkProof as mustBeProof,

@@ -37,8 +37,8 @@ export function twoFApiPlugin(twoFApi: TwoFApi, options: FastifyOptions = {}): F
       app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
       // What Fastify itself refuses while it reads a body.
       app.setErrorHandler<FastifyError>(async (error, _request, reply) => {
-        if (error.statusCode === 413) return send(tooLarge().response(), reply);
-        if (error.statusCode === 400) return send(new ProblemError('malformed_request', 'the body is not whole').response(), reply);
+        if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return send(tooLarge().response(), reply);
+        if (error.code?.startsWith('FST_ERR_CTP_')) return send(new ProblemError('malformed_request', 'the body is not whole').response(), reply);
         throw error;
       });
       for (const path of RESOURCES) {

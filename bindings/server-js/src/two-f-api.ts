@@ -2,7 +2,6 @@
 // adapters of the frameworks have in common.
 
 import {
-  AUDIENCE_BINDING_PREFIX,
   PATHS,
   type AccessToken,
   type Challenge,
@@ -13,7 +12,7 @@ import {
 
 import { bearerOf } from './bearer.js';
 import { fieldsOf } from './body.js';
-import { mustBeClientId } from './crypto.js';
+import { audienceBinding, mustBeClientId } from './crypto.js';
 import { limiterOf, type Limits } from './limits.js';
 import { ProblemError, problemOf } from './problem.js';
 import { functionOrNothing, onlyKnown, originOf, wholeNumber } from './settings.js';
@@ -117,7 +116,7 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
   const limiter = limiterOf(options.limits);
   const keys = await keyRingOf(options.signingKey, options.signingKeys, ttlSeconds);
   const tokens: Tokens = tokensOf(keys, audience, ttlSeconds);
-  const channelBinding = Buffer.from(AUDIENCE_BINDING_PREFIX + audience, 'latin1');
+  const channelBinding = audienceBinding(audience);
   const onError = options.onError ?? ((error) => console.error('2fapi:', error));
   const realm = `realm="${audience}"`;
 
@@ -180,7 +179,7 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
       challenge_id: `${issued.challengeId}.${clientId}`,
       nonce: Buffer.from(issued.nonce).toString('hex'),
       expires_at: issued.expiresAt,
-      channel_binding: channelBinding.toString('hex'),
+      channel_binding: Buffer.from(channelBinding).toString('hex'),
     };
     return json(answer);
   };

@@ -30,10 +30,11 @@ export function redisModuleStore(client: RedisClient): Store<never> {
       return text(Object.values(answer as Record<string, unknown>)[0]);
     };
     const audience = await setting('2fapi.audience');
-    const wanted = Buffer.from(channelBinding).toString('latin1').replace(/^aud:/, '');
-    if (audience !== wanted) {
+    const theirs = audience === '' ? new Uint8Array(0) : crypto.audienceBinding(audience);
+    if (!Buffer.from(theirs).equals(channelBinding)) {
       throw new Error(
-        `redis-2fapi has the audience "${audience}", and this service "${wanted}": set 2fapi.audience to it`,
+        `redis-2fapi has the audience "${audience}", and this service binds proofs to ` +
+          `"${Buffer.from(channelBinding).toString('latin1')}": set 2fapi.audience to its audience`,
       );
     }
     if ((await setting('2fapi.acl-mapping')) === 'yes') {
