@@ -13,6 +13,7 @@ mod hardened;
 mod in_between;
 mod input;
 mod keyspace;
+mod libraries;
 mod loading;
 mod main_thread;
 mod mapping;
