@@ -12,6 +12,7 @@ mod session;
 mod settings;
 mod store;
 mod surface;
+mod unproved;
 mod workers;
 
 use std::{
@@ -34,7 +35,12 @@ const MODULE_NAME: &CStr = c"2fapi";
 const MODULE_VERSION: c_int = 100;
 
 static HANDLERS: events::Handlers = events::Handlers {
-    tick: session::tick,
+    tick: || {
+        session::tick();
+        unproved::tick();
+    },
+    connected: unproved::connected,
+    disconnected: unproved::settled,
     role_changed: || {
         if let Err(error) = store::challenges::renew_key() {
             host::log(

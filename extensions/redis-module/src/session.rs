@@ -19,7 +19,7 @@ use crate::{
         acl_user::AclUser,
         sessions::{Ended, Sessions},
     },
-    settings,
+    settings, unproved,
 };
 
 /// So many sessions that expire at one time are ended in one go; the next ones are, after the server
@@ -79,6 +79,7 @@ pub(crate) fn open(ctx: Ctx<'_>, client_id: &ClientId, user: Option<&AclUser>) -
         expires_at,
         mapped_to.map(AclUser::as_bytes),
     );
+    unproved::settled(connection);
     wake_for_the_next_expiry();
     true
 }

@@ -60,6 +60,24 @@ static WAITING_ATTEMPTS: Number = Number {
     value: AtomicI64::new(1024),
 };
 
+static UNPROVED_CONNECTIONS: Number = Number {
+    name: c"unproved-connections",
+    default: 0,
+    least: 0,
+    most: 65_536,
+    change: Change::AnyTime,
+    value: AtomicI64::new(0),
+};
+
+static UNPROVED_SECONDS: Number = Number {
+    name: c"unproved-seconds",
+    default: 30,
+    least: 1,
+    most: 3600,
+    change: Change::AnyTime,
+    value: AtomicI64::new(30),
+};
+
 static REQUIRE_PROOF: Switch = Switch {
     name: c"require-proof",
     change: Change::AnyTime,
@@ -104,6 +122,8 @@ pub(crate) fn register(ctx: Ctx<'_>) -> bool {
         &SESSION_TTL,
         &VERIFY_THREADS,
         &WAITING_ATTEMPTS,
+        &UNPROVED_CONNECTIONS,
+        &UNPROVED_SECONDS,
     ]
     .into_iter()
     .all(|setting| setting.register(ctx))
@@ -169,6 +189,18 @@ pub(crate) fn verify_threads() -> usize {
             .max(1),
         Ok(threads) => threads,
     }
+}
+
+/// How many connections may be the default user without a session; none for no limit.
+pub(crate) fn unproved_connections() -> Option<usize> {
+    usize::try_from(UNPROVED_CONNECTIONS.get())
+        .ok()
+        .filter(|most| *most > 0)
+}
+
+/// For how long, where there is a limit.
+pub(crate) fn unproved_seconds() -> u64 {
+    u64::try_from(UNPROVED_SECONDS.get()).unwrap_or(0)
 }
 
 /// How many attempts may wait for a thread.

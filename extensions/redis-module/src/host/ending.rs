@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Ctx, OK, api, call::Reply, client_info, flags, guard, raw};
+use super::{Ctx, OK, api, client_info, clients, flags, guard, raw};
 
 /// An ACL user without any right, whom a connection is until its last answer has left.
 static NOBODY: AtomicPtr<raw::RedisModuleUser> = AtomicPtr::new(ptr::null_mut());
@@ -103,6 +103,11 @@ fn become_nobody(ctx: Ctx<'_>) {
     }
 }
 
+/// Closes a connection that is nobody in particular.
+pub(crate) fn close_stranger(connection: u64) {
+    close_now(connection);
+}
+
 fn close_now(connection: u64) {
     // SAFETY: the server looks the connection up by its id and needs no context for it.
     unsafe {
@@ -119,7 +124,7 @@ fn stop_waiting(connection: u64) {
     let waits = client_info(connection)
         .is_some_and(|info| info.flags & u64::from(raw::REDISMODULE_CLIENTINFO_FLAG_BLOCKED) != 0);
     if waits {
-        let _ = client_command(&[b"UNBLOCK", connection.to_string().as_bytes(), b"ERROR"]);
+        let _ = clients::command(&[b"UNBLOCK", connection.to_string().as_bytes(), b"ERROR"]);
     }
 }
 
@@ -162,18 +167,7 @@ pub(crate) fn close_those_that_have_their_answers() {
 
 /// Nothing is left in the connection's output buffers.
 fn has_its_answers(connection: u64) -> bool {
-    let id = connection.to_string();
-    let described = client_command(&[b"LIST", b"ID", id.as_bytes()])
-        .map_or_else(String::new, |reply| reply.whole().text());
-    !described
-        .split_ascii_whitespace()
-        .filter_map(|field| field.strip_prefix("obl=").or(field.strip_prefix("oll=")))
-        .any(|left| left != "0")
-}
-
-/// A command about clients, given by the server itself.
-fn client_command(words: &[&[u8]]) -> Option<Reply> {
-    // SAFETY: the context lasts, and this is the main thread.
-    let ctx = unsafe { Ctx::new(server()) };
-    Reply::to(ctx, c"CLIENT", words)
+    !clients::describe(&[connection])
+        .iter()
+        .any(|seen| seen.has_answers)
 }

@@ -6,18 +6,23 @@ use std::{
 };
 
 use super::{Ctx, OK, api, guard, raw};
+use crate::rules::fair::Source;
 
 /// What this module does at each event.
 pub(crate) struct Handlers {
     /// Ten times a second, or as often as `hz` says.
     pub(crate) tick: fn(),
+    /// A connection was made, and where it comes from.
+    pub(crate) connected: fn(u64, Source),
+    pub(crate) disconnected: fn(u64),
     /// The node has become a primary or a replica.
     pub(crate) role_changed: fn(),
     /// Keys vanished or changed places without being told of one by one.
     pub(crate) keys_replaced: fn(),
 }
 
-const EVENTS: [u64; 5] = [
+const EVENTS: [u64; 6] = [
+    raw::REDISMODULE_EVENT_CLIENT_CHANGE,
     raw::REDISMODULE_EVENT_CRON_LOOP,
     raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
     raw::REDISMODULE_EVENT_FLUSHDB,
@@ -57,7 +62,7 @@ static HANDLERS: Mutex<Option<&'static Handlers>> = Mutex::new(None);
 unsafe extern "C" fn happened(
     _: *mut raw::RedisModuleCtx,
     event: raw::RedisModuleEvent,
-    _: u64,
+    kind: u64,
     data: *mut c_void,
 ) {
     guard((), || {
@@ -65,6 +70,16 @@ unsafe extern "C" fn happened(
         let Some(handlers) = handlers else { return };
         match event.id {
             raw::REDISMODULE_EVENT_MODULE_CHANGE => super::acl::commands_changed(),
+            raw::REDISMODULE_EVENT_CLIENT_CHANGE => {
+                // SAFETY: this event comes with this structure.
+                let client = unsafe { data.cast::<raw::RedisModuleClientInfo>().as_ref() };
+                let Some(client) = client else { return };
+                if kind == raw::REDISMODULE_SUBEVENT_CLIENT_CHANGE_CONNECTED {
+                    (handlers.connected)(client.id, super::source_of(client));
+                } else {
+                    (handlers.disconnected)(client.id);
+                }
+            }
             raw::REDISMODULE_EVENT_CRON_LOOP => (handlers.tick)(),
             raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED => (handlers.role_changed)(),
             raw::REDISMODULE_EVENT_FLUSHDB => {

@@ -5,6 +5,7 @@ pub(crate) mod allocator;
 pub(crate) mod auth;
 pub(crate) mod block;
 pub(crate) mod call;
+pub(crate) mod clients;
 pub(crate) mod commands;
 pub(crate) mod configs;
 pub(crate) mod datatype;

@@ -2,7 +2,7 @@
 //! source that holds most of it gives way to the one that holds less.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     net::{IpAddr, Ipv6Addr},
 };
 
@@ -26,11 +26,14 @@ impl Source {
     }
 }
 
-/// Which of a source's own gives way.
+/// Who gives way when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "waits for connections that have proved nothing")]
 pub(crate) enum GivesWay {
+    /// The oldest of the source that holds most, the newcomer's own if that holds as much, and the
+    /// oldest of all where everybody holds one: who comes is always let in.
     Oldest,
+    /// The newest of the source that holds most, if that is more than the newcomer's would. Otherwise
+    /// the newcomer finds no place.
     Newest,
 }
 
@@ -52,7 +55,7 @@ pub(crate) struct Fair<T> {
     /// Whose turn it is, the next one first.
     turns: BTreeSet<(u64, Source)>,
     last_turn: u64,
-    source_of: HashMap<u64, Source>,
+    source_of: BTreeMap<u64, Source>,
 }
 
 /// What waits of one source, with tickets.
@@ -69,7 +72,7 @@ impl<T> Fair<T> {
             by_size: BTreeSet::new(),
             turns: BTreeSet::new(),
             last_turn: 0,
-            source_of: HashMap::new(),
+            source_of: BTreeMap::new(),
         }
     }
 
@@ -79,8 +82,11 @@ impl<T> Fair<T> {
 
     /// Whether something from this source would be added.
     pub(crate) fn has_place(&self, source: Source, capacity: usize) -> bool {
-        let own = self.held_by(source);
-        self.len() < capacity || self.held_most().is_some_and(|(most, _)| own + 1 < most)
+        self.len() < capacity
+            || match self.gives_way {
+                GivesWay::Oldest => capacity > 0,
+                GivesWay::Newest => self.held_by(source) + 1 < self.most().0,
+            }
     }
 
     /// Adds something, if there is a place for it, or somebody who holds more than its source would.
@@ -97,8 +103,7 @@ impl<T> Fair<T> {
         let displaced = if self.len() < capacity {
             None
         } else {
-            self.held_most()
-                .and_then(|(_, greedy)| self.give_way(greedy))
+            self.give_way_to(source)
         };
         let turn = self.last_turn + 1;
         let line = self.by_source.entry(source).or_insert_with(|| Line {
@@ -142,16 +147,28 @@ impl<T> Fair<T> {
             .map_or(0, |line| line.waiting.len())
     }
 
-    fn held_most(&self) -> Option<(usize, Source)> {
-        self.by_size.last().copied()
+    /// What the source that holds most holds, and which it is.
+    fn most(&self) -> (usize, Option<Source>) {
+        self.by_size
+            .last()
+            .map_or((0, None), |(most, source)| (*most, Some(*source)))
     }
 
-    fn give_way(&mut self, greedy: Source) -> Option<T> {
-        let place = match self.gives_way {
-            GivesWay::Oldest => 0,
-            GivesWay::Newest => self.held_by(greedy).checked_sub(1)?,
-        };
-        self.take(greedy, place)
+    fn give_way_to(&mut self, newcomer: Source) -> Option<T> {
+        let (most, greedy) = self.most();
+        match self.gives_way {
+            GivesWay::Newest => self.take(greedy?, most.checked_sub(1)?),
+            GivesWay::Oldest if self.held_by(newcomer) == most => self.take(newcomer, 0),
+            GivesWay::Oldest if most > 1 => self.take(greedy?, 0),
+            GivesWay::Oldest => self.remove(*self.source_of.first_key_value()?.0),
+        }
+    }
+
+    /// At most so many tickets, in their order, from one on, and from the least again.
+    pub(crate) fn tickets_from(&self, first: u64, at_most: usize) -> Vec<u64> {
+        let (later, earlier) = (self.source_of.range(first..), self.source_of.range(..first));
+        let tickets = later.chain(earlier).map(|(ticket, _)| *ticket);
+        tickets.take(at_most).collect()
     }
 
     fn take(&mut self, source: Source, place: usize) -> Option<T> {
@@ -211,12 +228,23 @@ mod tests {
         assert_eq!(queue.add(8, source(2), 8, 4), Added::Refused(8));
         assert_eq!(queue.add(9, source(3), 9, 4), Added::InPlaceOf(7));
         assert!(!queue.has_place(source(3), 4));
+    }
 
+    #[test]
+    fn where_the_oldest_gives_way_everybody_is_let_in() {
         let mut queue = Fair::new(GivesWay::Oldest);
         for ticket in 1..=3 {
-            assert_eq!(queue.add(ticket, source(1), ticket, 3), Added::Waits);
+            assert_eq!(queue.add(ticket, source(9), ticket, 3), Added::Waits);
         }
-        assert_eq!(queue.add(4, source(2), 4, 3), Added::InPlaceOf(1));
+        assert_eq!(queue.tickets_from(2, 2), [2, 3]);
+        assert_eq!(queue.tickets_from(3, 9), [3, 1, 2]);
+        assert_eq!(queue.add(4, source(9), 4, 3), Added::InPlaceOf(1));
+        assert_eq!(queue.add(5, source(2), 5, 3), Added::InPlaceOf(2));
+        assert_eq!(queue.add(6, source(3), 6, 3), Added::InPlaceOf(3));
+        // Each holds one: the oldest of all goes, whatever its address.
+        assert_eq!(queue.add(7, source(1), 7, 3), Added::InPlaceOf(4));
+        assert_eq!(queue.add(8, source(4), 8, 3), Added::InPlaceOf(5));
+        assert_eq!(queue.add(9, source(4), 9, 0), Added::Refused(9));
     }
 
     #[test]

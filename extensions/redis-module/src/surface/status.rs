@@ -10,7 +10,7 @@ use crate::{
     host::{Arguments, Ctx, auth, commands::offers_acl_category, info::Field},
     session, settings,
     store::challenges,
-    workers,
+    unproved, workers,
 };
 
 pub(super) fn info(ctx: Ctx<'_>, _: &Arguments<'_>) -> Result<(), Failure> {
@@ -58,6 +58,7 @@ pub(crate) fn report() -> Vec<(&'static str, Field)> {
         ("spent_accepted", Field::Number(spent.held.into())),
         ("spent_refused", Field::Number(spent.refused.into())),
         ("verify_threads", number(workers::threads())),
+        ("unproved_connections", number(unproved::count())),
         ("verify_waiting", number(workers::waiting())),
         ("acl_mapping", yes_no(settings::acl_mapping())),
         ("require_proof", yes_no(settings::require_proof())),

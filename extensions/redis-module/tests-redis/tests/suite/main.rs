@@ -24,6 +24,7 @@ mod readme;
 mod replication;
 mod session;
 mod single_use;
+mod unproved;
 mod valgrind;
 mod vectors;
 mod waiting;
