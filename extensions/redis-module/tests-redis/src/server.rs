@@ -174,16 +174,19 @@ impl Server {
     /// When it does start.
     #[must_use]
     pub fn refused(arguments: &str, configuration: &str) -> String {
-        let server = Self {
+        let mut server = Self {
             dir: TempDir::new().expect("a directory"),
             port: free_port(),
             kind: Kind::Plain,
             child: None,
         };
         server.configure_with(arguments, configuration);
-        let status = server.command().status().expect("redis-server");
+        server.child = Some(server.command().spawn().expect("redis-server"));
+        wait_until("it ends or is ready", || {
+            !server.is_running() || server.log().contains("Ready to accept connections")
+        });
         let log = server.log();
-        assert!(!status.success(), "it started and ended well:\n{log}");
+        assert!(!server.is_running(), "it started:\n{log}");
         log
     }
 
