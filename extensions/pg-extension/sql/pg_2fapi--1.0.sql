@@ -103,7 +103,35 @@ CREATE FUNCTION twofapi.logout() RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'logout_wrapper';
 
+-- With a token of the service that the operator configured, instead of a proof.
+CREATE FUNCTION twofapi.session_from_token(token text) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'session_from_token_wrapper';
+
 -- Administration.
+CREATE FUNCTION twofapi.open_sessions()
+    RETURNS TABLE (client_id text, pid integer, role oid, since timestamptz, expires_at timestamptz,
+                   commitment_version integer)
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'open_sessions_wrapper';
+
+CREATE VIEW twofapi.sessions AS
+    SELECT client_id, pid, pg_catalog.pg_get_userbyid(role) AS role, since, expires_at, commitment_version
+    FROM twofapi.open_sessions();
+
+CREATE FUNCTION twofapi.end_sessions(client_id text, pid integer DEFAULT NULL) RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'end_sessions_wrapper';
+
+CREATE FUNCTION twofapi.last_authentication(client_id text) RETURNS timestamptz
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+        SELECT pg_catalog.max(a.at) FROM twofapi.audit_log a
+        WHERE a.client_id OPERATOR(pg_catalog.=) last_authentication.client_id
+          AND a.action OPERATOR(pg_catalog.=) ANY (ARRAY['authenticate', 'token'])
+          AND a.outcome OPERATOR(pg_catalog.=) 'accepted';
+    END;
+
 CREATE FUNCTION twofapi.suspend_client(client_id text) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = twofapi, pg_catalog, pg_temp
@@ -166,6 +194,7 @@ GRANT EXECUTE ON FUNCTION
     twofapi.current_client(),
     twofapi.session(),
     twofapi.logout(),
+    twofapi.session_from_token(text),
     twofapi.version(),
     twofapi.statistics()
 TO PUBLIC;
@@ -177,6 +206,62 @@ GRANT EXECUTE ON FUNCTION
     twofapi.resume_client(text),
     twofapi.revoke_client(text),
     twofapi.client_status(text),
+    twofapi.open_sessions(),
+    twofapi.end_sessions(text, integer),
+    twofapi.last_authentication(text),
     twofapi.cleanup(integer)
 TO twofapi_admin;
-GRANT SELECT ON twofapi.clients, twofapi.audit_log TO twofapi_admin;
+GRANT SELECT ON twofapi.clients, twofapi.audit_log, twofapi.sessions TO twofapi_admin;
+
+-- What psql shows of it.
+COMMENT ON SCHEMA twofapi IS 'zero-knowledge sessions for Row-Level Security';
+COMMENT ON TABLE twofapi.audit_log IS 'what happened, whether its transaction was committed or not';
+COMMENT ON TABLE twofapi.clients IS 'who is enrolled; change it with the functions only';
+COMMENT ON COLUMN twofapi.clients.client_id IS 'what current_client() answers';
+COMMENT ON COLUMN twofapi.clients.commitment IS 'stands for the secret, and tells nothing of it';
+COMMENT ON COLUMN twofapi.clients.commitment_version IS '1, and one more with each rotation';
+COMMENT ON COLUMN twofapi.clients.status IS 'active, suspended or revoked; only active clients log in';
+COMMENT ON COLUMN twofapi.clients.enrolled_at IS 'when the client was enrolled';
+COMMENT ON COLUMN twofapi.clients.changed_at IS 'when commitment or status were last changed';
+COMMENT ON COLUMN twofapi.audit_log.id IS 'rows are numbered as they are written';
+COMMENT ON COLUMN twofapi.audit_log.at IS 'when it happened';
+COMMENT ON COLUMN twofapi.audit_log.action IS 'what was attempted';
+COMMENT ON COLUMN twofapi.audit_log.outcome IS 'accepted, denied or error';
+COMMENT ON COLUMN twofapi.audit_log.reason IS 'why it was not accepted; the client is not told';
+COMMENT ON COLUMN twofapi.audit_log.client_id IS 'whom it was about';
+COMMENT ON COLUMN twofapi.audit_log.role IS 'the role that had connected';
+COMMENT ON COLUMN twofapi.audit_log.backend IS 'the process id of the connection';
+COMMENT ON VIEW twofapi.sessions IS 'the sessions that are open in this database';
+COMMENT ON COLUMN twofapi.sessions.client_id IS 'whose session it is';
+COMMENT ON COLUMN twofapi.sessions.pid IS 'the process id of the connection, as in pg_stat_activity';
+COMMENT ON COLUMN twofapi.sessions.role IS 'the role that had connected';
+COMMENT ON COLUMN twofapi.sessions.since IS 'when it was opened';
+COMMENT ON COLUMN twofapi.sessions.expires_at IS 'when it ends if nothing else ends it';
+COMMENT ON COLUMN twofapi.sessions.commitment_version IS
+    'which of the client''s credentials it was opened with; NULL if the client is not enrolled here and came with a token';
+COMMENT ON VIEW twofapi.stats IS 'counters since the server started, of all databases';
+COMMENT ON TYPE twofapi.issued_challenge IS 'what challenge() answers';
+COMMENT ON FUNCTION twofapi.enroll(text, bytea, bytea) IS 'enrols a client, with a proof of possession of its commitment';
+COMMENT ON FUNCTION twofapi.issue_challenge(text) IS 'issues a challenge, and answers its id';
+COMMENT ON FUNCTION twofapi.get_challenge_nonce(text, text) IS 'the nonce of a challenge; NULL when it has expired';
+COMMENT ON FUNCTION twofapi.challenge(text) IS 'issues a challenge, which is good once';
+COMMENT ON FUNCTION twofapi.authenticate(text, text, bytea, bytea) IS 'opens a session if the proof is accepted; ends the one that was open';
+COMMENT ON FUNCTION twofapi.verify(text, text, bytea, bytea) IS 'whether the proof is accepted; opens no session';
+COMMENT ON FUNCTION twofapi.rotate_commitment(text, text, bytea, bytea, bytea) IS 'replaces a client''s commitment, with a proof for each';
+COMMENT ON FUNCTION twofapi.current_client() IS 'whose session this connection has open, or NULL; for policies';
+COMMENT ON FUNCTION twofapi.session() IS 'the session of this connection, or no row';
+COMMENT ON FUNCTION twofapi.logout() IS 'ends the session of this connection';
+COMMENT ON FUNCTION twofapi.session_from_token(text) IS 'opens a session if the token is one of the configured service; ends the one that was open';
+COMMENT ON FUNCTION twofapi.open_sessions() IS 'what the view sessions shows';
+COMMENT ON FUNCTION twofapi.end_sessions(text, integer) IS 'ends a client''s sessions, or that of one connection, at once, and says how many; the client may log in again';
+COMMENT ON FUNCTION twofapi.last_authentication(text) IS 'when the client last logged in, as far as the audit goes back';
+COMMENT ON FUNCTION twofapi.suspend_client(text) IS 'keeps a client out until it is resumed, and ends its sessions';
+COMMENT ON FUNCTION twofapi.resume_client(text) IS 'lets a suspended client in again';
+COMMENT ON FUNCTION twofapi.revoke_client(text) IS 'keeps a client out for ever, and ends its sessions';
+COMMENT ON FUNCTION twofapi.client_status(text) IS 'active, suspended or revoked';
+COMMENT ON FUNCTION twofapi.cleanup(integer) IS 'deletes audit rows that are older than so many days, and says how many';
+COMMENT ON FUNCTION twofapi.version() IS 'the version of the library that is loaded';
+COMMENT ON FUNCTION twofapi.statistics() IS 'what the view stats shows';
+COMMENT ON FUNCTION twofapi.clients_changed() IS 'ends sessions when their clients are changed';
+COMMENT ON TRIGGER clients_changed ON twofapi.clients IS 'ends sessions when their clients are changed; must fire always';
+COMMENT ON TRIGGER clients_truncated ON twofapi.clients IS 'ends sessions when their clients are gone; must fire always';

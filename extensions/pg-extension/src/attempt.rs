@@ -12,14 +12,14 @@ use twofapi_crypto_core::{
 
 use crate::{
     audit, clients, clock, gucs, known,
-    rules::{ClientKey, binding, board::Seen, event::Outcome},
+    rules::{ClientKey, Row, binding, board::Seen, event::Outcome},
     shmem::Shared,
 };
 
 /// A challenge that a proof was accepted for, and what a session needs to know.
 pub(crate) struct Accepted {
     pub(crate) client: ClientKey,
-    pub(crate) record: ClientRecord,
+    pub(crate) row: Row,
     pub(crate) seen: Seen,
 }
 
@@ -140,18 +140,13 @@ fn spend_then(
         return Ok(Err(Outcome::DeniedChallenge));
     };
     let client = ClientKey::new(audit::database(), client_id);
-    let known = known::find(shared, &client);
-    let (record, seen) = match known {
-        Some((record, seen)) => (Some(record), seen),
-        None => {
-            // Before the row is read: what is committed after it was read is posted after this.
-            let seen = shared.board().seen(&client);
-            (
-                clients::find(client_id)?.filter(ClientRecord::is_active),
-                seen,
-            )
-        }
+    let seen = known::seen(shared, &client);
+    let known = known::find(seen, &client);
+    let row = match known {
+        Some(row) => Some(row),
+        None => clients::find(client_id)?.filter(|row| row.record.is_active()),
     };
+    let record = row.map(|row| row.record);
     // What knowing the client saved is made up for: only an accepted proof is quicker.
     let refused = |outcome| {
         if known.is_some() {
@@ -170,7 +165,7 @@ fn spend_then(
     };
     let expires_at = challenge.id.expires_at();
     let now = clock::unix_seconds();
-    let Some(record) = record else {
+    let Some(row) = row else {
         return match shared.with_spent(|set| set.full(now)) {
             Some(retry_after) => throttled(retry_after),
             None => in_vain(Outcome::DeniedClient),
@@ -182,16 +177,12 @@ fn spend_then(
         Spend::Expired => return in_vain(Outcome::DeniedChallenge),
         Spend::Full { retry_after } => return throttled(retry_after),
     }
-    match check(&challenge, Some(&record)) {
+    match check(&challenge, Some(&row.record)) {
         Ok(()) => {
             if known.is_none() {
-                known::keep(client, record, seen);
+                known::keep(client, row, seen);
             }
-            Ok(Ok(Accepted {
-                client,
-                record,
-                seen,
-            }))
+            Ok(Ok(Accepted { client, row, seen }))
         }
         Err(outcome) => {
             shared.with_spent(|set| set.refused(&challenge.spent_key));

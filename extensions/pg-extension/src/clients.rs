@@ -9,6 +9,11 @@ use pgrx::{
 };
 use twofapi_crypto_core::{ClientId, ClientRecord, ClientStatus, Commitment, Error};
 
+use crate::{
+    guard,
+    rules::{Row, RowVersion},
+};
+
 const SCHEMA: &CStr = c"twofapi";
 const TABLE: &CStr = c"clients";
 const PRIMARY_KEY: &CStr = c"clients_pkey";
@@ -27,7 +32,7 @@ pub(crate) fn table_read_last() -> pg_sys::Oid {
 }
 
 /// The client as the newest committed transactions and this one's own commands left it.
-pub(crate) fn find(client_id: &ClientId) -> Result<Option<ClientRecord>, Error> {
+pub(crate) fn find(client_id: &ClientId) -> Result<Option<Row>, Error> {
     let missing = || Error::Unavailable {
         reason: "twofapi.clients is missing; create the extension pg_2fapi in this database".into(),
     };
@@ -52,9 +57,15 @@ pub(crate) fn find(client_id: &ClientId) -> Result<Option<ClientRecord>, Error> 
             key,
         );
         let relation = pg_sys::table_open(table, pg_sys::AccessShareLock as i32);
-        // In a parallel plan no newer snapshot may be taken than the statement's own.
-        let snapshot = if pg_sys::IsInParallelMode() {
-            pg_sys::RegisterSnapshot(pg_sys::GetActiveSnapshot())
+        if let Err(error) = guard::tells_of_every_change(relation) {
+            pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
+            return Err(error);
+        }
+        // While a parallel plan runs, no new snapshot may be taken; what is committed now can be read
+        // without one.
+        let parallel = pg_sys::IsInParallelMode();
+        let snapshot = if parallel {
+            &raw mut pg_sys::SnapshotSelfData
         } else {
             pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot())
         };
@@ -64,24 +75,27 @@ pub(crate) fn find(client_id: &ClientId) -> Result<Option<ClientRecord>, Error> 
         let row = if tuple.is_null() {
             None
         } else {
-            Some(Row::read(tuple, (*relation).rd_att))
+            Some(Columns::read(tuple, (*relation).rd_att))
         };
         pg_sys::systable_endscan(scan);
-        pg_sys::UnregisterSnapshot(snapshot);
+        if !parallel {
+            pg_sys::UnregisterSnapshot(snapshot);
+        }
         pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
         pg_sys::pfree(key.cast_mut_ptr());
-        row.map(Row::parse).transpose()
+        row.map(Columns::parse).transpose()
     }
 }
 
 /// A row, copied out of the table.
-struct Row {
+struct Columns {
+    version: RowVersion,
     commitment: Option<Vec<u8>>,
     commitment_version: Option<i32>,
     status: Option<String>,
 }
 
-impl Row {
+impl Columns {
     /// # Safety
     /// The tuple must be one of the table that the descriptor describes.
     unsafe fn read(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Self {
@@ -94,7 +108,13 @@ impl Row {
             let mut values = vec![pg_sys::Datum::null(); columns];
             let mut nulls = vec![true; columns];
             pg_sys::heap_deform_tuple(tuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+            let at = (*tuple).t_self;
             Self {
+                version: RowVersion {
+                    written_by: (*(*tuple).t_data).t_choice.t_heap.t_xmin.into_inner(),
+                    block: u32::from(at.ip_blkid.bi_hi) << 16 | u32::from(at.ip_blkid.bi_lo),
+                    place: at.ip_posid,
+                },
                 commitment: FromDatum::from_datum(values[1], nulls[1]),
                 commitment_version: FromDatum::from_datum(values[2], nulls[2]),
                 status: FromDatum::from_datum(values[3], nulls[3]),
@@ -102,8 +122,11 @@ impl Row {
         }
     }
 
-    fn parse(self) -> Result<ClientRecord, Error> {
-        record(self.commitment, self.commitment_version, self.status)
+    fn parse(self) -> Result<Row, Error> {
+        Ok(Row {
+            record: record(self.commitment, self.commitment_version, self.status)?,
+            version: self.version,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The core's errors in PostgreSQL's manner: SQLSTATE, message, detail and hint.
 
-use core::{cell::Cell, ffi::CStr};
+use core::ffi::CStr;
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode, function_name, pg_sys};
@@ -8,14 +8,10 @@ use twofapi_crypto_core::{Error, ErrorCode};
 
 use crate::shmem::{self, Shared};
 
-thread_local! {
-    static HIDE_STATEMENT: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether the error on its way to the log is one of ours, whose statement may hold a proof that was
-/// not used yet. Asking forgets it.
-pub(crate) fn statement_is_to_be_hidden() -> bool {
-    HIDE_STATEMENT.replace(false)
+/// Whether errors that the server says were raised in this file are ours.
+pub(crate) fn are_raised_in(file: &CStr) -> bool {
+    // The server keeps the last part of the path only.
+    file!().rsplit('/').next().map(str::as_bytes) == Some(file.to_bytes())
 }
 
 const fn sqlstate(code: ErrorCode) -> PgSqlErrorCode {
@@ -72,8 +68,17 @@ pub(crate) fn must_be_writable(function: &CStr) {
     unsafe { pg_sys::PreventCommandIfReadOnly(function.as_ptr()) }
 }
 
+/// Fails a statement that was told of one session and would now be told of another, or of none.
+pub(crate) fn session_ended_meanwhile() -> ! {
+    raise_with(
+        PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+        "the 2FApi session ended while the statement ran".into(),
+        ErrorCode::Denied.as_str(),
+        "A statement sees one client throughout. Log in again, and run it again.",
+    )
+}
+
 fn raise_with(sqlstate: PgSqlErrorCode, message: String, code: &str, hint: &str) -> ! {
-    HIDE_STATEMENT.set(true);
     ErrorReport::new(sqlstate, message, function_name!())
         .set_detail(format!("2FApi error code: {code}."))
         .set_hint(hint.to_owned())

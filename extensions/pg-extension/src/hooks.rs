@@ -1,14 +1,12 @@
-//! Where the server calls us: ends of transactions, utility statements, and errors on their way to
-//! the log.
+//! Where the server calls us: ends of transactions and utility statements.
 
 use core::ffi::{CStr, c_char, c_void};
 
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_guard, pg_sys};
 
-use crate::{errors, postings, session};
+use crate::{executor, postings, session};
 
 static mut PREVIOUS_UTILITY: pg_sys::ProcessUtility_hook_type = None;
-static mut PREVIOUS_LOG: pg_sys::emit_log_hook_type = None;
 
 /// To be called once, from `_PG_init` while the postmaster preloads libraries.
 pub(crate) fn install() {
@@ -18,8 +16,6 @@ pub(crate) fn install() {
         pg_sys::RegisterSubXactCallback(Some(subtransaction_ends), core::ptr::null_mut());
         PREVIOUS_UTILITY = pg_sys::ProcessUtility_hook;
         pg_sys::ProcessUtility_hook = Some(utility);
-        PREVIOUS_LOG = pg_sys::emit_log_hook;
-        pg_sys::emit_log_hook = Some(log);
     }
 }
 
@@ -33,10 +29,12 @@ unsafe extern "C-unwind" fn transaction_ends(
         pg_sys::XactEvent::XACT_EVENT_COMMIT => {
             postings::transaction_committed();
             session::transaction_committed();
+            executor::transaction_committed();
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
             postings::transaction_aborted();
             session::transaction_aborted();
+            executor::transaction_aborted();
         }
         pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE if postings::any() => {
             // COMMIT PREPARED may come from another connection, which knows nothing to post.
@@ -66,6 +64,7 @@ unsafe extern "C-unwind" fn subtransaction_ends(
         pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
             postings::subtransaction_aborted(id);
             session::subtransaction_aborted(id);
+            executor::subtransaction_aborted(id);
         }
         _ => {}
     }
@@ -103,8 +102,9 @@ unsafe extern "C-unwind" fn utility(
     // SAFETY: the server hands over a planned utility statement; the hooks were set once.
     unsafe {
         if hands_the_connection_over((*statement).utilityStmt) {
-            session::forget();
+            session::leave();
         }
+        let depth = executor::enter_utility();
         let next = PREVIOUS_UTILITY.unwrap_or(standard_ProcessUtility);
         next(
             statement,
@@ -116,6 +116,7 @@ unsafe extern "C-unwind" fn utility(
             destination,
             completion,
         );
+        executor::leave(depth);
     }
 }
 
@@ -139,20 +140,6 @@ unsafe fn hands_the_connection_over(node: *mut pg_sys::Node) -> bool {
                             .eq_ignore_ascii_case(b"session_authorization"))
             }
             _ => false,
-        }
-    }
-}
-
-/// The statement of one of our errors is not printed: it may hold a proof that was not used yet.
-/// Not guarded, for the reason that [`utility`] is not.
-unsafe extern "C-unwind" fn log(error: *mut pg_sys::ErrorData) {
-    // SAFETY: the server hands over the error that it is about to report; the hook was set once.
-    unsafe {
-        if (*error).elevel >= PgLogLevel::ERROR as i32 && errors::statement_is_to_be_hidden() {
-            (*error).hide_stmt = true;
-        }
-        if let Some(previous) = PREVIOUS_LOG {
-            previous(error);
         }
     }
 }

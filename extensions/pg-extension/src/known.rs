@@ -3,32 +3,43 @@
 //!
 //! Only a proof makes a client known, so nobody learns from the time of an answer who is enrolled.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use pgrx::{pg_guard, pg_sys};
-use twofapi_crypto_core::ClientRecord;
 
 use crate::{
     clients,
-    rules::{ClientKey, board::Seen, known::Known},
+    rules::{ClientKey, Row, board::Seen, known::Known},
     shmem::Shared,
 };
 
 thread_local! {
     static KNOWN: RefCell<Known> = const { RefCell::new(Known::NOBODY) };
+    static DEFINITION: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The client's row as the table has it, and what the board said before it was read.
-pub(crate) fn find(shared: Shared, client: &ClientKey) -> Option<(ClientRecord, Seen)> {
+/// How often this backend was told that the table of clients itself was changed: dropped, made again,
+/// its triggers turned off or on.
+pub(crate) fn definition() -> u64 {
+    DEFINITION.get()
+}
+
+/// What is known before the client's row is read: what happens after that is noticed.
+pub(crate) fn seen(shared: Shared, client: &ClientKey) -> Seen {
+    shared.board().seen(client, definition())
+}
+
+/// The client's row as the table has it, if it is what it was when `seen` was.
+pub(crate) fn find(seen: Seen, client: &ClientKey) -> Option<Row> {
     KNOWN
-        .with_borrow(|known| known.find(shared.board(), client))
+        .with_borrow(|known| known.find(seen, client))
         .filter(|_| the_board_tells_all())
 }
 
-/// Keeps a row that was read after the board had said `seen`, and that a proof was accepted for.
-pub(crate) fn keep(client: ClientKey, record: ClientRecord, seen: Seen) {
+/// Keeps a row that was read after `seen`, and that a proof was accepted for.
+pub(crate) fn keep(client: ClientKey, row: Row, seen: Seen) {
     if the_board_tells_all() {
-        KNOWN.with_borrow_mut(|known| known.keep(client, record, seen));
+        KNOWN.with_borrow_mut(|known| known.keep(client, row, seen));
     }
 }
 
@@ -49,10 +60,11 @@ pub(crate) fn install() {
     }
 }
 
-/// Nothing is known of a table that was dropped, replaced or altered.
+/// Nothing is known of a table that was dropped, replaced or altered, and sessions look at it again.
 #[pg_guard]
 unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
     if relation == pg_sys::InvalidOid || relation == clients::table_read_last() {
+        let _ = DEFINITION.try_with(|definition| definition.set(definition.get() + 1));
         // Nothing that borrows it calls the server.
         let _ = KNOWN.try_with(|known| known.try_borrow_mut().map(|mut known| known.clear()));
     }

@@ -2,22 +2,29 @@
 //! Sigma proof, and Row-Level Security policies ask `twofapi.current_client()`.
 //!
 //! Rooms: [`rules`] decides without the server; [`shmem`], [`clients`], [`known`], [`session`],
-//! [`postings`], [`audit`] and [`writer`] keep; [`surface`] is the SQL functions, declared in
-//! `sql/pg_2fapi--1.0.sql`, and [`row`] the answer of the most frequent one.
+//! [`postings`], [`audit`] and [`writer`] keep; [`guard`], [`hooks`], [`executor`] and [`secrecy`]
+//! watch; [`surface`] and [`sessions`] are the SQL functions, declared in `sql/pg_2fapi--1.0.sql`, and
+//! [`row`] the answer of the most frequent one.
+#![cfg(any(feature = "pg15", feature = "pg16", feature = "pg17", feature = "pg18"))]
 
 mod attempt;
 mod audit;
 mod clients;
 mod clock;
 mod errors;
+mod executor;
+mod guard;
 mod gucs;
 mod hooks;
 mod known;
 mod postings;
 mod row;
 mod rules;
+mod secrecy;
 mod session;
+mod sessions;
 mod shmem;
+mod strict;
 mod surface;
 mod writer;
 
@@ -36,6 +43,8 @@ pub extern "C-unwind" fn _PG_init() {
     gucs::define();
     shmem::install();
     hooks::install();
+    executor::install();
+    secrecy::install();
     known::install();
     // Backends are forks of this process.
     twofapi_crypto_core::precompute();

@@ -52,14 +52,12 @@ pub(crate) fn transaction_committed() {
     }
     let changes = with(Postings::transaction_committed);
     if let (Some(shared), Some(changes)) = (shmem::shared(), changes) {
-        shared.with_last_posted(|last| {
-            for of in changes {
-                match of {
-                    Whom::One(client) => shared.board().post(last, &client),
-                    Whom::Everyone => shared.board().post_everyone(),
-                }
+        for of in changes {
+            match of {
+                Whom::One(client) => shared.board().post(&client),
+                Whom::Everyone => shared.board().post_everyone(),
             }
-        });
+        }
     }
 }
 

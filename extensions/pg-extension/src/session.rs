@@ -1,18 +1,20 @@
 //! The session of this connection, in the memory of its backend and nowhere else.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
-use pgrx::pg_sys;
-use twofapi_crypto_core::ClientId;
+use pgrx::{pg_guard, pg_sys};
+use twofapi_crypto_core::{ClientId, Error};
 
 use crate::{
-    clients, clock, gucs,
+    audit, clients, clock, executor, gucs, known,
     rules::{
-        ClientKey,
-        board::{Found, Seen},
+        ClientKey, Row,
+        board::Seen,
+        roster::Open,
         session::{Keeper, Session},
+        statement::{Identity, NOBODY},
     },
-    shmem::Shared,
+    shmem::{self, Shared},
 };
 
 /// How often a server in recovery, which gets no postings, reads the client's row again.
@@ -20,6 +22,10 @@ const RECHECK_MILLIS: u64 = 500;
 
 thread_local! {
     static KEEPER: RefCell<Keeper> = const { RefCell::new(Keeper::EMPTY) };
+    /// How many sessions this connection has opened.
+    static OPENED: Cell<u64> = const { Cell::new(0) };
+    /// Its place in the roster, once it has had a session.
+    static PLACE: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 /// Lets `work` at the keeper. Nothing it calls comes back here, so it is never borrowed already; if
@@ -33,9 +39,17 @@ fn with<R>(work: impl FnOnce(&mut Keeper) -> R) -> Option<R> {
     })
 }
 
-/// Opens a session for a client whose proof was just accepted.
-pub(crate) fn open(client: ClientKey, commitment_version: u32, seen: Seen) {
-    let ttl = gucs::session_ttl();
+/// Opens a session for a client whose proof or token was just accepted. `row` was read after `seen`; the
+/// session lasts for `seconds` at most.
+pub(crate) fn open(
+    shared: Shared,
+    client: ClientKey,
+    row: Option<Row>,
+    seen: Seen,
+    seconds: u32,
+) -> Result<(), Error> {
+    let place = place(shared)?;
+    let ttl = gucs::session_ttl().min(seconds);
     let now = clock::steady_millis();
     let since = clock::unix_micros();
     // SAFETY: plain reads of the backend's state, inside a transaction.
@@ -48,7 +62,9 @@ pub(crate) fn open(client: ClientKey, commitment_version: u32, seen: Seen) {
     };
     let session = Session {
         client,
-        commitment_version,
+        number: OPENED.replace(OPENED.get() + 1) + 1,
+        row,
+        place,
         scope: gucs::session_scope(),
         since,
         expires_at: since.saturating_add(i64::from(ttl) * 1_000_000),
@@ -57,19 +73,98 @@ pub(crate) fn open(client: ClientKey, commitment_version: u32, seen: Seen) {
         seen,
         checked_at: in_recovery.then_some(now),
     };
-    with(|keeper| keeper.open(session, subtransaction));
+    changes(|keeper| keeper.open(session, subtransaction));
+    Ok(())
+}
+
+/// This connection's place in the roster.
+fn place(shared: Shared) -> Result<usize, Error> {
+    if let Some(place) = PLACE.get() {
+        return Ok(place);
+    }
+    // SAFETY: set for the life of the process.
+    let pid = unsafe { pg_sys::MyProcPid };
+    // There are as many places as there can be connections.
+    let place = shared
+        .with_roster(|roster| roster.claim(pid))
+        .ok_or_else(|| Error::Unavailable {
+            reason: "there are more sessions than connections".into(),
+        })?;
+    PLACE.set(Some(place));
+    // SAFETY: the callback fits the server's signature.
+    unsafe { pg_sys::before_shmem_exit(Some(connection_ends), pg_sys::Datum::from(place)) };
+    Ok(place)
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn connection_ends(_code: i32, place: pg_sys::Datum) {
+    if let Some(shared) = shmem::shared() {
+        shared.with_roster(|roster| roster.release(place.value()));
+    }
+}
+
+/// Shows others what is open now.
+fn publish(open: Option<&Session>) {
+    if let (Some(place), Some(shared)) = (PLACE.get(), shmem::shared()) {
+        let open = open.map(|session| Open {
+            number: session.number,
+            client: session.client,
+            row: session.row,
+            role: session.role,
+            since: session.since,
+            expires_at: session.expires_at,
+            deadline: session.deadline,
+        });
+        shared.with_roster(|roster| roster.publish(place, open));
+    }
 }
 
 /// Ends the session; says whose it was if one was open and good.
 pub(crate) fn end(shared: Shared) -> Option<ClientKey> {
     let whose = current(shared, |session| session.client);
-    forget();
+    leave();
     whose
 }
 
 /// Ends the session without asking whether it was still good.
-pub(crate) fn forget() {
-    with(Keeper::end);
+pub(crate) fn leave() {
+    changes(|keeper| {
+        keeper.end();
+    });
+}
+
+/// Lets this connection itself do something that may open or end the session, and lets its functions
+/// ask again if it did.
+fn changes(work: impl FnOnce(&mut Keeper)) {
+    let now = with(|keeper| {
+        let number = |session: Option<&Session>| session.map(|session| session.number);
+        let before = number(keeper.session());
+        work(keeper);
+        let now = keeper.session();
+        (number(now) != before).then(|| now.copied())
+    });
+    if let Some(Some(now)) = now {
+        executor::client_changed_itself();
+        publish(now.as_ref());
+    }
+}
+
+/// As [`current`], for whoever asks in a statement: it is told one thing throughout, or fails.
+pub(crate) fn told<R>(shared: Shared, answer: impl FnOnce(&Session) -> R) -> Option<R> {
+    let found = current(shared, |session| (session.number, answer(session)));
+    executor::tell(found.as_ref().map_or(NOBODY, |(number, _)| *number));
+    found.map(|(_, answer)| answer)
+}
+
+/// Which session is open and good.
+pub(crate) fn identity(shared: Shared) -> Identity {
+    current(shared, |session| session.number).unwrap_or(NOBODY)
+}
+
+/// Whether a session that a statement was told of ended otherwise than by this connection's own doing.
+pub(crate) fn was_ended(shared: Shared, told: Identity) -> bool {
+    let open = with(|keeper| keeper.session().map(|session| session.number)).flatten();
+    open == Some(told) && identity(shared) == NOBODY
 }
 
 unsafe extern "C-unwind" {
@@ -98,7 +193,8 @@ fn at_a_glance<R, A: FnOnce(&Session) -> R>(shared: Shared, answer: A) -> Result
         let good = session.checked_at.is_none()
             && clock::steady_millis() < session.deadline
             && GetSessionUserId().to_u32() == session.role
-            && shared.board().unchanged(session.seen);
+            && !ended_by_others(session)
+            && shared.board().unchanged(session.seen, known::definition());
         if good {
             Ok(Some(answer(session)))
         } else {
@@ -108,56 +204,58 @@ fn at_a_glance<R, A: FnOnce(&Session) -> R>(shared: Shared, answer: A) -> Result
 }
 
 fn after_a_closer_look<R>(shared: Shared, answer: impl FnOnce(&Session) -> R) -> Option<R> {
-    let (good, recheck) = with(|keeper| {
-        let session = keeper.session()?;
-        let now = clock::steady_millis();
-        let good = now < session.deadline
-            && GetSessionUserId().to_u32() == session.role
-            && (shared.board().unchanged(session.seen) || look_closer(shared, keeper));
-        let recheck = keeper
-            .session()
-            .filter(|session| {
-                session
-                    .checked_at
-                    .is_some_and(|at| now.saturating_sub(at) >= RECHECK_MILLIS)
-            })
-            .copied();
-        Some((good, recheck))
-    })
-    .flatten()?;
-    // Reading a table can fail with an error of the server: not while the keeper is borrowed.
-    let good = good && recheck.is_none_or(|session| still_as_proven(&session));
+    let session = with(|keeper| keeper.session().copied()).flatten()?;
+    let now = clock::steady_millis();
+    // Before the row is read: what happens while it is being read is noticed the next time.
+    let seen = known::seen(shared, &session.client);
+    let look = seen != session.seen
+        || session
+            .checked_at
+            .is_some_and(|at| now.saturating_sub(at) >= RECHECK_MILLIS);
+    let good = now < session.deadline
+        && GetSessionUserId().to_u32() == session.role
+        && !ended_by_others(&session)
+        // Reading a table can fail with an error of the server: not while the keeper is borrowed.
+        && (!look || as_proven(&session));
     if !good {
-        forget();
+        with(Keeper::end);
+        publish(None);
         return None;
     }
     with(|keeper| {
         let session = keeper.session_mut()?;
-        if recheck.is_some() {
-            session.checked_at = Some(clock::steady_millis());
+        if look {
+            session.seen = seen;
+            session.checked_at = session.checked_at.map(|_| now);
         }
         Some(answer(session))
     })
     .flatten()
 }
 
-fn look_closer(shared: Shared, keeper: &mut Keeper) -> bool {
-    let Some(session) = keeper.session_mut() else {
-        return false;
-    };
-    match shared.with_last_posted(|last| shared.board().look(last, session.seen, &session.client)) {
-        Found::Nothing(seen) => {
-            session.seen = seen;
-            true
-        }
-        Found::Changed => false,
-    }
+/// Whether the client's row is the very one that the proof was checked against: not another one that
+/// says the same, since it may have said something else in between.
+fn as_proven(session: &Session) -> bool {
+    let found = ClientId::from_bytes(session.client.id_bytes()).and_then(|id| clients::find(&id));
+    matches!(found, Ok(row) if row == session.row)
 }
 
-fn still_as_proven(session: &Session) -> bool {
-    let found = ClientId::from_bytes(session.client.id_bytes()).and_then(|id| clients::find(&id));
-    matches!(found, Ok(Some(record))
-        if record.is_active() && record.commitment_version == session.commitment_version)
+/// Whether an operator ended this session.
+fn ended_by_others(session: &Session) -> bool {
+    shmem::ended()
+        .get(session.place)
+        .is_none_or(|ended| ended.includes(session.number))
+}
+
+/// The open sessions of this database that are good.
+pub(crate) fn of_all_connections(shared: Shared) -> Vec<(i32, Open)> {
+    let mut open = shared.with_roster(|r| r.of_database(audit::database(), clock::steady_millis()));
+    // Whoever was changed since has not looked yet.
+    open.retain(|(_, open)| {
+        let found = ClientId::from_bytes(open.client.id_bytes()).and_then(|id| clients::find(&id));
+        matches!(found, Ok(row) if row == open.row)
+    });
+    open
 }
 
 pub(crate) fn subtransaction_committed(id: u32, parent: u32) {
@@ -165,13 +263,13 @@ pub(crate) fn subtransaction_committed(id: u32, parent: u32) {
 }
 
 pub(crate) fn subtransaction_aborted(id: u32) {
-    with(|keeper| keeper.subtransaction_aborted(id));
+    changes(|keeper| keeper.subtransaction_aborted(id));
 }
 
 pub(crate) fn transaction_committed() {
-    with(Keeper::transaction_committed);
+    changes(Keeper::transaction_committed);
 }
 
 pub(crate) fn transaction_aborted() {
-    with(Keeper::transaction_aborted);
+    changes(Keeper::transaction_aborted);
 }

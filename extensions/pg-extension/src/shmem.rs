@@ -11,21 +11,24 @@ use core::{
 
 use std::sync::OnceLock;
 
-use getrandom::SysRng;
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_guard, pg_sys};
 use twofapi_crypto_core::{ChallengeKey, SpentHeader, SpentSet, SpentSlot};
 
 use crate::{
     gucs,
     rules::{
-        board::{Board, LastPosted},
+        board::Board,
         channel::{CHANNELS, Channel, Channels},
         event::Event,
+        key,
+        roster::{Ended, Place, Roster},
     },
 };
 
 const NAME: &core::ffi::CStr = c"pg_2fapi";
 const SLOTS_NAME: &core::ffi::CStr = c"pg_2fapi spent set";
+const PLACES_NAME: &core::ffi::CStr = c"pg_2fapi sessions";
+const ENDED_NAME: &core::ffi::CStr = c"pg_2fapi ended sessions";
 const LOCKS: i32 = 3;
 
 /// Things that are counted since the server started.
@@ -45,13 +48,14 @@ struct Layout {
     challenge_key: [u8; ChallengeKey::LEN],
     counters: Counters,
     board: Board,
-    last_posted: LastPosted,
     channels: Channels<Event>,
     spent: SpentHeader,
 }
 
 static SHARED: AtomicPtr<Layout> = AtomicPtr::new(ptr::null_mut());
 static SLOTS: AtomicPtr<SpentSlot> = AtomicPtr::new(ptr::null_mut());
+static PLACES: AtomicPtr<Place> = AtomicPtr::new(ptr::null_mut());
+static ENDED: AtomicPtr<Ended> = AtomicPtr::new(ptr::null_mut());
 static LOCKED: AtomicPtr<pg_sys::LWLockPadded> = AtomicPtr::new(ptr::null_mut());
 
 /// The shared memory of a server that was started with this library.
@@ -62,8 +66,8 @@ pub(crate) struct Shared(&'static Layout);
 #[derive(Clone, Copy)]
 enum Part {
     Spent = 0,
-    Board = 1,
-    Audit = 2,
+    Audit = 1,
+    Sessions = 2,
 }
 
 /// The shared memory, or `None` without preload.
@@ -82,11 +86,13 @@ impl Shared {
         &self.0.board
     }
 
-    /// The key is written once, before the first backend exists, and no backend outlives it: each
-    /// keeps it with HMAC's state. The postmaster never asks, so no backend inherits one by fork.
+    /// The key of this backend's database, from which no other database's can be told. The server's
+    /// is written once, before the first backend exists, and no backend outlives it or changes its
+    /// database: each keeps the key with HMAC's state. The postmaster never asks, so no backend
+    /// inherits one by fork.
     pub(crate) fn challenge_key(self) -> &'static ChallengeKey {
         static KEPT: OnceLock<ChallengeKey> = OnceLock::new();
-        KEPT.get_or_init(|| ChallengeKey::from_bytes(self.0.challenge_key))
+        KEPT.get_or_init(|| key::of_database(&self.0.challenge_key, crate::audit::database()))
     }
 
     pub(crate) fn with_spent<R>(self, work: impl FnOnce(&mut SpentSet<'_>) -> R) -> R {
@@ -103,10 +109,17 @@ impl Shared {
         work(&mut set)
     }
 
-    pub(crate) fn with_last_posted<R>(self, work: impl FnOnce(&mut LastPosted) -> R) -> R {
-        let _held = Held::exclusively(Part::Board);
-        // SAFETY: the exclusive lock makes this the only reference to that field.
-        work(unsafe { &mut (*SHARED.load(Ordering::Relaxed)).last_posted })
+    pub(crate) fn with_roster<R>(self, work: impl FnOnce(&mut Roster<'_>) -> R) -> R {
+        let _held = Held::exclusively(Part::Sessions);
+        // SAFETY: the exclusive lock makes this the only reference to the places, of which `startup`
+        // made as many as there can be processes.
+        let places = unsafe {
+            core::slice::from_raw_parts_mut(PLACES.load(Ordering::Relaxed), process_count())
+        };
+        work(&mut Roster {
+            places,
+            ended: ended(),
+        })
     }
 
     pub(crate) fn with_channels<R>(self, work: impl FnOnce(&mut Channels<Event>) -> R) -> R {
@@ -114,6 +127,16 @@ impl Shared {
         // SAFETY: the exclusive lock makes this the only reference to that field.
         work(unsafe { &mut (*SHARED.load(Ordering::Relaxed)).channels })
     }
+}
+
+/// Which of its sessions others have ended, by the place of a connection.
+pub(crate) fn ended() -> &'static [Ended] {
+    let ended = ENDED.load(Ordering::Relaxed);
+    if ended.is_null() {
+        return &[];
+    }
+    // SAFETY: `startup` made as many as there can be processes; all of them are atomic.
+    unsafe { core::slice::from_raw_parts(ended, process_count()) }
 }
 
 /// An exclusively held lock, released on drop.
@@ -138,8 +161,28 @@ impl Drop for Held {
     }
 }
 
+/// Random bytes, or the server does not start.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        ereport!(
+            PgLogLevel::FATAL,
+            PgSqlErrorCode::ERRCODE_SYSTEM_ERROR,
+            format!("pg_2fapi: the random source of the operating system failed: {error}")
+        );
+        unreachable!("FATAL does not return")
+    }
+    bytes
+}
+
 fn slot_count() -> usize {
     SpentHeader::slots_for(gucs::spent_capacity())
+}
+
+/// How many processes can run statements at once.
+fn process_count() -> usize {
+    // SAFETY: computed before libraries ask for shared memory, and never changed.
+    usize::try_from(unsafe { pg_sys::MaxBackends }).unwrap_or(0)
 }
 
 static mut PREVIOUS_REQUEST: pg_sys::shmem_request_hook_type = None;
@@ -165,6 +208,8 @@ unsafe extern "C-unwind" fn request() {
         }
         pg_sys::RequestAddinShmemSpace(size_of::<Layout>() + 64);
         pg_sys::RequestAddinShmemSpace(slot_count() * size_of::<SpentSlot>() + 64);
+        pg_sys::RequestAddinShmemSpace(process_count() * size_of::<Place>() + 64);
+        pg_sys::RequestAddinShmemSpace(process_count() * size_of::<Ended>() + 64);
         pg_sys::RequestNamedLWLockTranche(NAME.as_ptr(), LOCKS);
     }
 }
@@ -186,19 +231,22 @@ unsafe extern "C-unwind" fn startup() {
             &raw mut found,
         )
         .cast();
+        let places: *mut Place = pg_sys::ShmemInitStruct(
+            PLACES_NAME.as_ptr(),
+            process_count() * size_of::<Place>(),
+            &raw mut found,
+        )
+        .cast();
+        let ended: *mut Ended = pg_sys::ShmemInitStruct(
+            ENDED_NAME.as_ptr(),
+            process_count() * size_of::<Ended>(),
+            &raw mut found,
+        )
+        .cast();
 
-        let key = ChallengeKey::generate(&mut SysRng).unwrap_or_else(|error| {
-            ereport!(
-                PgLogLevel::FATAL,
-                PgSqlErrorCode::ERRCODE_SYSTEM_ERROR,
-                format!("pg_2fapi: {error}")
-            );
-            unreachable!("FATAL does not return")
-        });
         ptr::write_bytes(&raw mut (*shared).counters, 0, 1);
-        (&raw mut (*shared).challenge_key).write(*key.as_bytes());
-        (&raw mut (*shared).board).write(Board::empty());
-        (&raw mut (*shared).last_posted).write(LastPosted::EMPTY);
+        (&raw mut (*shared).challenge_key).write(random());
+        (&raw mut (*shared).board).write(Board::new(random()));
         let channels: *mut Channel<Event> = (&raw mut (*shared).channels).cast();
         for n in 0..CHANNELS {
             channels.add(n).write(Channel::FREE);
@@ -207,12 +255,18 @@ unsafe extern "C-unwind" fn startup() {
         for n in 0..slot_count() {
             slots.add(n).write(SpentSlot::FREE);
         }
+        for n in 0..process_count() {
+            places.add(n).write(Place::FREE);
+            ended.add(n).write(Ended::none());
+        }
 
         LOCKED.store(
             pg_sys::GetNamedLWLockTranche(NAME.as_ptr()),
             Ordering::Relaxed,
         );
         SLOTS.store(slots, Ordering::Relaxed);
+        PLACES.store(places, Ordering::Relaxed);
+        ENDED.store(ended, Ordering::Relaxed);
         SHARED.store(shared, Ordering::Relaxed);
     }
 }

@@ -33,11 +33,12 @@ use crate::{
     },
     session,
     shmem::Shared,
+    strict,
 };
 
-type Bytes<'a> = Option<&'a [u8]>;
+pub(crate) type Bytes<'a> = Option<&'a [u8]>;
 
-fn client_id(bytes: Bytes<'_>) -> Result<ClientId, Error> {
+pub(crate) fn client_id(bytes: Bytes<'_>) -> Result<ClientId, Error> {
     ClientId::from_bytes(bytes.ok_or(Error::InvalidClientId {
         problem: "it is NULL",
     })?)
@@ -68,7 +69,7 @@ fn challenge_id<'a>(bytes: Bytes<'a>) -> Result<&'a [u8], Error> {
 }
 
 /// Records how an action ended and answers, or raises.
-fn answer<T>(
+pub(crate) fn answer<T>(
     shared: Shared,
     action: Action,
     client: Option<&ClientId>,
@@ -169,7 +170,7 @@ fn challenge(id: Bytes<'_>, call: pg_sys::FunctionCallInfo) -> Option<AnyElement
 fn authenticate(id: Bytes<'_>, challenge: Bytes<'_>, p: Bytes<'_>, binding: Bytes<'_>) -> bool {
     let shared = preloaded();
     // Whoever tries to be somebody is nobody until that is proven.
-    session::forget();
+    session::leave();
     attempted(
         shared,
         Action::Authenticate,
@@ -178,10 +179,11 @@ fn authenticate(id: Bytes<'_>, challenge: Bytes<'_>, p: Bytes<'_>, binding: Byte
         p,
         binding,
         |accepted| {
-            let version = accepted.record.commitment_version;
-            session::open(accepted.client, version, accepted.seen);
+            let Accepted { client, row, seen } = *accepted;
+            session::open(shared, client, Some(row), seen, u32::MAX)?;
             let opened = &shared.counters().sessions_opened;
             opened.fetch_add(1, Ordering::Relaxed);
+            Ok(())
         },
     )
 }
@@ -195,7 +197,7 @@ fn verify(id: Bytes<'_>, challenge: Bytes<'_>, p: Bytes<'_>, binding: Bytes<'_>)
         challenge,
         p,
         binding,
-        |_| {},
+        |_| Ok(()),
     )
 }
 
@@ -206,8 +208,9 @@ fn attempted(
     challenge: Bytes<'_>,
     p: Bytes<'_>,
     binding: Bytes<'_>,
-    accepted: impl FnOnce(&Accepted),
+    accepted: impl FnOnce(&Accepted) -> Result<(), Error>,
 ) -> bool {
+    strict::check_those_of_role_and_database();
     let id = client_id(id);
     let attempt = || -> Attempt {
         let id = id.as_ref().map_err(Clone::clone)?;
@@ -215,12 +218,9 @@ fn attempted(
         let binding = binding.map(AuthenticationBinding::from_bytes).transpose()?;
         attempt::authentication(shared, id, challenge, binding, &proof)
     };
-    let result = attempt().map(|attempt| match attempt {
-        Ok(proven) => {
-            accepted(&proven);
-            (true, Outcome::Accepted)
-        }
-        Err(outcome) => (false, outcome),
+    let result = attempt().and_then(|attempt| match attempt {
+        Ok(proven) => accepted(&proven).map(|()| (true, Outcome::Accepted)),
+        Err(outcome) => Ok((false, outcome)),
     });
     answer(shared, action, id.as_ref().ok(), result)
 }
@@ -235,6 +235,7 @@ fn rotate_commitment(
 ) -> bool {
     let shared = preloaded();
     must_be_writable(c"twofapi.rotate_commitment()");
+    strict::check_those_of_role_and_database();
     let id = client_id(id);
     let rotate = || {
         let id = id.as_ref().map_err(Clone::clone)?;
@@ -245,7 +246,7 @@ fn rotate_commitment(
             proof(proof_new)?,
         );
         let record = match attempt::rotation(shared, id, challenge, &old, &new, &possession)? {
-            Ok(accepted) => accepted.record,
+            Ok(accepted) => accepted.row.record,
             Err(outcome) => return Ok((false, outcome)),
         };
         let mut rotated = record;
@@ -262,7 +263,7 @@ fn rotate_commitment(
 /// NULL without a session. Called for every row that a policy looks at.
 #[pg_extern]
 fn current_client() -> Option<AnyElement> {
-    let datum = session::current(preloaded(), |session| {
+    let datum = session::told(preloaded(), |session| {
         session.client.id_bytes().into_datum()
     })??;
     // SAFETY: bytes and text are laid out alike, and a client id is ASCII, which is text in every
@@ -290,7 +291,7 @@ fn session_of_this_connection() -> TableIterator<
         name!(scope, &'static str),
     ),
 > {
-    let row = session::current(preloaded(), |session| {
+    let row = session::told(preloaded(), |session| {
         (
             session.client.id_str().to_owned(),
             clock::timestamp(session.since),
@@ -328,7 +329,7 @@ fn change(
     let change = || {
         let id = id.as_ref().map_err(Clone::clone)?;
         clients::lock(id);
-        let record = clients::find(id)?.ok_or(Error::NotEnrolled)?;
+        let record = clients::find(id)?.ok_or(Error::NotEnrolled)?.record;
         let mut changed = record;
         let transition = step(&mut changed)?;
         match transition {
@@ -348,8 +349,8 @@ fn change(
 fn client_status(id: Bytes<'_>) -> &'static str {
     preloaded();
     let status = || {
-        let record = clients::find(&client_id(id)?)?;
-        Ok(record.ok_or(Error::NotEnrolled)?.status.as_str())
+        let row = clients::find(&client_id(id)?)?;
+        Ok(row.ok_or(Error::NotEnrolled)?.record.status.as_str())
     };
     status().unwrap_or_else(|error: Error| errors::raise(&error))
 }

@@ -1,11 +1,16 @@
 //! The board on which committed changes to clients are posted, so that a session learns from a
-//! memory read that its client was suspended, revoked or rotated elsewhere.
+//! memory read that its client may have been suspended, revoked or rotated elsewhere.
 //!
-//! Clients share buckets. A bucket counts its postings and remembers whom the last one was about:
-//! a session that missed exactly one posting knows whether it was meant; one that missed more ends,
-//! because it cannot know.
+//! Clients share buckets, and a bucket counts its postings. Whoever finds that one was added reads
+//! the client's row again: a neighbour's change costs a look and nothing else. Who shares a bucket
+//! with whom is a secret of the server, so that nobody picks his neighbours.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::{
+    hash::Hasher as _,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use siphasher::sip::SipHasher24;
 
 use super::ClientKey;
 
@@ -15,23 +20,17 @@ pub(crate) const BUCKETS: usize = 4096;
 /// The board in shared memory.
 #[repr(C)]
 pub(crate) struct Board {
+    /// Under which clients are put into buckets. Written once, before anybody asks.
+    key: [u8; Self::KEY_LEN],
     generations: [AtomicU64; BUCKETS],
 }
 
-/// Whom the last posting of each bucket was about. Guarded by a lock, as the generations are for
-/// those who write them.
-#[repr(C)]
-pub(crate) struct LastPosted([Option<ClientKey>; BUCKETS]);
-
-impl LastPosted {
-    pub(crate) const EMPTY: Self = Self([None; BUCKETS]);
-}
-
-/// What is remembered of the board.
+/// What was known before a client's row was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     bucket: usize,
     generation: u64,
+    definition: u64,
 }
 
 impl Seen {
@@ -41,71 +40,47 @@ impl Seen {
     }
 }
 
-/// What a session finds on the board.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// Nothing about this client; remember this from now on.
-    Nothing(Seen),
-    /// This client was changed, or too much was missed to tell.
-    Changed,
-}
-
 impl Board {
-    pub(crate) const fn empty() -> Self {
+    /// Length of the key in bytes.
+    pub(crate) const KEY_LEN: usize = 16;
+
+    pub(crate) const fn new(key: [u8; Self::KEY_LEN]) -> Self {
         Self {
+            key,
             generations: [const { AtomicU64::new(0) }; BUCKETS],
         }
     }
 
     /// To be called before the client's row is read: what is committed after that shows later.
-    pub(crate) fn seen(&self, client: &ClientKey) -> Seen {
-        let bucket = bucket_of(client);
+    /// `definition` counts how often the caller was told that the table itself had changed.
+    pub(crate) fn seen(&self, client: &ClientKey, definition: u64) -> Seen {
+        let bucket = self.bucket_of(client);
         Seen {
             bucket,
             generation: self.generation(bucket),
+            definition,
         }
     }
 
-    /// Whether nothing was posted in this bucket since: all that most calls ever do.
-    pub(crate) fn unchanged(&self, seen: Seen) -> bool {
-        self.generation(seen.bucket) == seen.generation
+    /// Whether nothing was posted in this bucket since, and the table is what it was: all that most
+    /// calls ever do.
+    pub(crate) fn unchanged(&self, seen: Seen, definition: u64) -> bool {
+        self.generation(seen.bucket) == seen.generation && seen.definition == definition
     }
 
-    /// Looks closer, with the lock held.
-    pub(crate) fn look(&self, last: &LastPosted, seen: Seen, client: &ClientKey) -> Found {
-        let generation = self.generation(seen.bucket);
-        let missed = generation.wrapping_sub(seen.generation);
-        let about_another = || {
-            last.0
-                .get(seen.bucket)
-                .and_then(Option::as_ref)
-                .is_some_and(|posted| posted != client)
-        };
-        if missed == 0 || (missed == 1 && about_another()) {
-            Found::Nothing(Seen { generation, ..seen })
-        } else {
-            Found::Changed
-        }
+    /// Posts a change of one client.
+    pub(crate) fn post(&self, client: &ClientKey) {
+        self.advance(self.bucket_of(client));
     }
 
-    /// Posts a change of one client, with the lock held.
-    pub(crate) fn post(&self, last: &mut LastPosted, client: &ClientKey) {
-        let bucket = bucket_of(client);
-        if let Some(place) = last.0.get_mut(bucket) {
-            *place = Some(*client);
-        }
-        self.advance(bucket, 1);
-    }
-
-    /// Posts a change of every client, with the lock held.
+    /// Posts a change of every client.
     pub(crate) fn post_everyone(&self) {
-        // Two at once: nobody can take it for one about somebody else.
-        (0..BUCKETS).for_each(|bucket| self.advance(bucket, 2));
+        (0..BUCKETS).for_each(|bucket| self.advance(bucket));
     }
 
-    fn advance(&self, bucket: usize, by: u64) {
+    fn advance(&self, bucket: usize) {
         if let Some(generation) = self.generations.get(bucket) {
-            generation.fetch_add(by, Ordering::Release);
+            generation.fetch_add(1, Ordering::Release);
         }
     }
 
@@ -114,82 +89,73 @@ impl Board {
             .get(bucket)
             .map_or(u64::MAX, |generation| generation.load(Ordering::Acquire))
     }
-}
 
-/// FNV-1a, which needs no key: only an operator's changes are ever posted.
-fn bucket_of(client: &ClientKey) -> usize {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let database = client.database().to_le_bytes();
-    let hash = database
-        .iter()
-        .chain(client.id_bytes())
-        .fold(0xcbf2_9ce4_8422_2325, step);
-    (hash % BUCKETS as u64) as usize
+    fn bucket_of(&self, client: &ClientKey) -> usize {
+        let mut hash = SipHasher24::new_with_key(&self.key);
+        hash.write(&client.database().to_le_bytes());
+        hash.write(client.id_bytes());
+        (hash.finish() % BUCKETS as u64) as usize
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn board() -> (Board, Box<LastPosted>) {
-        (Board::empty(), Box::new(LastPosted::EMPTY))
+    fn board() -> Board {
+        Board::new([7; Board::KEY_LEN])
     }
 
     fn client(database: u32, id: &str) -> ClientKey {
         ClientKey::new(database, &id.parse().unwrap())
     }
 
-    /// Another client of the same bucket.
-    fn neighbour(of: &ClientKey) -> ClientKey {
-        (0..)
-            .map(|n| client(1, &format!("neighbour-{n}")))
-            .find(|other| bucket_of(other) == bucket_of(of))
-            .unwrap()
-    }
-
     #[test]
     fn a_posting_about_the_client_is_found() {
-        let (board, mut last) = board();
+        let board = board();
         let alice = client(1, "alice");
-        let seen = board.seen(&alice);
-        assert!(board.unchanged(seen));
-        board.post(&mut last, &alice);
-        assert!(!board.unchanged(seen));
-        assert_eq!(board.look(&last, seen, &alice), Found::Changed);
+        let seen = board.seen(&alice, 0);
+        assert!(board.unchanged(seen, 0));
+        board.post(&alice);
+        assert!(!board.unchanged(seen, 0));
+        assert!(board.unchanged(board.seen(&alice, 0), 0));
     }
 
     #[test]
-    fn one_posting_about_a_neighbour_ends_nothing_and_two_cannot_be_told_apart() {
-        let (board, mut last) = board();
-        let alice = client(1, "alice");
-        let other = neighbour(&alice);
-        let seen = board.seen(&alice);
-        board.post(&mut last, &other);
-        let Found::Nothing(seen) = board.look(&last, seen, &alice) else {
-            panic!("a neighbour's change ended the session")
-        };
-        assert!(board.unchanged(seen));
-        board.post(&mut last, &alice);
-        board.post(&mut last, &other);
-        assert_eq!(board.look(&last, seen, &alice), Found::Changed);
-    }
-
-    #[test]
-    fn the_same_id_in_another_database_is_another_client() {
-        let (board, mut last) = board();
-        let here = client(1, "alice");
-        let seen = board.seen(&here);
-        board.post(&mut last, &client(2, "alice"));
-        assert!(matches!(board.look(&last, seen, &here), Found::Nothing(_)));
+    fn a_changed_definition_of_the_table_is_found() {
+        let board = board();
+        let seen = board.seen(&client(1, "alice"), 3);
+        assert!(board.unchanged(seen, 3) && !board.unchanged(seen, 4));
     }
 
     #[test]
     fn a_change_of_everyone_reaches_everyone() {
-        let (board, last) = board();
+        let board = board();
         for id in ["alice", "bob", "carol"] {
-            let seen = board.seen(&client(1, id));
+            let seen = board.seen(&client(1, id), 0);
             board.post_everyone();
-            assert_eq!(board.look(&last, seen, &client(1, id)), Found::Changed);
+            assert!(!board.unchanged(seen, 0));
+        }
+    }
+
+    #[test]
+    fn who_shares_a_bucket_depends_on_the_key_and_the_database() {
+        let others = |board: &Board, database| -> Vec<usize> {
+            (0..500)
+                .map(|n| client(database, &format!("client-{n}")))
+                .map(|client| board.bucket_of(&client))
+                .collect()
+        };
+        let with_one_key = others(&board(), 1);
+        let with_another = others(&Board::new([8; Board::KEY_LEN]), 1);
+        let elsewhere = others(&board(), 2);
+        for other in [with_another, elsewhere] {
+            let same = with_one_key
+                .iter()
+                .zip(&other)
+                .filter(|(a, b)| a == b)
+                .count();
+            assert!(same < 10, "{same} of 500 are in the same bucket");
         }
     }
 }

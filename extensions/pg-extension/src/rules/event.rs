@@ -17,6 +17,8 @@ pub(crate) enum Action {
     Revoke,
     Logout,
     Cleanup,
+    Token,
+    EndSessions,
 }
 
 impl Action {
@@ -31,6 +33,8 @@ impl Action {
             Self::Revoke => "revoke",
             Self::Logout => "logout",
             Self::Cleanup => "cleanup",
+            Self::Token => "token",
+            Self::EndSessions => "end sessions",
         }
     }
 }
@@ -46,6 +50,7 @@ pub(crate) enum Outcome {
     DeniedBinding,
     DeniedProof,
     DeniedChanged,
+    DeniedToken,
     Throttled,
     AlreadyEnrolled,
     NotEnrolled,
@@ -64,7 +69,8 @@ impl Outcome {
             | Self::DeniedClient
             | Self::DeniedBinding
             | Self::DeniedProof
-            | Self::DeniedChanged => "denied",
+            | Self::DeniedChanged
+            | Self::DeniedToken => "denied",
             _ => "error",
         }
     }
@@ -79,6 +85,7 @@ impl Outcome {
             Self::DeniedBinding => "bound to another audience",
             Self::DeniedProof => "equation",
             Self::DeniedChanged => "client changed meanwhile",
+            Self::DeniedToken => "token",
             Self::Throttled => "throttled",
             Self::AlreadyEnrolled => "already_enrolled",
             Self::NotEnrolled => "not_enrolled",

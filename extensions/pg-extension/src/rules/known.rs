@@ -1,12 +1,7 @@
 //! The clients that this connection knows: whoever proved here who it is, with the row that the proof
 //! was checked against. While the board says nothing new, that row is the one in the table.
 
-use twofapi_crypto_core::ClientRecord;
-
-use super::{
-    ClientKey,
-    board::{Board, Seen},
-};
+use super::{ClientKey, Row, board::Seen};
 
 /// How many clients are kept: 24 KB, taken when the first one is kept.
 const PLACES: usize = 64;
@@ -14,7 +9,7 @@ const PLACES: usize = 64;
 #[derive(Clone, Copy)]
 struct Entry {
     client: ClientKey,
-    record: ClientRecord,
+    row: Row,
     /// What the board said before the row was read.
     seen: Seen,
 }
@@ -26,23 +21,18 @@ impl Known {
     pub(crate) const NOBODY: Self = Self(Vec::new());
 
     /// The client's row, if it is as it was when its proof was accepted.
-    pub(crate) fn find(&self, board: &Board, client: &ClientKey) -> Option<(ClientRecord, Seen)> {
-        let seen = board.seen(client);
+    pub(crate) fn find(&self, seen: Seen, client: &ClientKey) -> Option<Row> {
         let entry = self.0.get(seen.bucket() % PLACES)?.as_ref()?;
-        (entry.seen == seen && entry.client == *client).then_some((entry.record, seen))
+        (entry.seen == seen && entry.client == *client).then_some(entry.row)
     }
 
     /// Keeps a row that was read after the board had said `seen`.
-    pub(crate) fn keep(&mut self, client: ClientKey, record: ClientRecord, seen: Seen) {
+    pub(crate) fn keep(&mut self, client: ClientKey, row: Row, seen: Seen) {
         if self.0.is_empty() {
             self.0.resize(PLACES, None);
         }
         if let Some(place) = self.0.get_mut(seen.bucket() % PLACES) {
-            *place = Some(Entry {
-                client,
-                record,
-                seen,
-            });
+            *place = Some(Entry { client, row, seen });
         }
     }
 
@@ -54,43 +44,58 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use super::super::board::LastPosted;
+    use super::super::{RowVersion, board::Board};
     use super::*;
     use proptest::prelude::*;
-    use twofapi_crypto_core::{Commitment, generators};
+    use twofapi_crypto_core::{ClientRecord, Commitment, generators};
+
+    fn board() -> Board {
+        Board::new([7; Board::KEY_LEN])
+    }
 
     fn client(n: u32) -> ClientKey {
         ClientKey::new(1, &format!("client-{n}").parse().unwrap())
     }
 
-    fn record(version: u32) -> ClientRecord {
+    fn row(version: u32) -> Row {
         let (g, _) = generators();
         let commitment = Commitment::from_bytes(&g.compress().to_bytes()).unwrap();
-        ClientRecord {
-            commitment_version: version,
-            ..ClientRecord::enrolled(commitment)
+        Row {
+            record: ClientRecord {
+                commitment_version: version,
+                ..ClientRecord::enrolled(commitment)
+            },
+            version: RowVersion {
+                written_by: version,
+                block: 0,
+                place: 1,
+            },
         }
+    }
+
+    fn find(known: &Known, board: &Board, client: &ClientKey) -> Option<Row> {
+        known.find(board.seen(client, 0), client)
     }
 
     #[test]
     fn nobody_is_known_until_kept_and_after_clearing() {
-        let board = Board::empty();
+        let board = board();
         let mut known = Known::NOBODY;
-        assert!(known.find(&board, &client(1)).is_none());
-        known.keep(client(1), record(1), board.seen(&client(1)));
-        assert!(known.find(&board, &client(1)).is_some());
-        assert!(known.find(&board, &client(2)).is_none());
+        assert!(find(&known, &board, &client(1)).is_none());
+        known.keep(client(1), row(1), board.seen(&client(1), 0));
+        assert!(find(&known, &board, &client(1)).is_some());
+        assert!(find(&known, &board, &client(2)).is_none());
         known.clear();
-        assert!(known.find(&board, &client(1)).is_none());
+        assert!(find(&known, &board, &client(1)).is_none());
     }
 
     #[test]
     fn the_same_id_in_another_database_is_another_client() {
-        let board = Board::empty();
+        let board = board();
         let mut known = Known::NOBODY;
-        known.keep(client(1), record(1), board.seen(&client(1)));
+        known.keep(client(1), row(1), board.seen(&client(1), 0));
         let elsewhere = ClientKey::new(2, &"client-1".parse().unwrap());
-        assert!(known.find(&board, &elsewhere).is_none());
+        assert!(find(&known, &board, &elsewhere).is_none());
     }
 
     #[derive(Clone, Debug)]
@@ -121,28 +126,28 @@ mod tests {
         fn a_known_row_is_always_the_one_in_the_table(
             steps in proptest::collection::vec(step(), 0..300)
         ) {
-            let (board, mut last) = (Board::empty(), Box::new(LastPosted::EMPTY));
+            let board = board();
             let mut table = vec![1_u32; 200];
             let mut known = Known::NOBODY;
             for step in steps {
                 match step {
                     Step::LogIn { client: n, changed_meanwhile } => {
                         let key = client(n);
-                        if let Some((found, _)) = known.find(&board, &key) {
-                            prop_assert_eq!(found.commitment_version, table[n as usize]);
+                        if let Some(found) = find(&known, &board, &key) {
+                            prop_assert_eq!(found.record.commitment_version, table[n as usize]);
                         } else {
-                            let seen = board.seen(&key);
-                            let read = record(table[n as usize]);
+                            let seen = board.seen(&key, 0);
+                            let read = row(table[n as usize]);
                             if changed_meanwhile {
                                 table[n as usize] += 1;
-                                board.post(&mut last, &key);
+                                board.post(&key);
                             }
                             known.keep(key, read, seen);
                         }
                     }
                     Step::Change { client: n } => {
                         table[n as usize] += 1;
-                        board.post(&mut last, &client(n));
+                        board.post(&client(n));
                     }
                     Step::ChangeAll => {
                         table.iter_mut().for_each(|version| *version += 1);

@@ -4,11 +4,32 @@ pub(crate) mod binding;
 pub(crate) mod board;
 pub(crate) mod channel;
 pub(crate) mod event;
+pub(crate) mod key;
 pub(crate) mod known;
+pub(crate) mod mask;
 pub(crate) mod postings;
+pub(crate) mod roster;
 pub(crate) mod session;
+pub(crate) mod statement;
+pub(crate) mod token;
 
-use twofapi_crypto_core::{CLIENT_ID_MAX, ClientId};
+use twofapi_crypto_core::{CLIENT_ID_MAX, ClientId, ClientRecord};
+
+/// A client's row as it was found: what it says, and which version of the row said it. Every change
+/// makes another version, also one that ends where it began.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) record: ClientRecord,
+    pub(crate) version: RowVersion,
+}
+
+/// The transaction that wrote the row, and where the row lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowVersion {
+    pub(crate) written_by: u32,
+    pub(crate) block: u32,
+    pub(crate) place: u16,
+}
 
 /// A client of one database in a fixed number of bytes, as shared memory and sessions keep it. All
 /// bytes zero is nobody.

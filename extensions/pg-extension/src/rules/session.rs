@@ -1,7 +1,7 @@
 //! The life of a session within the tree of transactions: opened in one that aborts, it is closed;
 //! a released savepoint hands it to its parent.
 
-use super::{ClientKey, board::Seen};
+use super::{ClientKey, Row, board::Seen};
 
 /// How long a session lasts when nothing ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,12 @@ impl Scope {
 #[derive(Clone, Copy)]
 pub(crate) struct Session {
     pub(crate) client: ClientKey,
-    /// Of the commitment that was proven.
-    pub(crate) commitment_version: u32,
+    /// Which of this connection's sessions it is, from 1.
+    pub(crate) number: u64,
+    /// The client's row when it was let in; a token may be of a client that is not enrolled here.
+    pub(crate) row: Option<Row>,
+    /// The connection's place in the roster.
+    pub(crate) place: usize,
     pub(crate) scope: Scope,
     /// Microseconds since the Unix epoch, for showing.
     pub(crate) since: i64,
@@ -111,21 +115,33 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
-    use super::super::board::Board;
+    use super::super::{RowVersion, board::Board};
     use super::*;
     use proptest::prelude::*;
+    use twofapi_crypto_core::{ClientRecord, Commitment, generators};
 
     fn session(name: u32, scope: Scope) -> Session {
         let client = ClientKey::of(name, None);
+        let (g, _) = generators();
+        let commitment = Commitment::from_bytes(&g.compress().to_bytes()).unwrap();
         Session {
             client,
-            commitment_version: 1,
+            number: u64::from(name),
+            row: Some(Row {
+                record: ClientRecord::enrolled(commitment),
+                version: RowVersion {
+                    written_by: 3,
+                    block: 0,
+                    place: 1,
+                },
+            }),
+            place: 0,
             scope,
             since: 0,
             expires_at: 0,
             deadline: 0,
             role: 10,
-            seen: Board::empty().seen(&client),
+            seen: Board::new([7; Board::KEY_LEN]).seen(&client, 0),
             checked_at: None,
         }
     }

@@ -3,6 +3,7 @@
 
 mod audit;
 mod bad_input;
+mod changes;
 mod crash;
 mod dump;
 mod fake_session;
@@ -11,10 +12,15 @@ mod known;
 mod parallel;
 mod pooler;
 mod readme;
+mod secrecy;
 mod session;
+mod sessions_view;
+mod settings;
 mod single_use;
 mod standby;
+mod statement;
 mod surface;
+mod token;
 mod vectors;
 
 use std::{

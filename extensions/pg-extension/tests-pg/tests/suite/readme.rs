@@ -2,7 +2,7 @@
 
 use std::{env, fs, io::Write as _, path::Path, process::Stdio};
 
-use twofapi_tests_pg::{Server, bin_dir, run_as_server, server_user_owns};
+use twofapi_tests_pg::{Client, Server, bin_dir, run_as_server, server_user_owns};
 
 #[test]
 fn the_quick_start_works_line_by_line_in_psql() {
@@ -55,4 +55,45 @@ fn the_quick_start_works_line_by_line_in_psql() {
     assert!(output.status.success(), "{said}\n{errors}");
     let rows: Vec<_> = said.lines().filter(|line| line.contains('|')).collect();
     assert_eq!(rows, ["alice|what alice wrote"], "{said}\n{errors}");
+}
+
+#[test]
+fn the_mapping_of_clients_to_roles_gives_each_its_own() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let block = readme
+        .split("```sql roles\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("the mapping");
+    let database = crate::database();
+    let mut admin = database.connect();
+    let app = database.role("app");
+    let (reader, writer) = (database.role("reader"), database.role("writer"));
+    admin.batch_execute(block).unwrap();
+    admin
+        .batch_execute(&format!(
+            "GRANT SELECT ON client_roles TO {app};
+             ALTER ROLE {app} NOINHERIT; GRANT {reader}, {writer} TO {app};
+             INSERT INTO client_roles VALUES ('alice', '{writer}'), ('bob', '{reader}')"
+        ))
+        .unwrap();
+    let clients = ["alice", "bob", "carol"].map(|id| Client::enrolled(&mut admin, id));
+    let mut connection = database.connect_as(&app);
+    for (client, role) in clients.iter().zip([Some(&writer), Some(&reader), None]) {
+        assert!(client.log_in(&mut connection));
+        let mut transaction = connection.transaction().unwrap();
+        let result = transaction.batch_execute("SELECT take_role()");
+        if let Some(role) = role {
+            result.unwrap();
+            let taken = transaction.query_one("SELECT current_user::text", &[]);
+            assert_eq!(taken.unwrap().get::<_, String>(0), *role);
+            transaction.commit().unwrap();
+        } else {
+            assert_eq!(crate::refusal(result).0, "42501");
+            transaction.rollback().unwrap();
+        }
+        let now = connection.query_one("SELECT current_user::text", &[]);
+        assert_eq!(now.unwrap().get::<_, String>(0), app);
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 use postgres::Client as Connection;
 use twofapi_tests_pg::{Client, Database};
 
-use crate::{current_client, database, eventually, refusal};
+use crate::{current_client, database, refusal};
 
 fn logged_in() -> (Database, Connection, Client) {
     let database = database();
@@ -438,21 +438,4 @@ fn another_clients_changes_end_nothing() {
         .batch_execute("SELECT twofapi.revoke_client('alice')")
         .unwrap();
     assert_eq!(current_client(&mut connection), alice());
-}
-
-#[test]
-fn a_waiting_cursor_does_not_see_more_after_the_session_ended() {
-    let (_database, mut connection, _) = logged_in();
-    connection
-        .batch_execute(
-            "CREATE TABLE mine (owner text); INSERT INTO mine SELECT 'alice' FROM generate_series(1, 10);
-             BEGIN; DECLARE c CURSOR FOR SELECT * FROM mine WHERE owner = twofapi.current_client()",
-        )
-        .unwrap();
-    assert_eq!(connection.query("FETCH 3 FROM c", &[]).unwrap().len(), 3);
-    connection.batch_execute("SELECT twofapi.logout()").unwrap();
-    assert_eq!(connection.query("FETCH 3 FROM c", &[]).unwrap().len(), 0);
-    eventually("the transaction ends", || {
-        connection.batch_execute("COMMIT").is_ok()
-    });
 }

@@ -1,0 +1,353 @@
+//! Access tokens of a 2FApi service: JWTs signed with EdDSA over Ed25519, checked with the public keys
+//! that the operator configured, for the issuer and the audience that he named.
+//!
+//! The format has one algorithm and a handful of claims, so that it is read here and not by a library
+//! that could be talked into another one; JSON, base64 and Ed25519 are those of libraries.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::{Signature, VerifyingKey};
+use serde::Deserialize;
+use twofapi_crypto_core::ClientId;
+
+/// No token of a service is longer.
+const LONGEST: usize = 8192;
+/// How many keys a service may have in use at once.
+const MOST_KEYS: usize = 32;
+/// By how many seconds the clock of the service may be ahead.
+const AHEAD: u64 = 5;
+
+/// Why a token was not accepted. For the operator; the client is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused;
+
+/// The service's public keys, by their ids.
+#[derive(Debug)]
+pub(crate) struct Keys(Vec<(String, VerifyingKey)>);
+
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<Key>,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    kty: String,
+    crv: Option<String>,
+    kid: Option<String>,
+    x: Option<String>,
+    d: Option<serde::de::IgnoredAny>,
+}
+
+impl Keys {
+    /// Reads a JSON Web Key Set (RFC 7517), as the service publishes it. Keys of other kinds are passed
+    /// over.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let set: KeySet = serde_json::from_str(text).map_err(
+            |_| "it is no JSON Web Key Set, {\"keys\": [...]}, as the service publishes it",
+        )?;
+        let mut keys: Vec<(String, VerifyingKey)> = Vec::new();
+        for key in set.keys {
+            if key.d.is_some() {
+                return Err("it holds a private key, which belongs to the service alone");
+            }
+            if key.kty != "OKP" || key.crv.as_deref() != Some("Ed25519") {
+                continue;
+            }
+            let (Some(kid), Some(x)) = (key.kid, key.x) else {
+                return Err("a key of it has no kid, or no x");
+            };
+            let public = URL_SAFE_NO_PAD
+                .decode(x)
+                .ok()
+                .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+                .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
+                .filter(|key| !key.is_weak())
+                .ok_or("a key of it is no Ed25519 public key")?;
+            if keys.iter().any(|(known, _)| *known == kid) {
+                return Err("two keys of it have the same kid");
+            }
+            keys.push((kid, public));
+        }
+        match keys.len() {
+            0 => Err("it holds no Ed25519 key"),
+            1..=MOST_KEYS => Ok(Self(keys)),
+            _ => Err("it holds more than 32 keys"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    typ: String,
+    kid: String,
+    crit: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    client_id: String,
+    aud: Audience,
+    nbf: u64,
+    exp: u64,
+    ver: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Audience {
+    fn includes(&self, name: &str) -> bool {
+        match self {
+            Self::One(audience) => audience == name,
+            Self::Several(audiences) => audiences.iter().any(|audience| audience == name),
+        }
+    }
+}
+
+/// What an accepted token says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) client_id: ClientId,
+    /// Of the commitment that the client had proven.
+    pub(crate) commitment_version: u32,
+    /// In Unix seconds.
+    pub(crate) expires_at: u64,
+}
+
+/// Checks a token at `now`, in Unix seconds.
+pub(crate) fn check(
+    token: &[u8],
+    keys: &Keys,
+    issuer: &str,
+    audience: &str,
+    now: u64,
+) -> Result<Token, Refused> {
+    let token = core::str::from_utf8(token).map_err(|_| Refused)?;
+    if token.len() > LONGEST || issuer.is_empty() || audience.is_empty() {
+        return Err(Refused);
+    }
+    let (signed, signature) = token.rsplit_once('.').ok_or(Refused)?;
+    let (header, claims) = signed.split_once('.').ok_or(Refused)?;
+    let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Refused);
+    let header: Header = serde_json::from_slice(&decoded(header)?).map_err(|_| Refused)?;
+    if header.alg != "EdDSA" || header.typ != "at+jwt" || header.crit.is_some() {
+        return Err(Refused);
+    }
+    let (_, key) = keys
+        .0
+        .iter()
+        .find(|(kid, _)| *kid == header.kid)
+        .ok_or(Refused)?;
+    let signature = Signature::from_slice(&decoded(signature)?).map_err(|_| Refused)?;
+    key.verify_strict(signed.as_bytes(), &signature)
+        .map_err(|_| Refused)?;
+    let claims: Claims = serde_json::from_slice(&decoded(claims)?).map_err(|_| Refused)?;
+    let in_time = claims.nbf <= now.saturating_add(AHEAD) && now < claims.exp;
+    let ours = claims.iss == issuer && claims.aud.includes(audience);
+    if !in_time || !ours || claims.sub != claims.client_id {
+        return Err(Refused);
+    }
+    Ok(Token {
+        client_id: ClientId::parse(&claims.sub).map_err(|_| Refused)?,
+        commitment_version: claims.ver,
+        expires_at: claims.exp,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ed25519_dalek::{Signer as _, SigningKey};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    const NOW: u64 = 1_795_000_000;
+    const ISSUER: &str = "https://id.example";
+    const AUDIENCE: &str = "db.example";
+
+    fn service() -> SigningKey {
+        SigningKey::from_bytes(&[7; 32])
+    }
+
+    fn jwk(kid: &str, key: &SigningKey) -> Value {
+        let x = URL_SAFE_NO_PAD.encode(key.verifying_key().to_bytes());
+        json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x})
+    }
+
+    fn keys() -> Keys {
+        Keys::parse(&json!({"keys": [jwk("one", &service())]}).to_string()).unwrap()
+    }
+
+    fn header() -> Value {
+        json!({"alg": "EdDSA", "typ": "at+jwt", "kid": "one"})
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": ISSUER, "sub": "alice", "client_id": "alice", "aud": AUDIENCE, "iat": NOW,
+            "nbf": NOW, "exp": NOW + 900, "jti": "00", "amr": ["zkp"], "ver": 3,
+        })
+    }
+
+    fn signed(header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(header), part(claims));
+        let signature = service().sign(signed.as_bytes()).to_bytes();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn checked(token: &str) -> Result<Token, Refused> {
+        check(token.as_bytes(), &keys(), ISSUER, AUDIENCE, NOW)
+    }
+
+    fn with(mut value: Value, name: &str, to: Value) -> Value {
+        value[name] = to;
+        value
+    }
+
+    fn without(mut value: Value, name: &str) -> Value {
+        value.as_object_mut().unwrap().remove(name);
+        value
+    }
+
+    #[test]
+    fn a_token_of_the_service_says_whose_it_is() {
+        let token = checked(&signed(&header(), &claims())).unwrap();
+        assert_eq!(token.client_id.as_str(), "alice");
+        assert_eq!((token.commitment_version, token.expires_at), (3, NOW + 900));
+        let several = with(claims(), "aud", json!(["other.example", AUDIENCE]));
+        assert!(checked(&signed(&header(), &several)).is_ok());
+    }
+
+    #[test]
+    fn a_token_is_good_in_its_time() {
+        let token = signed(&header(), &claims());
+        for (now, good) in [
+            (NOW - 6, false),
+            (NOW - 5, true),
+            (NOW + 899, true),
+            (NOW + 900, false),
+            (u64::MAX, false),
+        ] {
+            let token = check(token.as_bytes(), &keys(), ISSUER, AUDIENCE, now);
+            assert_eq!(token.is_ok(), good, "{now}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_for_others_is_refused() {
+        for (name, to) in [
+            ("iss", json!("https://other.example")),
+            ("aud", json!("other.example")),
+            ("aud", json!([])),
+            ("sub", json!("bob")),
+            ("client_id", json!("bob")),
+            ("sub", json!("")),
+            ("exp", json!("soon")),
+            ("exp", json!(-1)),
+            ("nbf", json!(NOW + 60)),
+            ("ver", json!(null)),
+        ] {
+            let token = signed(&header(), &with(claims(), name, to.clone()));
+            assert_eq!(checked(&token), Err(Refused), "{name}: {to}");
+        }
+        for name in ["iss", "sub", "client_id", "aud", "nbf", "exp", "ver"] {
+            let token = signed(&header(), &without(claims(), name));
+            assert_eq!(checked(&token), Err(Refused), "without {name}");
+        }
+        let both = with(
+            with(claims(), "sub", json!("a:b")),
+            "client_id",
+            json!("a:b"),
+        );
+        assert_eq!(checked(&signed(&header(), &both)), Err(Refused));
+        for (issuer, audience) in [("", AUDIENCE), (ISSUER, "")] {
+            let token = signed(&header(), &claims());
+            let answer = check(token.as_bytes(), &keys(), issuer, audience, NOW);
+            assert_eq!(answer, Err(Refused));
+        }
+    }
+
+    #[test]
+    fn no_other_algorithm_key_or_kind_is_accepted() {
+        for (name, to) in [
+            ("alg", json!("none")),
+            ("alg", json!("HS256")),
+            ("alg", json!("eddsa")),
+            ("typ", json!("JWT")),
+            ("kid", json!("two")),
+            ("crit", json!(["exp"])),
+        ] {
+            let token = signed(&with(header(), name, to.clone()), &claims());
+            assert_eq!(checked(&token), Err(Refused), "{name}: {to}");
+        }
+        for name in ["alg", "typ", "kid"] {
+            let token = signed(&without(header(), name), &claims());
+            assert_eq!(checked(&token), Err(Refused), "without {name}");
+        }
+    }
+
+    #[test]
+    fn a_claim_that_is_there_twice_is_refused() {
+        let claims = claims()
+            .to_string()
+            .replacen(r#""sub""#, r#""sub":"bob","sub""#, 1);
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let signed = format!("{}.{}", part(&header().to_string()), part(&claims));
+        let signature = service().sign(signed.as_bytes()).to_bytes();
+        let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+        assert_eq!(checked(&token), Err(Refused));
+    }
+
+    #[test]
+    fn key_sets_that_are_wrong_are_refused() {
+        let good = jwk("one", &service());
+        let others = json!({"kty": "RSA", "kid": "r", "n": "AQAB", "e": "AQAB"});
+        assert!(Keys::parse(&json!({"keys": [others.clone(), good.clone()]}).to_string()).is_ok());
+        for keys in [
+            json!([]),
+            json!([others]),
+            json!([good.clone(), good.clone()]),
+            json!([with(good.clone(), "d", json!("secret"))]),
+            json!([with(good.clone(), "x", json!("short"))]),
+            json!([with(
+                good.clone(),
+                "x",
+                json!(URL_SAFE_NO_PAD.encode([0_u8; 32]))
+            )]),
+            json!([without(good.clone(), "kid")]),
+            json!([without(good, "x")]),
+        ] {
+            let text = json!({ "keys": keys }).to_string();
+            assert!(Keys::parse(&text).is_err(), "{text}");
+        }
+        for text in ["", "{}", "[]", "one", "{\"keys\": 1}"] {
+            assert!(Keys::parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_changed_byte_is_refused(at in 0_usize..500, to in any::<u8>()) {
+            let token = signed(&header(), &claims());
+            let mut changed = token.clone().into_bytes();
+            let at = at % changed.len();
+            prop_assume!(changed[at] != to);
+            changed[at] = to;
+            let answer = check(&changed, &keys(), ISSUER, AUDIENCE, NOW);
+            prop_assert_eq!(answer, Err(Refused));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(token in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = check(&token, &keys(), ISSUER, AUDIENCE, NOW);
+        }
+    }
+}
