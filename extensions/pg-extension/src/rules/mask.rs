@@ -20,13 +20,14 @@ pub(crate) fn mask(text: &mut [u8]) -> bool {
             continue;
         }
         let (start, end) = run_around(text, at);
-        if let Some(secret) = proof(text, start, end).or_else(|| signature(text, start, end)) {
-            if let Some(place) = text.get_mut(secret.0..secret.1) {
+        at = end + SIGNATURE;
+        if let Some((from, to)) = signature(text, start, end).or_else(|| proof(text, start, end)) {
+            if let Some(place) = text.get_mut(from..to) {
                 place.fill(HIDDEN);
             }
             found = true;
+            at = to + SIGNATURE;
         }
-        at = end + SIGNATURE;
     }
     found
 }
@@ -110,8 +111,7 @@ fn signature(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
         return None;
     }
     let secret = (claims + 1, run_around(text, claims + 1).1);
-    let already = text.get(secret.0..secret.1)?.iter().all(|b| *b == HIDDEN);
-    (!already && end <= secret.1).then_some(secret)
+    (end <= secret.1).then_some(secret)
 }
 
 #[cfg(test)]
