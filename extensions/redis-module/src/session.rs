@@ -11,8 +11,9 @@ use crate::{
     clock,
     host::{
         Ctx, Level,
+        acl::User,
         ending::{self, By},
-        guard, timer, users,
+        guard, timer,
     },
     mapping,
     rules::{
@@ -162,7 +163,7 @@ fn end_those_whose_user_is_off() {
     let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
     let names: Vec<Arc<[u8]>> = sessions().users_from(&next, USERS_PER_TICK);
     for name in &names {
-        if users::is_off(name) {
+        if User::named(name).is_none_or(|user| user.is_off()) {
             let ended = sessions().end_user(name);
             close(ended, By::Clock);
         }

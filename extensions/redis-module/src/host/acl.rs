@@ -24,6 +24,23 @@ impl User {
         (!handle.is_null()).then(|| Self { handle })
     }
 
+    /// Whether the user is off: the server lets nobody become it, and leaves those be who are it.
+    pub(crate) fn is_off(&self) -> bool {
+        // It came with Redis 7.0.6; before, nobody can be asked.
+        if !offered!(RedisModule_GetModuleUserACLString) {
+            return false;
+        }
+        // SAFETY: the user is live; the description is the caller's to free, and read before.
+        unsafe {
+            let described = api!(RedisModule_GetModuleUserACLString(self.handle));
+            let is_off = super::string_bytes(described)
+                .split(|byte| *byte == b' ')
+                .any(|rule| rule == b"off");
+            api!(RedisModule_FreeString(std::ptr::null_mut(), described));
+            is_off
+        }
+    }
+
     /// Whether the user may give a command with these arguments. A command that is not there is
     /// nobody's.
     pub(crate) fn may(&self, command: &CommandLine) -> bool {

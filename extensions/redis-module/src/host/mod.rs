@@ -14,7 +14,6 @@ pub(crate) mod events;
 pub(crate) mod info;
 pub(crate) mod key;
 pub(crate) mod timer;
-pub(crate) mod users;
 pub(crate) mod writes;
 
 use std::{
@@ -82,6 +81,10 @@ impl Flags {
     /// The command comes from the primary or from the append-only file.
     pub(crate) const fn is_replay(self) -> bool {
         self.0 & (raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING) != 0
+    }
+
+    pub(crate) const fn is_loading(self) -> bool {
+        self.0 & raw::REDISMODULE_CTX_FLAGS_LOADING != 0
     }
 
     /// A transaction or a script is under way: one command follows another without this module's

@@ -1,12 +1,17 @@
 //! Clients: one key each, of this module's data type, in database 0.
 
-use std::ffi::CStr;
+use std::{
+    ffi::CStr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use twofapi_crypto_core::{ClientId, Error};
 
 use crate::{
+    clock,
     host::{
-        Ctx,
+        Ctx, Level,
+        acl::User,
         datatype::{DataType, Value},
         ending::By,
         key::{Held, Key},
@@ -15,7 +20,7 @@ use crate::{
         key_name::KeyName,
         record::{ENCODING_VERSION, Record},
     },
-    session,
+    session, settings,
     surface::Failure,
 };
 
@@ -137,6 +142,7 @@ pub(crate) fn apply(ctx: Ctx<'_>, name: &[u8], bytes: &[u8]) -> Result<(), Failu
     let record = Record::decode(bytes, ENCODING_VERSION).map_err(|problem| Error::Unavailable {
         reason: format!("the record is refused: {problem}"),
     })?;
+    tell_of_a_missing_user(ctx, &record);
     let is_clients_own = name == KeyName::of(&record.client_id).as_bytes();
     let client_id = record.client_id.clone();
     let keeps_sessions = {
@@ -161,6 +167,31 @@ pub(crate) fn apply(ctx: Ctx<'_>, name: &[u8], bytes: &[u8]) -> Result<(), Failu
     }
     ctx.replicate(APPLY, name, bytes);
     Ok(())
+}
+
+/// A replica that lacks a client's ACL user denies the client after a failover: the operator is to hear
+/// of it before, once in a while.
+fn tell_of_a_missing_user(ctx: Ctx<'_>, record: &Record) {
+    const EVERY: u64 = 10_000;
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let Some(user) = &record.user else { return };
+    let now = clock::steady_millis();
+    if ctx.flags().is_loading()
+        || !settings::acl_mapping()
+        || now < NEXT.load(Ordering::Relaxed)
+        || User::named(user.as_bytes()).is_some()
+    {
+        return;
+    }
+    NEXT.store(now + EVERY, Ordering::Relaxed);
+    let id = &record.client_id;
+    ctx.log(
+        Level::Warning,
+        &format!(
+            "2fapi: client {id} becomes the ACL user {user:?}, which this node does not have: it would \
+             be denied here. Redis does not replicate users; redis-2fapi-users copies them"
+        ),
+    );
 }
 
 fn with_key<'a, T>(

@@ -42,11 +42,11 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// The passwords of the users of a hardened server.
-pub const OPERATOR_PASSWORD: &str = "operator-password";
+pub const OPERATOR_PASSWORD: &str = "the-operators-password";
 /// See [`OPERATOR_PASSWORD`].
-pub const REPLICA_PASSWORD: &str = "replica-password";
+pub const REPLICA_PASSWORD: &str = "the-password-of-replicas";
 /// See [`OPERATOR_PASSWORD`].
-pub const SENTINEL_PASSWORD: &str = "sentinel-password";
+pub const SENTINEL_PASSWORD: &str = "the-password-of-sentinels";
 
 /// A running server.
 #[derive(Debug)]

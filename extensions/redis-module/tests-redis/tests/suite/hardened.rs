@@ -237,7 +237,7 @@ fn the_operators_password_is_demanded_and_kept_as_a_hash() {
             .output()
             .unwrap();
         assert!(!refused.status.success() && refused.stdout.is_empty());
-        assert!(String::from_utf8_lossy(&refused.stderr).contains("12 characters"));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("20 characters"));
     }
 }
 
@@ -328,11 +328,51 @@ fn replication_and_sentinel_work_as_their_own_users() {
         REPLICA_PASSWORD,
     ]);
     let mut at_primary = operator(&primary);
+    wait_until("the replica is in step", || {
+        let info: String = cmd("INFO")
+            .arg("replication")
+            .query(&mut at_primary)
+            .unwrap();
+        info.contains("state=online")
+    });
     let alice = enrolled("alice", &mut at_primary);
     wait_until("the replica has the client", || {
         ask(&mut operator(&replica), &["2FAPI.STATUS", "alice"])
             == Ok(Value::SimpleString("active".into()))
     });
+    // The users are each node's own: what a client becomes has to be there, too.
+    wait_until("the replica says what it lacks", || {
+        replica
+            .log()
+            .contains("ACL user client-alice, which this node does not have")
+    });
+    let gone = ["ACL", "SETUSER", "client-gone", "on", "resetpass"];
+    ask(&mut operator(&replica), &gone).unwrap();
+    let selector = ["ACL", "SETUSER", "client-alice", "(~shared:* +get)"];
+    ask(&mut at_primary, &selector).unwrap();
+    let copied = Command::new(stage().join("bin/redis-2fapi-users"))
+        .args([&primary, &replica].map(|node| format!("127.0.0.1:{}", node.port())))
+        .env("TWOFAPI_OPERATOR_PASSWORD", OPERATOR_PASSWORD)
+        .output()
+        .unwrap();
+    assert!(copied.status.success(), "{copied:?}");
+    // The server lists the rules in an order of its own.
+    let users = |server: &Server| -> Vec<Vec<String>> {
+        let list: Vec<String> = cmd("ACL").arg("LIST").query(&mut operator(server)).unwrap();
+        let clients = list.iter().filter(|user| user.starts_with("user client-"));
+        let mut clients: Vec<Vec<String>> = clients
+            .map(|user| {
+                let rules = user.split(' ').map(str::to_owned);
+                let mut rules: Vec<_> = rules.filter(|rule| rule != "sanitize-payload").collect();
+                rules.sort();
+                rules
+            })
+            .collect();
+        clients.sort();
+        clients
+    };
+    assert_eq!(users(&primary), users(&replica));
+    assert!(users(&primary)[0].contains(&"(~shared:*".to_owned()));
     let sentinel = Server::start_sentinel(&format!(
         "sentinel monitor prime 127.0.0.1 {port} 1\nsentinel auth-user prime sentinel\n\
          sentinel auth-pass prime {SENTINEL_PASSWORD}\nsentinel down-after-milliseconds prime 1000\n\
@@ -362,21 +402,6 @@ fn replication_and_sentinel_work_as_their_own_users() {
         matches!(&role, Ok(Value::Array(role)) if role[0] == Value::BulkString(b"master".to_vec())),
         "{role:?}"
     );
-    // The users are each node's own: what a client becomes has to be there, too.
-    let mut at_replica = operator(&replica);
-    ask(
-        &mut at_replica,
-        &[
-            "ACL",
-            "SETUSER",
-            "client-alice",
-            "on",
-            "resetpass",
-            "~client:alice:*",
-            "+@read",
-        ],
-    )
-    .unwrap();
     assert_eq!(alice.log_in(&mut replica.connect()), Ok(Value::Okay));
     assert_eq!(
         shipped(),
