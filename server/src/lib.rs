@@ -20,10 +20,10 @@ pub use service::{
     IssuedChallenge, Service, change_status, invite,
 };
 pub use store::{
-    ClientsAtRest, EmbeddedStore, EnrolmentOutcome, InvitationKey, LifecycleChange, Permission,
-    SigningKeyRecord, Store, StoreError, StorePlace, User,
+    ChallengeEpoch, ClientsAtRest, EmbeddedStore, EnrolmentOutcome, InvitationKey, LifecycleChange,
+    Permission, Seed, SigningKeyRecord, Store, StoreError, StorePlace, User,
 };
 pub use tokens::{AccessToken, JWKS_MAX_AGE};
 
 #[cfg(feature = "cli")]
-pub(crate) use http::application;
+pub(crate) use http::{Connections, Limits, Patience, application};

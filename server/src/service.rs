@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use twofapi_crypto_core::{
     Audience, Authentication, AuthenticationBinding, Challenge, ChallengeId, ChallengeTtl,
     ClientId, ClientRecord, Commitment, Denied, Enrolment, Error, Nonce, Proof, Rotation, Spend,
-    Statement, Transition, deny_unknown_client, verify, verify_rotation,
+    Statement, Transition, deny_unknown_client, verify,
 };
 use zeroize::Zeroizing;
 
@@ -184,10 +184,10 @@ impl Service {
     /// # Errors
     /// [`Error::Unavailable`] when the store or the random source fails.
     pub async fn challenge(&self, client_id: &ClientId) -> Result<IssuedChallenge, Error> {
-        let key = self.store.challenge_key().await?;
-        let challenge = key.issue(
+        let epoch = self.store.challenge_epoch(self.clock.wall()).await?;
+        let challenge = epoch.key.issue(
             client_id,
-            self.clock.steady(),
+            epoch.now,
             self.config.challenge_ttl,
             &mut getrandom::SysRng,
         )?;
@@ -250,15 +250,15 @@ impl Service {
     /// full; [`Error::Unavailable`].
     pub async fn verify(&self, name: &ChallengeName, proof: &Proof) -> Result<AccessToken, Error> {
         let client_id = &name.client_id;
-        let challenge = self.recompute(name).await?;
+        let live = self.recompute(name).await?;
         let statement = Authentication {
             client_id,
-            nonce: &challenge.nonce,
+            nonce: &live.challenge.nonce,
             binding: &self.binding,
         };
-        let attempt = self.begin(&challenge, client_id).await?;
+        let attempt = self.begin(&live, client_id).await?;
         let Some(record) = self
-            .conclude(attempt, &challenge, &statement, proof)
+            .conclude(attempt, &live.challenge, &statement, proof)
             .await?
         else {
             tracing::info!(%client_id, "denied");
@@ -285,22 +285,23 @@ impl Service {
         proof_new: &Proof,
     ) -> Result<ClientRecord, Error> {
         let client_id = &name.client_id;
-        let challenge = self.recompute(name).await?;
-        let statement = Rotation::new(client_id, &challenge.nonce, commitment_new, &self.binding)?;
-        let attempt = self.begin(&challenge, client_id).await?;
+        let live = self.recompute(name).await?;
+        let nonce = &live.challenge.nonce;
+        let statement = Rotation::new(client_id, nonce, commitment_new, &self.binding)?;
+        let attempt = self.begin(&live, client_id).await?;
         let proven = self
-            .conclude(attempt, &challenge, &statement, proof_old)
+            .conclude(attempt, &live.challenge, &statement, proof_old)
             .await?;
-        let Some(record) = proven else {
-            tracing::info!(%client_id, "rotation denied");
-            return Err(Error::Denied);
+        // Both equations are looked at in every attempt, whoever makes it and whatever comes of the
+        // first. A challenge that the credential's holder has answered stays spent in any case.
+        let possession = accepted(commitment_new, &Enrolment { client_id }, proof_new);
+        let record = match (proven, possession) {
+            (Some(record), Ok(())) if record.commitment != *commitment_new => record,
+            _ => {
+                tracing::info!(%client_id, "rotation denied");
+                return Err(Error::Denied);
+            }
         };
-        // The rule is the core's and looks at both proofs. A challenge that the credential's holder
-        // has answered stays spent, whatever the second proof is.
-        if let Err(denied) = verify_rotation(&record.commitment, &statement, proof_old, proof_new) {
-            tracing::info!(%client_id, "rotation denied");
-            return Err(denied.into());
-        }
         let rotated = self
             .store
             .rotate(client_id, record.commitment_version, commitment_new)
@@ -344,10 +345,16 @@ impl Service {
         Ok(self.store.check().await?)
     }
 
-    async fn recompute(&self, name: &ChallengeName) -> Result<Challenge, Error> {
-        let key = self.store.challenge_key().await?;
-        let now = self.clock.steady();
-        Ok(key.recompute(&name.client_id, name.id, now, self.config.challenge_ttl)?)
+    async fn recompute(&self, name: &ChallengeName) -> Result<Live, Error> {
+        let epoch = self.store.challenge_epoch(self.clock.wall()).await?;
+        let ttl = self.config.challenge_ttl;
+        let challenge = epoch
+            .key
+            .recompute(&name.client_id, name.id, epoch.now, ttl)?;
+        Ok(Live {
+            challenge,
+            epoch: epoch.number,
+        })
     }
 
     async fn active(&self, client_id: &ClientId) -> Result<Option<ClientRecord>, Error> {
@@ -357,11 +364,12 @@ impl Service {
 
     /// Spends the challenge of an active client. An attempt that is lost already goes on like any
     /// other, so that neither its answer nor its time tells which ids are enrolled.
-    async fn begin(&self, challenge: &Challenge, client_id: &ClientId) -> Result<Attempt, Error> {
-        let now = self.clock.steady();
+    async fn begin(&self, live: &Live, client_id: &ClientId) -> Result<Attempt, Error> {
         let record = self.store.client(client_id).await?;
+        let now = self.clock.wall();
+        let spend = || self.store.spend(live.epoch, &live.challenge, now);
         let full = match &record {
-            Some(record) if record.is_active() => match self.store.spend(challenge, now).await? {
+            Some(record) if record.is_active() => match spend().await? {
                 Spend::Fresh => return Ok(Attempt::Open(*record)),
                 Spend::Spent | Spend::Expired => None,
                 Spend::Full { retry_after } => Some(retry_after),
@@ -400,6 +408,12 @@ impl Service {
         }
         Ok(None)
     }
+}
+
+/// A challenge that has not expired, and the epoch of the key that it was computed with.
+struct Live {
+    challenge: Challenge,
+    epoch: u64,
 }
 
 enum Attempt {
@@ -570,6 +584,48 @@ mod tests {
                 assert_eq!(outcome, (1, Err(Error::Denied)), "{nobody}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn every_rotation_does_the_same_work_and_looks_at_each_proof_once() {
+        let scene = Scene::new(100).await;
+        let new = Credential::generate(&mut getrandom::SysRng).unwrap();
+        let attempt = async |name: &ChallengeName, old: &Credential, new: &Credential| {
+            let client_id = &name.client_id;
+            let live = scene.service.recompute(name).await.unwrap();
+            let binding = scene.service.binding();
+            let statement =
+                Rotation::new(client_id, &live.challenge.nonce, new.commitment(), binding).unwrap();
+            let possession = Enrolment { client_id };
+            let proof_old = prove(old, &statement, &mut getrandom::SysRng).unwrap();
+            let proof_new = prove(new, &possession, &mut getrandom::SysRng).unwrap();
+            let before = EQUATIONS.get();
+            let rotated = scene
+                .service
+                .rotate(name, &proof_old, new.commitment(), &proof_new)
+                .await;
+            (EQUATIONS.get() - before, rotated.map(drop))
+        };
+        let denied = (2, Err(Error::Denied));
+        for nobody in ["stranger", "sue"] {
+            let (name, _) = scene.proven(&id(nobody)).await;
+            assert_eq!(
+                attempt(&name, &scene.credential, &new).await,
+                denied,
+                "{nobody}"
+            );
+        }
+        let (name, _) = scene.proven(&id("alice")).await;
+        assert_eq!(
+            attempt(&name, &new, &new).await,
+            denied,
+            "a wrong old proof"
+        );
+        let (name, _) = scene.proven(&id("alice")).await;
+        let same = attempt(&name, &scene.credential, &scene.credential).await;
+        assert_eq!(same, denied, "the commitment that it had");
+        let (name, _) = scene.proven(&id("alice")).await;
+        assert_eq!(attempt(&name, &scene.credential, &new).await, (2, Ok(())));
     }
 
     #[tokio::test]

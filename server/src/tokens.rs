@@ -3,7 +3,10 @@
 //! The next key is published before it signs, and a key stays published until the last token that
 //! it signed has expired, so that services which cache the key set never meet an unknown key.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::SigningKey;
@@ -12,10 +15,11 @@ use jsonwebtoken::{
     encode,
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 use twofapi_crypto_core::{ClientId, Error};
 use zeroize::Zeroizing;
 
-use crate::store::{SigningKeyRecord, Store};
+use crate::store::{Seed, SigningKeyRecord, Store, overwrite_stack};
 
 /// How long a service may cache the key set, in seconds.
 pub const JWKS_MAX_AGE: u64 = 3600;
@@ -23,6 +27,12 @@ pub const JWKS_MAX_AGE: u64 = 3600;
 /// How often the keys are looked up in the store again, in seconds, so that servers which share one
 /// learn of each other's keys long before these sign.
 const REFRESH: u64 = 60;
+
+/// How long a failing store is left alone before it is asked again, in seconds.
+const RETRY: u64 = 5;
+
+/// How many keys that a clock far ahead has left behind are kept.
+const STRAY_MAX: usize = 8;
 
 /// When keys are made and dropped. All in seconds.
 #[derive(Clone, Copy, Debug)]
@@ -43,15 +53,33 @@ impl KeySchedule {
         activated.or(keys.first())
     }
 
+    /// The latest that a key activates which this clock has planned. One beyond was made while the
+    /// clock was far ahead, or is a good one while the clock is far behind: such keys are neither
+    /// counted on nor dropped.
+    const fn horizon(&self, now: u64) -> u64 {
+        now.saturating_add(self.publish_ahead)
+            .saturating_add(self.rotate_after)
+    }
+
     /// When a key that is still missing has to activate, or `None` when none is missing.
     fn missing(&self, keys: &[SigningKeyRecord], now: u64) -> Option<u64> {
-        let newest = match keys.last() {
-            None => return Some(now),
+        let horizon = self.horizon(now);
+        let planned = keys.iter().rev().find(|key| key.activates_at <= horizon);
+        let ahead = now.saturating_add(self.publish_ahead);
+        let newest = match planned {
+            None if keys.is_empty() => return Some(now),
+            None => return Some(ahead),
             Some(newest) => newest.activates_at,
         };
         let next = newest.saturating_add(self.rotate_after);
-        (now >= next.saturating_sub(self.publish_ahead))
-            .then(|| next.max(now.saturating_add(self.publish_ahead)))
+        (now >= next.saturating_sub(self.publish_ahead)).then(|| next.max(ahead))
+    }
+
+    /// Keys beyond the horizon, if there are too many of them: the farthest.
+    fn stray<'k>(&self, keys: &'k [SigningKeyRecord], now: u64) -> &'k [SigningKeyRecord] {
+        let horizon = self.horizon(now);
+        let first = keys.partition_point(|key| key.activates_at <= horizon);
+        &keys[keys.len().min(first + STRAY_MAX)..]
     }
 
     /// Keys whose successor has been signing for longer than a token lives.
@@ -102,17 +130,34 @@ struct Ring {
     keys: Vec<SigningKeyRecord>,
     /// In the same order: computing a public key costs as much as a signature.
     public: Vec<[u8; 32]>,
+    /// In the same order, zeroized on drop.
+    signing: Vec<EncodingKey>,
+    /// Those whose successor has been signing for longer than a token lives.
+    outlived: Vec<String>,
     read_at: u64,
 }
 
 impl Ring {
-    fn new(keys: Vec<SigningKeyRecord>, read_at: u64) -> Self {
+    fn new(keys: Vec<SigningKeyRecord>, outlived: Vec<String>, read_at: u64) -> Self {
         let public = keys.iter().map(|key| public_key(&key.seed)).collect();
+        let signing = keys
+            .iter()
+            .map(|key| EncodingKey::from_ed_der(&pkcs8(&key.seed)))
+            .collect();
         Self {
             keys,
             public,
+            signing,
+            outlived,
             read_at,
         }
+    }
+
+    /// The key that signs at `now`, by its name.
+    fn signing(&self, now: u64) -> Option<(&str, &EncodingKey)> {
+        let key = KeySchedule::signing(&self.keys, now)?;
+        let at = self.keys.iter().position(|other| other.kid == key.kid)?;
+        Some((&key.kid, self.signing.get(at)?))
     }
 
     fn published(&self) -> impl Iterator<Item = (&str, &[u8; 32])> {
@@ -128,6 +173,10 @@ pub(crate) struct Tokens {
     audience: String,
     schedule: KeySchedule,
     ring: RwLock<Arc<Ring>>,
+    /// Held by whoever reads the keys again; the others go on with those that there are.
+    refreshing: Mutex<()>,
+    /// When the store failed last.
+    failed_at: AtomicU64,
 }
 
 impl Tokens {
@@ -145,7 +194,9 @@ impl Tokens {
             issuer,
             audience,
             schedule,
-            ring: RwLock::new(Arc::new(Ring::new(Vec::new(), 0))),
+            ring: RwLock::new(Arc::new(Ring::new(Vec::new(), Vec::new(), 0))),
+            refreshing: Mutex::new(()),
+            failed_at: AtomicU64::new(0),
         };
         tokens.refresh(now).await?;
         Ok(tokens)
@@ -158,7 +209,8 @@ impl Tokens {
         now: u64,
     ) -> Result<AccessToken, Error> {
         let ring = self.ring(now).await?;
-        let key = KeySchedule::signing(&ring.keys, now)
+        let (kid, key) = ring
+            .signing(now)
             .ok_or_else(|| unavailable("no signing key is active"))?;
         let mut jti = [0; 16];
         getrandom::fill(&mut jti)
@@ -177,12 +229,12 @@ impl Tokens {
         };
         let header = Header {
             typ: Some("at+jwt".into()),
-            kid: Some(key.kid.clone()),
+            kid: Some(kid.to_owned()),
             ..Header::new(Algorithm::EdDSA)
         };
-        let der = pkcs8(&key.seed);
-        let jwt = encode(&header, &claims, &EncodingKey::from_ed_der(der.as_ref()))
-            .map_err(|_| unavailable("a token could not be signed"))?;
+        let jwt = encode(&header, &claims, key);
+        overwrite_stack();
+        let jwt = jwt.map_err(|_| unavailable("a token could not be signed"))?;
         Ok(AccessToken {
             jwt: Zeroizing::new(jwt),
             expires_in: self.schedule.token_ttl,
@@ -193,6 +245,11 @@ impl Tokens {
     pub(crate) async fn check(&self, jwt: &str, now: u64) -> Result<Claims, Error> {
         let ring = self.ring(now).await?;
         let header = decode_header(jwt).map_err(|_| Error::Denied)?;
+        // Whoever does not understand what a token calls critical must refuse it (RFC 7515, section
+        // 4.1.11), and we understand no extension.
+        if header.crit.is_some() {
+            return Err(Error::Denied);
+        }
         let (_, public) = ring
             .published()
             .find(|(kid, _)| header.kid.as_deref() == Some(*kid))
@@ -235,19 +292,46 @@ impl Tokens {
         Ok(serde_json::json!({ "keys": keys }))
     }
 
-    async fn ring(&self, now: u64) -> Result<Arc<Ring>, Error> {
-        let ring = self
-            .ring
+    fn current(&self) -> Arc<Ring> {
+        self.ring
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let fresh = now >= ring.read_at && now - ring.read_at < REFRESH;
-        if fresh && self.schedule.missing(&ring.keys, now).is_none() {
+            .clone()
+    }
+
+    fn is_fresh(&self, ring: &Ring, now: u64) -> bool {
+        let read_lately = now >= ring.read_at && now - ring.read_at < REFRESH;
+        read_lately && self.schedule.missing(&ring.keys, now).is_none()
+    }
+
+    /// The keys, read again if it is time. One request does that; while it does, and while the store
+    /// does not work, the others go on with the keys that there are.
+    async fn ring(&self, now: u64) -> Result<Arc<Ring>, Error> {
+        let ring = self.current();
+        if self.is_fresh(&ring, now) {
+            return Ok(ring);
+        }
+        let _turn = if ring.signing(now).is_some() {
+            let failed_at = self.failed_at.load(Ordering::Relaxed);
+            if now >= failed_at && now - failed_at < RETRY {
+                return Ok(ring);
+            }
+            match self.refreshing.try_lock() {
+                Ok(turn) => turn,
+                Err(_) => return Ok(ring),
+            }
+        } else {
+            self.refreshing.lock().await
+        };
+        let ring = self.current();
+        if self.is_fresh(&ring, now) {
             return Ok(ring);
         }
         match self.refresh(now).await {
-            // While the store is down, tokens that it need not be asked about go on being checked.
-            Err(_) if KeySchedule::signing(&ring.keys, now).is_some() => Ok(ring),
+            Err(_) if ring.signing(now).is_some() => {
+                self.failed_at.store(now, Ordering::Relaxed);
+                Ok(ring)
+            }
             other => other,
         }
     }
@@ -257,56 +341,65 @@ impl Tokens {
         let mut keys = self.store.signing_keys().await?;
         if let Some(activates_at) = self.schedule.missing(&keys, now) {
             let key = new_key(activates_at)?;
-            let newest = keys.last().map(|key| key.kid.as_str());
-            if self.store.add_signing_key(&key, newest).await? {
+            let others: Vec<_> = keys.iter().map(|key| key.kid.clone()).collect();
+            if self.store.add_signing_key(&key, &others).await? {
                 tracing::info!(kid = key.kid, activates_at, "made a signing key");
             }
             keys = self.store.signing_keys().await?;
         }
-        for key in self.schedule.outlived(&keys, now) {
-            self.store.remove_signing_key(&key.kid).await?;
-            tracing::info!(kid = key.kid, "dropped a signing key");
-        }
-        let outlived: Vec<_> = self
+        // Seen once only, it may be the clock that is ahead for a moment.
+        let before = self.current();
+        let seen_before = now.saturating_sub(before.read_at) >= REFRESH;
+        let (gone, outlived): (Vec<_>, Vec<_>) = self
             .schedule
             .outlived(&keys, now)
-            .iter()
+            .into_iter()
             .map(|key| key.kid.clone())
+            .partition(|kid| seen_before && before.outlived.contains(kid));
+        let stray = self.schedule.stray(&keys, now);
+        let dropped: Vec<_> = gone
+            .into_iter()
+            .chain(stray.iter().map(|key| key.kid.clone()))
             .collect();
-        keys.retain(|key| !outlived.contains(&key.kid));
-        let ring = Arc::new(Ring::new(keys, now));
+        for kid in &dropped {
+            self.store.remove_signing_key(kid).await?;
+            tracing::info!(kid, "dropped a signing key");
+        }
+        keys.retain(|key| !dropped.contains(&key.kid));
+        let ring = Arc::new(Ring::new(keys, outlived, now));
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring.clone();
         Ok(ring)
     }
 }
 
 fn new_key(activates_at: u64) -> Result<SigningKeyRecord, Error> {
-    let mut key = SigningKeyRecord {
-        kid: String::new(),
-        activates_at,
-        seed: [0; 32],
-    };
     let mut kid = [0; 8];
-    getrandom::fill(&mut key.seed)
-        .and_then(|()| getrandom::fill(&mut kid))
+    getrandom::fill(&mut kid)
         .map_err(|_| unavailable("the random source of the operating system failed"))?;
-    key.kid = hex::encode(kid);
-    Ok(key)
+    Ok(SigningKeyRecord {
+        kid: hex::encode(kid),
+        activates_at,
+        seed: Seed::generate()?,
+    })
 }
 
-fn public_key(seed: &[u8; 32]) -> [u8; 32] {
-    SigningKey::from_bytes(seed).verifying_key().to_bytes()
+fn public_key(seed: &Seed) -> [u8; 32] {
+    let public = SigningKey::try_from(seed.as_bytes()).map(|key| key.verifying_key().to_bytes());
+    overwrite_stack();
+    // A seed has the length that a key is made from.
+    public.unwrap_or_default()
 }
 
 /// The seed as PKCS #8 (RFC 8410), which is how the JWT library takes it.
-fn pkcs8(seed: &[u8; 32]) -> Zeroizing<[u8; 48]> {
+fn pkcs8(seed: &Seed) -> Zeroizing<Vec<u8>> {
     const PREFIX: [u8; 16] = [
         0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04,
         0x20,
     ];
-    let mut der = Zeroizing::new([0; 48]);
-    der[..16].copy_from_slice(&PREFIX);
-    der[16..].copy_from_slice(seed);
+    let seed = seed.as_bytes();
+    let mut der = Zeroizing::new(Vec::with_capacity(PREFIX.len() + seed.len()));
+    der.extend_from_slice(&PREFIX);
+    der.extend_from_slice(seed);
     der
 }
 
@@ -319,7 +412,11 @@ fn unavailable(reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::EmbeddedStore;
+    use crate::store::{
+        ChallengeEpoch, EmbeddedStore, EnrolmentOutcome, InvitationKey, LifecycleChange,
+        Permission, StoreError,
+    };
+    use twofapi_crypto_core::{Challenge, ClientRecord, Commitment, Spend, Transition};
 
     const NOW: u64 = 1_795_000_000;
     const SCHEDULE: KeySchedule = KeySchedule {
@@ -403,7 +500,8 @@ mod tests {
         let dies = turn - 1 + SCHEDULE.token_ttl;
         assert!(tokens.check(&last_of_first.jwt, dies - 1).await.is_ok());
         assert!(published(&tokens, dies).await.contains(&first));
-        let later = turn + SCHEDULE.token_ttl + 1;
+        let later = turn + SCHEDULE.token_ttl + REFRESH;
+        assert!(published(&tokens, later).await.contains(&first));
         assert_eq!(published(&tokens, later + REFRESH).await, [second]);
         assert!(tokens.check(&first_of_second.jwt, turn + 1).await.is_ok());
     }
@@ -420,6 +518,153 @@ mod tests {
             "a key signed before it was published"
         );
         assert_eq!(published(&tokens, much_later).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_ahead_for_a_moment_does_not_stop_keys_from_taking_turns() {
+        let tokens = tokens().await;
+        let day = 86_400;
+        let first = kid_of(&tokens.issue(&alice(), 1, NOW).await.unwrap());
+        for years in [10, 20] {
+            published(&tokens, NOW + years * 365 * day).await;
+        }
+        let mut signed = vec![first.clone()];
+        for days in 0..400 {
+            let now = NOW + days * day;
+            let before = published(&tokens, now).await;
+            let kid = kid_of(&tokens.issue(&alice(), 1, now).await.unwrap());
+            assert!(before.contains(&kid), "it signed before it was published");
+            if signed.last() != Some(&kid) {
+                signed.push(kid);
+            }
+        }
+        assert!(signed.len() >= 12, "{} turns in 400 days", signed.len());
+        assert_eq!(signed[0], first);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_far_behind_drops_no_key_and_one_that_jumps_about_leaves_few() {
+        let tokens = tokens().await;
+        let first = kid_of(&tokens.issue(&alice(), 1, NOW).await.unwrap());
+        assert!(published(&tokens, 600).await.contains(&first));
+        assert_eq!(
+            kid_of(&tokens.issue(&alice(), 1, NOW).await.unwrap()),
+            first
+        );
+        for years in 1..40 {
+            published(&tokens, NOW + years * 365 * 86_400).await;
+            published(&tokens, NOW).await;
+        }
+        assert!(published(&tokens, NOW + REFRESH).await.len() <= STRAY_MAX + 4);
+        assert_eq!(
+            kid_of(&tokens.issue(&alice(), 1, NOW).await.unwrap()),
+            first
+        );
+    }
+
+    /// Counts how often the keys are read, each time slowly.
+    struct Slow {
+        store: EmbeddedStore,
+        reads: AtomicU64,
+        works: std::sync::atomic::AtomicBool,
+    }
+
+    /// The attribute has to see whole methods, so the macro writes all of the implementation.
+    macro_rules! slow_store {
+        ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+            #[async_trait::async_trait]
+            impl Store for Slow {
+                async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
+                    self.reads.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    if self.works.load(Ordering::SeqCst) {
+                        self.store.signing_keys().await
+                    } else {
+                        Err(StoreError("away".into()))
+                    }
+                }
+
+                $(async fn $name(&self, $($arg: $type),*) -> Result<$answer, StoreError> {
+                    self.store.$name($($arg),*).await
+                })*
+            }
+        };
+    }
+
+    slow_store! {
+        client(id: &ClientId) -> Option<ClientRecord>;
+        clients_after(after: Option<&ClientId>, limit: usize) -> Vec<(ClientId, ClientRecord)>;
+        invite(key: &InvitationKey, id: &ClientId, expires_at: u64, now: u64) -> ();
+        is_invited(key: &InvitationKey, id: &ClientId, now: u64) -> bool;
+        enrol(id: &ClientId, commitment: &Commitment, permission: Permission<'_>, now: u64)
+            -> EnrolmentOutcome;
+        rotate(id: &ClientId, version: u32, new: &Commitment) -> Option<ClientRecord>;
+        change_status(id: &ClientId, change: LifecycleChange)
+            -> Result<(Transition, ClientRecord), Error>;
+        challenge_epoch(now: u64) -> ChallengeEpoch;
+        spend(epoch: u64, challenge: &Challenge, now: u64) -> Spend;
+        full(now: u64) -> Option<u32>;
+        refused(challenge: &Challenge) -> ();
+        add_signing_key(key: &SigningKeyRecord, others: &[String]) -> bool;
+        remove_signing_key(kid: &str) -> ();
+        check() -> ();
+    }
+
+    #[tokio::test]
+    async fn when_the_keys_are_to_be_read_again_one_request_does_it_and_nobody_waits() {
+        let store = Arc::new(Slow {
+            store: EmbeddedStore::in_memory(10).unwrap(),
+            reads: AtomicU64::new(0),
+            works: true.into(),
+        });
+        let (issuer, audience) = ("https://iss.example".into(), "https://aud.example".into());
+        let tokens = Tokens::new(store.clone(), issuer, audience, SCHEDULE, NOW);
+        let tokens = Arc::new(tokens.await.unwrap());
+        for (works, at) in [(true, NOW + REFRESH), (false, NOW + 2 * REFRESH)] {
+            store.works.store(works, Ordering::SeqCst);
+            let before = store.reads.load(Ordering::SeqCst);
+            let mut requests = tokio::task::JoinSet::new();
+            for _ in 0..500 {
+                let tokens = tokens.clone();
+                requests.spawn(async move { tokens.issue(&alice(), 1, at).await.map(drop) });
+            }
+            assert!(requests.join_all().await.iter().all(Result::is_ok));
+            for _ in 0..500 {
+                assert!(tokens.issue(&alice(), 1, at).await.is_ok());
+            }
+            assert_eq!(store.reads.load(Ordering::SeqCst) - before, 1);
+        }
+        // When it works again, it is asked again.
+        store.works.store(true, Ordering::SeqCst);
+        let later = NOW + 2 * REFRESH + RETRY;
+        assert!(tokens.issue(&alice(), 1, later).await.is_ok());
+        assert!(tokens.is_fresh(&tokens.current(), later));
+    }
+
+    #[tokio::test]
+    async fn a_token_with_critical_extensions_is_refused() {
+        let tokens = tokens().await;
+        let good = tokens.issue(&alice(), 1, NOW).await.unwrap();
+        let claims = tokens.check(&good.jwt, NOW).await.unwrap();
+        let ring = tokens.ring(NOW).await.unwrap();
+        let (kid, key) = ring.signing(NOW).unwrap();
+        for crit in [
+            vec![],
+            vec!["exp".to_owned()],
+            vec!["b64".into(), "x".into()],
+        ] {
+            let header = Header {
+                typ: Some("at+jwt".into()),
+                kid: Some(kid.into()),
+                crit: Some(crit),
+                ..Header::new(Algorithm::EdDSA)
+            };
+            let token = encode(&header, &claims, key).unwrap();
+            assert!(matches!(
+                tokens.check(&token, NOW).await,
+                Err(Error::Denied)
+            ));
+        }
     }
 
     #[tokio::test]
@@ -452,7 +697,7 @@ mod tests {
                 ..Header::new(Algorithm::EdDSA)
             },
             &claims,
-            &EncodingKey::from_ed_der(pkcs8(&stranger.seed).as_ref()),
+            &EncodingKey::from_ed_der(&pkcs8(&stranger.seed)),
         )
         .unwrap();
         let changed = part(

@@ -17,6 +17,7 @@ mod http_client;
 mod inputs;
 mod keygen;
 mod listen;
+mod log;
 mod login;
 mod output;
 mod private_file;

@@ -4,12 +4,8 @@ use std::{io::Write, num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use axum::http::{HeaderValue, Method, header};
 use clap::{Args, builder::BoolishValueParser};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
-};
-use tokio::{signal::unix::SignalKind, sync::Semaphore};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::SignalKind;
 use tower_http::cors::CorsLayer;
 use tracing_subscriber::EnvFilter;
 use twofapi_crypto_core::{Audience, ChallengeTtl};
@@ -19,21 +15,26 @@ use super::{
     demo_page::{self, DemoPageArgs},
     environment,
     listen::{Listen, Listener},
+    log::Log,
     server_url::Origin,
     store_file::StoreArgs,
 };
 use crate::{
-    Clock, Config, EmbeddedStore, RateLimit, Service, Sources, Store, StorePlace, SystemClock,
-    admin::AdminSocket, application, router,
+    Clock, Config, Connections, EmbeddedStore, Limits, Patience, RateLimit, Service, Sources,
+    Store, StorePlace, SystemClock, admin::AdminSocket, application, router,
 };
 
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
 /// How long a browser may go by what a preflight request was told.
 const PREFLIGHT_GOOD_FOR: Duration = Duration::from_secs(600);
-const HEADERS_MAX: usize = 64;
-/// Bytes of a connection's read buffer, which the head of a request has to fit into.
-const BUFFER_MAX: usize = 32 * 1024;
+/// How long the end waits for whoever reads the log.
+const LOG_WITHIN: Duration = Duration::from_millis(500);
+/// What a source may have of the connections unless the operator says otherwise: a quarter of them,
+/// but no fewer than these.
+const SOURCE_MIN: u32 = 16;
+/// Files that are open besides connections: the store, the sockets, the log, the lobby.
+const OTHER_FILES: u64 = 128;
 
 /// Options of `2fapi serve`.
 #[derive(Args, Debug)]
@@ -120,6 +121,16 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 1024, env = "TWOFAPI_MAX_CONNECTIONS",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_connections: u32,
+    /// How many connections one source may have open at once: an IPv4 address or an IPv6 /64
+    /// [default: a quarter of --max-connections; as many with --trusted-hops]
+    #[arg(long, value_name = "NUMBER", env = "TWOFAPI_MAX_CONNECTIONS_PER_SOURCE",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections_per_source: Option<u32>,
+    /// How long a connection may be idle between requests, in seconds; longer than the proxy before
+    /// this server keeps its connections
+    #[arg(long, value_name = "SECONDS", default_value_t = 75, env = "TWOFAPI_IDLE_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    idle_timeout: u64,
     /// Listen on other than the loopback interface: a proxy of yours does TLS before this server
     #[arg(long, env = "TWOFAPI_BEHIND_TLS_PROXY", value_parser = BoolishValueParser::new())]
     behind_tls_proxy: bool,
@@ -129,33 +140,26 @@ pub(crate) struct ServeArgs {
 }
 
 pub(crate) fn run(args: ServeArgs, _out: Output) -> Result<(), Failure> {
-    start_logging(args.json_logs)?;
-    tokio::runtime::Builder::new_multi_thread()
+    let cannot_start = |error| Failure::unavailable(format!("cannot start: {error}"));
+    let log = Log::start(args.json_logs, filter()?).map_err(cannot_start)?;
+    let served = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::unavailable(format!("cannot start: {error}")))?
-        .block_on(serve(args))
+        .map_err(cannot_start)?
+        .block_on(serve(args, &log));
+    log.flush_within(LOG_WITHIN);
+    served
 }
 
-fn start_logging(json: bool) -> Result<(), Failure> {
+/// What is logged, as the environment says.
+fn filter() -> Result<EnvFilter, Failure> {
     let directives = environment::text("TWOFAPI_LOG")?;
-    let filter = EnvFilter::builder()
+    EnvFilter::builder()
         .parse(directives.as_deref().unwrap_or("info"))
-        .map_err(|error| Failure::bad_input(format!("TWOFAPI_LOG: {error}")))?;
-    let logging = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_writer(std::io::stderr);
-    // A second subscriber is refused, which leaves the first: nothing to mend.
-    let _ = if json {
-        logging.json().try_init()
-    } else {
-        logging.with_ansi(false).try_init()
-    };
-    Ok(())
+        .map_err(|error| Failure::bad_input(format!("TWOFAPI_LOG: {error}")))
 }
 
-async fn serve(args: ServeArgs) -> Result<(), Failure> {
+async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
     let listen = args.listen.settled(args.behind_tls_proxy);
     if !listen.is_loopback() && !args.behind_tls_proxy {
         return Err(Failure::bad_input(format!(
@@ -206,6 +210,12 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         rotate_keys_after: args.rotate_keys_after * 24 * 3600,
         ..Config::new(audience)
     };
+    let limits = limits(
+        args.max_connections,
+        args.max_connections_per_source,
+        args.trusted_hops,
+        args.idle_timeout,
+    );
     let path = place
         .as_deref()
         .map_or(Path::new("memory"), StorePlace::path);
@@ -231,10 +241,11 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         None => app,
     };
 
-    let mut stop = Stop::listen().map_err(unavailable)?;
+    let connections = Connections::new(app, limits);
+    let stop = Stop::listen().map_err(unavailable)?;
     announce(&origin)?;
     tokio::select! {
-        () = accept_all(listener, app, args.max_connections as usize, &mut stop) => {}
+        () = accept_all(listener, &connections, stop, log) => {}
         () = administer(admin, store, clock) => {}
     }
     tracing::info!("stopped");
@@ -299,47 +310,70 @@ impl Stop {
     }
 }
 
-/// Serves connections until it is told to stop, then lets those that are busy finish.
-async fn accept_all(listener: Listener, app: axum::Router, at_once: usize, stop: &mut Stop) {
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(BUFFER_MAX)
-        .pipeline_flush(true);
-    let places = Arc::new(Semaphore::new(at_once));
-    let graceful = GracefulShutdown::new();
+/// How many connections there may be. The system's soft limit of open files is raised to the hard one,
+/// and what does not fit under that is not promised.
+fn limits(total: u32, per_source: Option<u32>, trusted_hops: usize, idle: u64) -> Limits {
+    let files = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: files.maximum,
+        maximum: files.maximum,
+    };
+    let files = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => files.maximum,
+        Err(_) => files.current,
+    };
+    let fit = files.map_or(u64::MAX, |files| files.saturating_sub(OTHER_FILES).max(1));
+    let total = match u32::try_from(fit) {
+        Ok(fit) if fit < total => {
+            tracing::warn!(
+                connections = fit,
+                "the limit of open files (ulimit -n) leaves room for fewer connections than \
+                 --max-connections says"
+            );
+            fit
+        }
+        _ => total,
+    };
+    // Behind proxies everybody comes from theirs.
+    let share = match trusted_hops {
+        0 => (total / 4).max(SOURCE_MIN),
+        _ => total,
+    };
+    Limits {
+        total: total as usize,
+        per_source: per_source.unwrap_or(share).min(total) as usize,
+        patience: Patience {
+            head: HEADERS_WITHIN,
+            idle: Duration::from_secs(idle),
+        },
+    }
+}
+
+/// Serves connections until it is told to stop, then lets those that are busy finish; being told once
+/// more ends the process at once.
+async fn accept_all(listener: Listener, connections: &Connections, mut stop: Stop, log: &Log) {
     loop {
-        let accepted = async {
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
-            accepted = accepted => accepted,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = stop.requested() => break,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok((stream, peer)) => connections.serve(stream, peer),
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some to be closed.
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
             }
-        };
-        let _ = stream.set_nodelay(true);
-        let app = app
-            .clone()
-            .layer(axum::Extension(axum::extract::ConnectInfo(peer)));
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            let _place = place;
-            // A client that hangs up or talks nonsense is not an event.
-            let _ = connection.await;
-        });
+        }
     }
     drop(listener);
     tracing::info!("stopping");
-    let _ = tokio::time::timeout(SHUTDOWN_WITHIN, graceful.shutdown()).await;
+    let log = log.clone();
+    tokio::spawn(async move {
+        stop.requested().await;
+        tracing::warn!("told to stop once more: ending at once");
+        log.flush_within(LOG_WITHIN);
+        std::process::exit(130);
+    });
+    let _ = tokio::time::timeout(SHUTDOWN_WITHIN, connections.end()).await;
 }

@@ -159,6 +159,7 @@ impl<'de> Deserialize<'de> for Fields {
                 let mut fields = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
                     if fields.len() == FIELDS_MAX {
+                        map.next_value::<IgnoredAny>()?;
                         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                         return Err(A::Error::custom(OWN_MESSAGES[1]));
                     }

@@ -1,11 +1,15 @@
 //! The HTTP surface: routes that parse, call the [`Service`] and answer.
 
 mod body;
+#[cfg(feature = "cli")]
+mod connection;
 mod problem;
 mod routes;
 mod source;
 
 pub use body::Fields;
+#[cfg(feature = "cli")]
+pub(crate) use connection::{Connections, Limits, Patience};
 pub use problem::Problem;
 #[cfg(feature = "cli")]
 pub(crate) use routes::application;

@@ -67,8 +67,52 @@ impl Problem {
             StatusCode::REQUEST_TIMEOUT,
             "request_timeout",
             "The request took too long",
-            "send the whole request at once; the server waited in vain for the rest of it",
+            "the request did not come whole, or could not be answered, in the time there is; send it \
+             at once. If it was to change something, look whether it did",
         )
+    }
+
+    /// A source that has as many connections as one may have.
+    #[cfg(feature = "cli")]
+    pub(super) fn too_many_connections() -> Self {
+        Self::from(Error::Throttled {
+            retry_after_seconds: 1,
+        })
+    }
+
+    /// There is no place for another connection.
+    #[cfg(feature = "cli")]
+    pub(super) fn no_place() -> Self {
+        let mut problem = Self::from(Error::Unavailable {
+            reason: "all places for connections are taken".into(),
+        });
+        problem.0.retry_after = Some(1);
+        problem
+    }
+
+    /// The whole answer as it is sent on a connection that ends with it.
+    #[cfg(feature = "cli")]
+    pub(super) fn on_the_wire(&self) -> Vec<u8> {
+        let body = self.body();
+        format!(
+            "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
+             cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n{body}",
+            self.0.status,
+            body.len()
+        )
+        .into_bytes()
+    }
+
+    fn body(&self) -> String {
+        let problem = &self.0;
+        json!({
+            "type": format!("urn:2fapi:error:{}", problem.code),
+            "title": problem.title,
+            "status": problem.status.as_u16(),
+            "detail": problem.detail,
+            "code": problem.code,
+        })
+        .to_string()
     }
 
     pub(super) fn media_type() -> Self {
@@ -107,7 +151,8 @@ impl Problem {
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal_error",
             "The server failed",
-            "the server met a fault of its own; nothing was changed",
+            "the server met a fault of its own; if the request was to change something, look whether \
+             it did",
         )
     }
 
@@ -200,15 +245,8 @@ impl From<Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body()));
         let problem = *self.0;
-        let body = json!({
-            "type": format!("urn:2fapi:error:{}", problem.code),
-            "title": problem.title,
-            "status": problem.status.as_u16(),
-            "detail": problem.detail,
-            "code": problem.code,
-        });
-        let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = problem.status;
         let headers = response.headers_mut();
         headers.insert(

@@ -85,11 +85,7 @@ struct Routes {
 /// For throttling by source, serve the application with
 /// `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
-    let no_store = SetResponseHeaderLayer::if_not_present(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("no-store"),
-    );
-    Router::new()
+    let routes = Router::new()
         .route("/auth/zkp/enroll", only("POST", post(enrol)))
         .route("/auth/zkp/challenge", only("POST", post(challenge)))
         .route("/auth/zkp/verify", only("POST", post(verify)))
@@ -97,29 +93,44 @@ pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
         .route("/auth/zkp/whoami", only("GET, HEAD", get(whoami)))
         .route("/.well-known/jwks.json", only("GET, HEAD", get(jwks)))
         .route("/healthz", only("GET, HEAD", get(healthz)))
-        .layer(no_store)
+        .with_state(Routes { service, sources });
+    guarded(routes)
+}
+
+/// What every answer has, whoever makes it: no cache keeps it unless it says so, no browser takes it
+/// for something else, and a panic is an answer too.
+pub(super) fn guarded(routes: Router) -> Router {
+    routes
+        .layer(CatchPanicLayer::custom(|_| {
+            Problem::internal().into_response()
+        }))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ))
         .layer(SetResponseHeaderLayer::overriding(
             HeaderName::from_static("x-content-type-options"),
             HeaderValue::from_static("nosniff"),
         ))
-        .layer(CatchPanicLayer::custom(|_| {
-            Problem::internal().into_response()
-        }))
-        .with_state(Routes { service, sources })
 }
 
-/// The routes as an application of their own: a problem where there is no route, and for a request
-/// that takes longer than `patience`.
+/// The routes as an application of their own: a problem where there is no route, for a request that
+/// is framed badly, and for one that takes longer than `patience`.
 #[cfg(feature = "cli")]
 pub(crate) fn application(router: Router, patience: std::time::Duration) -> Router {
     let within = move |request: Request, next: Next| async move {
+        if let Err(problem) = super::connection::check(request.headers(), request.version()) {
+            return problem.into_response();
+        }
         tokio::time::timeout(patience, next.run(request))
             .await
             .unwrap_or_else(|_| Problem::too_slow().into_response())
     };
-    router
-        .fallback(async || Problem::not_found())
-        .layer(axum::middleware::from_fn(within))
+    guarded(
+        router
+            .fallback(async || Problem::not_found())
+            .layer(axum::middleware::from_fn(within)),
+    )
 }
 
 fn only<S: Clone + Send + Sync + 'static>(

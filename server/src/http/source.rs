@@ -126,7 +126,7 @@ fn forwarded(text: &str) -> Option<IpAddr> {
 }
 
 /// One IPv4 address, or one IPv6 /64: what one customer of an access provider has.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 => v4,

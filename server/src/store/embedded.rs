@@ -7,7 +7,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -16,19 +16,17 @@ use std::{
 
 use async_trait::async_trait;
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
-    WriteTransaction,
+    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    StorageBackend, TableDefinition, WriteTransaction,
 };
 use tokio::sync::oneshot;
 use twofapi_crypto_core::{
-    Challenge, ChallengeKey, ClientId, ClientRecord, Commitment, Error, OwnedSpentSet, Spend,
-    Transition,
+    Challenge, ClientId, ClientRecord, Commitment, Error, Spend, Transition,
 };
-use zeroize::Zeroizing;
 
 use super::{
-    EnrolmentOutcome, InvitationKey, LifecycleChange, Permission, SigningKeyRecord, Store,
-    StoreError, StorePlace, client_table, failed,
+    ChallengeEpoch, EnrolmentOutcome, InvitationKey, LifecycleChange, Permission, SigningKeyRecord,
+    Store, StoreError, StorePlace, challenges::Challenges, client_table, failed, signing_keys,
 };
 
 /// SHA-256 of the token → client id and expiry (Unix seconds).
@@ -37,15 +35,15 @@ const INVITATIONS: TableDefinition<'_, [u8; 32], (&str, u64)> = TableDefinition:
 /// forget. One that was used up stays here until then.
 const INVITATIONS_BY_EXPIRY: TableDefinition<'_, (u64, [u8; 32]), ()> =
     TableDefinition::new("invitations_by_expiry");
-/// Key id → seed and time of activation (Unix seconds).
-const SIGNING_KEYS: TableDefinition<'_, &str, ([u8; 32], u64)> =
-    TableDefinition::new("signing_keys");
 /// What the file says about itself.
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
 const FORMAT: u64 = 1;
 
 /// Memory for pages of the file, in bytes: those of a few hundred thousand clients.
 const CACHE: usize = 64 << 20;
+
+/// Below so many invitations none is forgotten, expired or not.
+const INVITATIONS_KEPT: u64 = 1000;
 
 /// The most changes that share one commit.
 const BATCH: usize = 256;
@@ -58,8 +56,7 @@ pub struct EmbeddedStore {
     writer: Option<JoinHandle<()>>,
     /// Whether the last commit failed.
     failing: Arc<AtomicBool>,
-    challenge_key: Arc<ChallengeKey>,
-    spent: Mutex<OwnedSpentSet>,
+    challenges: Mutex<Challenges>,
 }
 
 impl EmbeddedStore {
@@ -117,7 +114,7 @@ impl EmbeddedStore {
             setup.open_table(client_table::CLIENTS).map_err(failed)?;
             setup.open_table(INVITATIONS).map_err(failed)?;
             setup.open_table(INVITATIONS_BY_EXPIRY).map_err(failed)?;
-            setup.open_table(SIGNING_KEYS).map_err(failed)?;
+            signing_keys::set_up(&setup)?;
             let mut about = setup.open_table(ABOUT).map_err(failed)?;
             let format = about.get("format").map_err(failed)?.map(|f| f.value());
             match format {
@@ -127,8 +124,6 @@ impl EmbeddedStore {
         }
         setup.commit().map_err(failed)?;
 
-        let challenge_key = ChallengeKey::generate(&mut getrandom::SysRng)
-            .map_err(|error| StoreError(error.to_string()))?;
         let database = Arc::new(database);
         let (jobs, queue) = mpsc::channel();
         let failing = Arc::new(AtomicBool::new(false));
@@ -144,8 +139,7 @@ impl EmbeddedStore {
             jobs: Some(jobs),
             writer: Some(writer),
             failing,
-            challenge_key: Arc::new(challenge_key),
-            spent: Mutex::new(OwnedSpentSet::new(spent_capacity)),
+            challenges: Mutex::new(Challenges::new(spent_capacity)?),
         })
     }
 
@@ -172,6 +166,12 @@ impl EmbeddedStore {
             .send(job)
             .map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    fn challenges(&self) -> MutexGuard<'_, Challenges> {
+        self.challenges
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read<T>(
@@ -279,7 +279,12 @@ impl Store for EmbeddedStore {
         self.write(move |t| {
             let mut table = t.open_table(INVITATIONS).map_err(failed)?;
             let mut by_expiry = t.open_table(INVITATIONS_BY_EXPIRY).map_err(failed)?;
-            loop {
+            // A clock that is ahead for a moment must not take the invitations of all others with it:
+            // expired ones are forgotten where there are many, and two for one that comes.
+            for _ in 0..2 {
+                if by_expiry.len().map_err(failed)? < INVITATIONS_KEPT {
+                    break;
+                }
                 let first = by_expiry.first().map_err(failed)?;
                 let Some(entry) = first.map(|(entry, _)| entry.value()) else {
                     break;
@@ -403,87 +408,45 @@ impl Store for EmbeddedStore {
         .await
     }
 
-    async fn challenge_key(&self) -> Result<Arc<ChallengeKey>, StoreError> {
-        Ok(self.challenge_key.clone())
+    async fn challenge_epoch(&self, now: u64) -> Result<ChallengeEpoch, StoreError> {
+        self.challenges().epoch(now)
     }
 
-    async fn spend(&self, challenge: &Challenge, now: u64) -> Result<Spend, StoreError> {
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(spent
-            .set()
-            .spend(&challenge.spent_key, challenge.id.expires_at(), now))
+    async fn spend(
+        &self,
+        epoch: u64,
+        challenge: &Challenge,
+        now: u64,
+    ) -> Result<Spend, StoreError> {
+        self.challenges().spend(epoch, challenge, now)
     }
 
     async fn full(&self, now: u64) -> Result<Option<u32>, StoreError> {
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(spent.set().full(now))
+        self.challenges().full(now)
     }
 
     async fn refused(&self, challenge: &Challenge) -> Result<(), StoreError> {
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        spent.set().refused(&challenge.spent_key);
+        self.challenges().refused(challenge);
         Ok(())
     }
 
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
-        let mut keys = self.read(|t| {
-            let table = t.open_table(SIGNING_KEYS)?;
-            table
-                .iter()?
-                .map(|entry| {
-                    let (kid, value) = entry?;
-                    let (seed, activates_at) = value.value();
-                    let seed = Zeroizing::new(seed);
-                    Ok(SigningKeyRecord {
-                        kid: kid.value().to_owned(),
-                        activates_at,
-                        seed: *seed,
-                    })
-                })
-                .collect::<Result<Vec<_>, redb::Error>>()
-        })?;
-        keys.sort_by_key(|key| key.activates_at);
-        Ok(keys)
+        self.read(|t| Ok(signing_keys::all(t)))?
     }
 
     async fn add_signing_key(
         &self,
         key: &SigningKeyRecord,
-        newest: Option<&str>,
+        others: &[String],
     ) -> Result<bool, StoreError> {
-        let (key, newest) = (key.clone(), newest.map(str::to_owned));
-        self.write(move |t| {
-            let mut table = t.open_table(SIGNING_KEYS).map_err(failed)?;
-            let mut found: Option<(String, u64)> = None;
-            for entry in table.iter().map_err(failed)? {
-                let (kid, value) = entry.map_err(failed)?;
-                let (_, activates_at) = value.value();
-                if found
-                    .as_ref()
-                    .is_none_or(|(_, newest)| activates_at > *newest)
-                {
-                    found = Some((kid.value().to_owned(), activates_at));
-                }
-            }
-            if found.map(|(kid, _)| kid) != newest {
-                return Ok(false);
-            }
-            table
-                .insert(key.kid.as_str(), (key.seed, key.activates_at))
-                .map_err(failed)?;
-            Ok(true)
-        })
-        .await
+        let (key, others) = (key.clone(), others.to_owned());
+        self.write(move |t| signing_keys::add(t, &key, &others))
+            .await
     }
 
     async fn remove_signing_key(&self, kid: &str) -> Result<(), StoreError> {
         let kid = kid.to_owned();
-        self.write(move |t| {
-            let mut table = t.open_table(SIGNING_KEYS).map_err(failed)?;
-            table.remove(kid.as_str()).map_err(failed)?;
-            Ok(())
-        })
-        .await
+        self.write(move |t| signing_keys::remove(t, &kid)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -501,7 +464,6 @@ mod tests {
     use std::{fs, io, os::unix::fs::PermissionsExt};
 
     use super::*;
-    use redb::ReadableTableMetadata;
     use twofapi_crypto_core::Credential;
 
     const NOW: u64 = 1_795_000_000;
@@ -572,26 +534,50 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn expired_invitations_are_forgotten() {
+    async fn expired_invitations_are_forgotten_where_there_are_many() {
         let store = store();
-        for n in 0..10_u8 {
-            let expires_at = NOW + u64::from(n);
-            store
-                .invite(&[n; 32], &id("alice"), expires_at, NOW)
-                .await
-                .unwrap();
-        }
-        store
-            .invite(&[99; 32], &id("alice"), NOW + 100, NOW + 50)
-            .await
-            .unwrap();
-        let left = store
-            .read(|t| {
+        let alice = id("alice");
+        let key = |n: u64| {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&n.to_be_bytes());
+            key
+        };
+        let count = || {
+            store.read(|t| {
                 let live = t.open_table(INVITATIONS)?.len()?;
                 Ok((live, t.open_table(INVITATIONS_BY_EXPIRY)?.len()?))
             })
+        };
+        let many = INVITATIONS_KEPT + 50;
+        for n in 0..many {
+            store.invite(&key(n), &alice, NOW + 10, NOW).await.unwrap();
+        }
+        assert_eq!(count().unwrap(), (many, many), "a live one was forgotten");
+        for n in many..many + 100 {
+            store
+                .invite(&key(n), &alice, NOW + 900, NOW + 50)
+                .await
+                .unwrap();
+        }
+        let kept = INVITATIONS_KEPT;
+        assert_eq!(count().unwrap(), (kept, kept));
+        let newest = store.is_invited(&key(many + 99), &alice, NOW + 50).await;
+        assert!(newest.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_ahead_for_a_moment_forgets_no_invitation() {
+        let store = store();
+        let bob = id("bob");
+        store.invite(&[1; 32], &bob, NOW + 600, NOW).await.unwrap();
+        let ahead = NOW + 10 * 365 * 86_400;
+        let carl = id("carl");
+        store
+            .invite(&[2; 32], &carl, ahead + 600, ahead)
+            .await
             .unwrap();
-        assert_eq!(left, (1, 1));
+        assert!(!store.is_invited(&[1; 32], &bob, ahead).await.unwrap());
+        assert!(store.is_invited(&[1; 32], &bob, NOW + 1).await.unwrap());
     }
 
     #[tokio::test]

@@ -2,9 +2,11 @@
 //! same rules.
 
 mod at_rest;
+mod challenges;
 mod client_table;
 mod embedded;
 mod place;
+mod signing_keys;
 
 use std::sync::Arc;
 
@@ -12,10 +14,11 @@ use async_trait::async_trait;
 pub use at_rest::ClientsAtRest;
 pub use embedded::EmbeddedStore;
 pub use place::{StorePlace, User};
+pub(crate) use signing_keys::overwrite_stack;
+pub use signing_keys::{Seed, SigningKeyRecord};
 use twofapi_crypto_core::{
     Challenge, ChallengeKey, ClientId, ClientRecord, Commitment, Error, Spend, Transition,
 };
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The store could not do its work. The operator reads the reason; clients are told `unavailable`.
 #[derive(Debug, thiserror::Error)]
@@ -79,23 +82,16 @@ impl LifecycleChange {
     }
 }
 
-/// A key that signs access tokens. The seed is zeroized on drop and never printed.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct SigningKeyRecord {
-    /// Its name in the JWKS and in token headers.
-    #[zeroize(skip)]
-    pub kid: String,
-    /// From when it signs, in Unix seconds; it is published before.
-    #[zeroize(skip)]
-    pub activates_at: u64,
-    /// The Ed25519 seed (RFC 8032).
-    pub seed: [u8; 32],
-}
-
-impl std::fmt::Debug for SigningKeyRecord {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SigningKeyRecord({})", self.kid)
-    }
+/// From what challenges are computed for now. A challenge is good only in the epoch in which it was
+/// issued.
+#[derive(Clone, Debug)]
+pub struct ChallengeEpoch {
+    /// Which epoch.
+    pub number: u64,
+    /// Its key.
+    pub key: Arc<ChallengeKey>,
+    /// The time that counts, in Unix seconds: it never goes back within an epoch.
+    pub now: u64,
 }
 
 /// What a server needs of a store. Every change is durable when its call returns, and atomic.
@@ -154,11 +150,14 @@ pub trait Store: Send + Sync + 'static {
         change: LifecycleChange,
     ) -> Result<Result<(Transition, ClientRecord), Error>, StoreError>;
 
-    /// The key from which challenges are computed.
-    async fn challenge_key(&self) -> Result<Arc<ChallengeKey>, StoreError>;
+    /// From what challenges are computed while the wall clock says `now`. A store whose clock was set
+    /// back begins another epoch.
+    async fn challenge_epoch(&self, now: u64) -> Result<ChallengeEpoch, StoreError>;
 
-    /// Spends a challenge; of many callers with one challenge, one is told [`Spend::Fresh`].
-    async fn spend(&self, challenge: &Challenge, now: u64) -> Result<Spend, StoreError>;
+    /// Spends a challenge of an epoch; of many callers with one challenge, one is told
+    /// [`Spend::Fresh`]. A challenge of an epoch that is over has expired.
+    async fn spend(&self, epoch: u64, challenge: &Challenge, now: u64)
+    -> Result<Spend, StoreError>;
 
     /// When the next place for a spent challenge falls free, in seconds, if every place is held; a
     /// store without such a bound says `None`.
@@ -170,11 +169,11 @@ pub trait Store: Send + Sync + 'static {
     /// All signing keys, by the time at which they activate.
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError>;
 
-    /// Adds a signing key if the newest one is still `newest`; false when another server was first.
+    /// Adds a signing key if there are just these others; false when another server was first.
     async fn add_signing_key(
         &self,
         key: &SigningKeyRecord,
-        newest: Option<&str>,
+        others: &[String],
     ) -> Result<bool, StoreError>;
 
     /// Forgets a signing key.

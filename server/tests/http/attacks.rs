@@ -113,7 +113,7 @@ fn a_challenge_is_good_for_its_life_and_not_a_second_longer() {
 }
 
 #[test]
-fn setting_the_wall_clock_neither_revives_a_challenge_nor_kills_one() {
+fn setting_the_clock_revives_no_challenge_and_keeps_nobody_out() {
     let server = Server::start();
     let alice = server.enrol("alice");
     let used = server.proven(&alice);
@@ -121,12 +121,32 @@ fn setting_the_wall_clock_neither_revives_a_challenge_nor_kills_one() {
     let expired = server.proven(&alice);
     server.clock.pass(120);
     let now = crate::server::NOW;
-    for wall in [now - 1_000_000, now, now + 60, now + 1_000_000] {
+    for wall in [now - 1_000_000, now, now + 60, now + 10 * 365 * 86_400, now] {
         server.clock.set_wall(wall);
+        let before = server.proven(&alice);
         assert_denied(&server.verify(&expired));
         assert_denied(&server.verify(&used));
         assert_eq!(server.verify(&server.proven(&alice)).status, 200);
+        // One that was issued before the clock is set back for long is void, used or not.
+        server.clock.set_wall(wall - 5000);
+        assert_denied(&server.verify(&before));
+        server.clock.set_wall(wall);
+        assert_denied(&server.verify(&before));
     }
+}
+
+#[test]
+fn a_challenge_is_dead_after_a_long_sleep_and_the_next_one_lives() {
+    let server = Server::start();
+    let alice = server.enrol("alice");
+    let before = server.proven(&alice);
+    // The time of day goes on while a machine is suspended, whatever else stands still.
+    server.clock.pass(8 * 3600);
+    assert_denied(&server.verify(&before));
+    let issued = server.challenge("alice");
+    let now = twofapi_server::Clock::wall(&*server.clock);
+    assert_eq!(issued.body["expires_at"].as_u64(), Some(now + 120));
+    assert_eq!(server.verify(&server.proven(&alice)).status, 200);
 }
 
 #[test]

@@ -4,8 +4,10 @@
 
 mod attacks;
 mod client;
+mod connections;
 mod contract;
 mod enrolment;
+mod logging;
 mod malformed;
 mod mounted;
 mod operator;

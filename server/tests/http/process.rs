@@ -72,6 +72,15 @@ impl Process {
         process
     }
 
+    /// A server that was started in another way.
+    pub(crate) fn of(child: Child, base_url: String) -> Self {
+        Self {
+            child,
+            base_url,
+            log: None,
+        }
+    }
+
     /// Asks the server to end, and returns its log.
     pub(crate) fn stop(&mut self) -> String {
         let id = self.child.id().to_string();
@@ -302,6 +311,10 @@ fn what_no_route_answers_is_a_problem() {
             "{path}: {answer}"
         );
         assert!(answer.contains("/auth/zkp/enroll"), "{path}: {answer}");
+        assert!(
+            answer.contains("cache-control: no-store\r\n"),
+            "{path}: {answer}"
+        );
     }
 }
 
@@ -377,6 +390,7 @@ fn a_body_that_never_ends_is_waited_for_no_longer_than_the_operator_says() {
     );
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("\"code\":\"request_timeout\""), "{answer}");
+    assert!(answer.contains("cache-control: no-store\r\n"), "{answer}");
 }
 
 #[test]

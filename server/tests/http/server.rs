@@ -1,4 +1,4 @@
-//! A server in this process, on a port of its own, with clocks that a test can set.
+//! A server in this process, on a port of its own, with a clock that a test can set.
 
 use std::{
     net::SocketAddr,
@@ -19,15 +19,13 @@ use twofapi_server::{
 pub(crate) const AUDIENCE: &str = "https://auth.example.com";
 pub(crate) const NOW: u64 = 1_795_000_000;
 
-/// Clocks that stand still unless a test moves them.
+/// A clock that stands still unless a test moves it.
 pub(crate) struct TestClock {
-    steady: AtomicU64,
     wall: AtomicU64,
 }
 
 impl TestClock {
     pub(crate) fn pass(&self, seconds: u64) {
-        self.steady.fetch_add(seconds, Ordering::SeqCst);
         self.wall.fetch_add(seconds, Ordering::SeqCst);
     }
 
@@ -37,10 +35,6 @@ impl TestClock {
 }
 
 impl Clock for TestClock {
-    fn steady(&self) -> u64 {
-        self.steady.load(Ordering::SeqCst)
-    }
-
     fn wall(&self) -> u64 {
         self.wall.load(Ordering::SeqCst)
     }
@@ -83,10 +77,7 @@ impl Server {
             .enable_all()
             .build()
             .unwrap();
-        let clock = Arc::new(TestClock {
-            steady: NOW.into(),
-            wall: NOW.into(),
-        });
+        let clock = Arc::new(TestClock { wall: NOW.into() });
         let (service, listener) = runtime.block_on(async {
             let service = Service::new(config, store.clone(), clock.clone());
             let listener = TcpListener::bind("127.0.0.1:0");

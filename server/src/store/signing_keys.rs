@@ -1,0 +1,211 @@
+//! Signing keys as they are kept: in memory on the heap, in the file in a table of their own.
+
+use redb::{ReadTransaction, ReadableTable, TableDefinition, TypeName, Value, WriteTransaction};
+use twofapi_crypto_core::Error;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::{StoreError, failed};
+
+/// Key id → seed and time of activation.
+const SIGNING_KEYS: TableDefinition<'_, &str, StoredKey> = TableDefinition::new("signing_keys");
+
+/// The seed of an Ed25519 key (RFC 8032): on the heap, so that moving it copies nothing, and zeroized
+/// on drop.
+#[derive(Clone)]
+pub struct Seed(Zeroizing<Vec<u8>>);
+
+impl Seed {
+    const LEN: usize = 32;
+
+    /// Draws one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the random source fails.
+    pub fn generate() -> Result<Self, Error> {
+        let mut seed = Zeroizing::new(vec![0; Self::LEN]);
+        getrandom::fill(&mut seed).map_err(|_| Error::Unavailable {
+            reason: "the random source of the operating system failed".into(),
+        })?;
+        Ok(Self(seed))
+    }
+
+    /// One that was kept, if these are as many bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        (bytes.len() == Self::LEN).then(|| Self(Zeroizing::new(bytes.to_vec())))
+    }
+
+    /// The bytes, for keeping or signing.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A key that signs access tokens. The seed is zeroized on drop and never printed.
+#[derive(Clone)]
+pub struct SigningKeyRecord {
+    /// Its name in the JWKS and in token headers.
+    pub kid: String,
+    /// From when it signs, in Unix seconds; it is published before.
+    pub activates_at: u64,
+    /// What it signs with.
+    pub seed: Seed,
+}
+
+impl ZeroizeOnDrop for SigningKeyRecord {}
+
+impl std::fmt::Debug for SigningKeyRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SigningKeyRecord({})", self.kid)
+    }
+}
+
+/// The bytes of `([u8; 32], u64)`, which is what the file says they are, without the copies that
+/// arrays by value leave behind.
+#[derive(Debug)]
+struct StoredKey;
+
+impl StoredKey {
+    const LEN: usize = Seed::LEN + 8;
+
+    fn encode(key: &SigningKeyRecord) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(Self::LEN));
+        bytes.extend_from_slice(key.seed.as_bytes());
+        bytes.extend_from_slice(&key.activates_at.to_le_bytes());
+        bytes
+    }
+
+    fn decode(kid: &str, bytes: &[u8]) -> Result<SigningKeyRecord, StoreError> {
+        let damaged = || StoreError("a signing key is damaged".into());
+        let (seed, activates_at) = bytes.split_at_checked(Seed::LEN).ok_or_else(damaged)?;
+        Ok(SigningKeyRecord {
+            kid: kid.to_owned(),
+            activates_at: u64::from_le_bytes(activates_at.try_into().map_err(|_| damaged())?),
+            seed: Seed::from_bytes(seed).ok_or_else(damaged)?,
+        })
+    }
+}
+
+impl Value for StoredKey {
+    type SelfType<'a> = &'a [u8];
+    type AsBytes<'a> = &'a [u8];
+
+    fn fixed_width() -> Option<usize> {
+        Some(Self::LEN)
+    }
+
+    fn from_bytes<'a>(data: &'a [u8]) -> &'a [u8]
+    where
+        Self: 'a,
+    {
+        data
+    }
+
+    fn as_bytes<'a, 'b: 'a>(value: &'a Self::SelfType<'b>) -> &'a [u8] {
+        value
+    }
+
+    fn type_name() -> TypeName {
+        <([u8; Seed::LEN], u64)>::type_name()
+    }
+}
+
+/// Makes the table, if it is not there.
+pub(super) fn set_up(t: &WriteTransaction) -> Result<(), StoreError> {
+    t.open_table(SIGNING_KEYS).map(drop).map_err(failed)
+}
+
+/// All of them, by the time at which they activate.
+pub(super) fn all(t: &ReadTransaction) -> Result<Vec<SigningKeyRecord>, StoreError> {
+    let table = t.open_table(SIGNING_KEYS).map_err(failed)?;
+    let mut keys = table
+        .iter()
+        .map_err(failed)?
+        .map(|entry| {
+            let (kid, bytes) = entry.map_err(failed)?;
+            StoredKey::decode(kid.value(), bytes.value())
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    keys.sort_by_key(|key| key.activates_at);
+    Ok(keys)
+}
+
+/// Adds one if there are just these others.
+pub(super) fn add(
+    t: &WriteTransaction,
+    key: &SigningKeyRecord,
+    others: &[String],
+) -> Result<bool, StoreError> {
+    let mut table = t.open_table(SIGNING_KEYS).map_err(failed)?;
+    let mut known = 0;
+    for entry in table.iter().map_err(failed)? {
+        let (kid, _) = entry.map_err(failed)?;
+        if !others.iter().any(|other| other == kid.value()) {
+            return Ok(false);
+        }
+        known += 1;
+    }
+    if known != others.len() {
+        return Ok(false);
+    }
+    table
+        .insert(key.kid.as_str(), StoredKey::encode(key).as_slice())
+        .map_err(failed)?;
+    Ok(true)
+}
+
+pub(super) fn remove(t: &WriteTransaction, kid: &str) -> Result<(), StoreError> {
+    let mut table = t.open_table(SIGNING_KEYS).map_err(failed)?;
+    table.remove(kid).map(drop).map_err(failed)
+}
+
+/// Overwrites the part of the stack that a call of this depth has used, where signing and deriving
+/// leave copies of the seed.
+#[inline(never)]
+pub(crate) fn overwrite_stack() {
+    // Words, since what is overwritten for certain is overwritten one element at a time.
+    let mut used = [0_u64; 2048];
+    used.zeroize();
+    std::hint::black_box(&mut used);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redb::{Database, ReadableDatabase, backends::InMemoryBackend};
+
+    #[test]
+    fn keys_of_stores_from_before_are_read_and_ours_are_what_those_would_be() {
+        const AS_BEFORE: TableDefinition<'_, &str, ([u8; 32], u64)> =
+            TableDefinition::new("signing_keys");
+        let database = Database::builder()
+            .create_with_backend(InMemoryBackend::new())
+            .unwrap();
+        let t = database.begin_write().unwrap();
+        t.open_table(AS_BEFORE)
+            .unwrap()
+            .insert("old", ([7; 32], 1_795_000_000))
+            .unwrap();
+        let new = SigningKeyRecord {
+            kid: "new".into(),
+            activates_at: 1_795_000_001,
+            seed: Seed::from_bytes(&[9; 32]).unwrap(),
+        };
+        assert!(!add(&t, &new, &[]).unwrap());
+        assert!(add(&t, &new, &["old".into()]).unwrap());
+        t.commit().unwrap();
+        let t = database.begin_read().unwrap();
+        let keys = all(&t).unwrap();
+        let said: Vec<_> = keys
+            .iter()
+            .map(|key| (key.kid.as_str(), key.seed.as_bytes()[0], key.activates_at))
+            .collect();
+        assert_eq!(said, [("old", 7, 1_795_000_000), ("new", 9, 1_795_000_001)]);
+        let table = t.open_table(AS_BEFORE).unwrap();
+        assert_eq!(
+            table.get("new").unwrap().unwrap().value(),
+            ([9; 32], 1_795_000_001)
+        );
+    }
+}
