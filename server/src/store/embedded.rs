@@ -8,16 +8,16 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
+        mpsc::{self, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use redb::{
     Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata,
-    StorageBackend, TableDefinition, WriteTransaction,
+    TableDefinition, WriteTransaction,
 };
 use tokio::sync::oneshot;
 use twofapi_crypto_core::{
@@ -26,7 +26,8 @@ use twofapi_crypto_core::{
 
 use super::{
     ChallengeEpoch, EnrolmentOutcome, InvitationKey, LifecycleChange, Permission, SigningKeyRecord,
-    Store, StoreError, StorePlace, challenges::Challenges, client_table, failed, signing_keys,
+    Store, StoreError, StorePlace, challenges::Challenges, client_table, database::Reopened,
+    failed, signing_keys,
 };
 
 /// SHA-256 of the token → client id and expiry (Unix seconds).
@@ -39,6 +40,10 @@ const INVITATIONS_BY_EXPIRY: TableDefinition<'_, (u64, [u8; 32]), ()> =
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
 const FORMAT: u64 = 1;
 
+/// Whether the disk has room is tried out here.
+const ROOM: TableDefinition<'_, (), &[u8]> = TableDefinition::new("room");
+const ROOM_LEN: usize = 64 * 1024;
+
 /// Memory for pages of the file, in bytes: those of a few hundred thousand clients.
 const CACHE: usize = 64 << 20;
 
@@ -50,12 +55,10 @@ const BATCH: usize = 256;
 
 /// The store of a single server.
 pub struct EmbeddedStore {
-    database: Arc<Database>,
+    database: Arc<Reopened>,
     /// `None` only while it is being dropped.
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
-    /// Whether the last commit failed.
-    failing: Arc<AtomicBool>,
     challenges: Mutex<Challenges>,
 }
 
@@ -80,16 +83,20 @@ impl EmbeddedStore {
         let file = place
             .open()
             .map_err(|error| unavailable(error.to_string()))?;
-        let database = Database::builder()
-            .set_cache_size(CACHE)
-            .create_file(file)
-            .map_err(|error| match error {
-                DatabaseError::DatabaseAlreadyOpen => unavailable(
-                    "another process has it open; is a server running on it already?".into(),
-                ),
-                error => unavailable(error.to_string()),
-            })?;
-        Self::over(database, spent_capacity).map_err(|error| unavailable(error.0))
+        let open = move || {
+            // The same file under the same lock, whatever has its name by now.
+            let file = file.try_clone().map_err(failed)?;
+            Database::builder()
+                .set_cache_size(CACHE)
+                .create_file(file)
+                .map_err(|error| match error {
+                    DatabaseError::DatabaseAlreadyOpen => StoreError(
+                        "another process has it open; is a server running on it already?".into(),
+                    ),
+                    error => failed(error),
+                })
+        };
+        Self::over(open, spent_capacity).map_err(|error| unavailable(error.0))
     }
 
     /// A store that is gone with the process, for trying things out and for tests.
@@ -97,18 +104,20 @@ impl EmbeddedStore {
     /// # Errors
     /// [`Error::Unavailable`] when the random source fails.
     pub fn in_memory(spent_capacity: u32) -> Result<Self, Error> {
-        let backend = redb::backends::InMemoryBackend::new();
-        Ok(Self::with_backend(backend, spent_capacity)?)
+        let open = || {
+            let backend = redb::backends::InMemoryBackend::new();
+            Database::builder()
+                .create_with_backend(backend)
+                .map_err(failed)
+        };
+        Ok(Self::over(open, spent_capacity)?)
     }
 
-    fn with_backend(backend: impl StorageBackend, spent_capacity: u32) -> Result<Self, StoreError> {
-        let database = Database::builder()
-            .create_with_backend(backend)
-            .map_err(failed)?;
-        Self::over(database, spent_capacity)
-    }
-
-    fn over(database: Database, spent_capacity: u32) -> Result<Self, StoreError> {
+    fn over(
+        open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static,
+        spent_capacity: u32,
+    ) -> Result<Self, StoreError> {
+        let database = open()?;
         let setup = database.begin_write().map_err(failed)?;
         {
             setup.open_table(client_table::CLIENTS).map_err(failed)?;
@@ -124,21 +133,19 @@ impl EmbeddedStore {
         }
         setup.commit().map_err(failed)?;
 
-        let database = Arc::new(database);
+        let database = Arc::new(Reopened::new(database, open));
         let (jobs, queue) = mpsc::channel();
-        let failing = Arc::new(AtomicBool::new(false));
         let writer = thread::Builder::new()
             .name("2fapi-store".into())
             .spawn({
-                let (database, failing) = (database.clone(), failing.clone());
-                move || write_all(&database, &queue, &failing)
+                let database = database.clone();
+                move || write_all(&database, &queue)
             })
             .map_err(failed)?;
         Ok(Self {
             database,
             jobs: Some(jobs),
             writer: Some(writer),
-            failing,
             challenges: Mutex::new(Challenges::new(spent_capacity)?),
         })
     }
@@ -159,7 +166,7 @@ impl EmbeddedStore {
                 }),
             }
         });
-        let gone = || StoreError("its writer has stopped".into());
+        let gone = || StoreError("the change could not be begun".into());
         self.jobs
             .as_ref()
             .ok_or_else(gone)?
@@ -179,8 +186,16 @@ impl EmbeddedStore {
         look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
         // A few microseconds from the page cache: not worth handing to another thread.
-        let transaction = self.database.begin_read().map_err(failed)?;
-        look(&transaction).map_err(failed)
+        let looked = self.database.read(look);
+        if looked.is_err() && self.database.fails() {
+            // The writer finds the same, and opens the file again.
+            let nothing: Job = Box::new(|_| Done {
+                sound: true,
+                answer: Box::new(drop),
+            });
+            let _ = self.jobs.as_ref().map(|jobs| jobs.send(nothing));
+        }
+        looked
     }
 }
 
@@ -201,32 +216,60 @@ struct Done {
     answer: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
 }
 
+/// How long the writer waits before it tries again to open a file that could not be opened.
+const REOPEN_AFTER: Duration = Duration::from_secs(1);
+
 /// The writer: takes all changes that wait and commits them together, so that many concurrent
-/// enrolments share the wait for the disk.
-fn write_all(database: &Database, queue: &mpsc::Receiver<Job>, failing: &AtomicBool) {
-    while let Ok(first) = queue.recv() {
+/// enrolments share the wait for the disk. After an error it opens the file again, until it can.
+fn write_all(database: &Reopened, queue: &mpsc::Receiver<Job>) {
+    let mut open = true;
+    loop {
+        let first = if open {
+            queue.recv().map_err(Into::into)
+        } else {
+            queue.recv_timeout(REOPEN_AFTER)
+        };
+        if !open {
+            open = reopen(database);
+        }
+        let first = match first {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let jobs = std::iter::once(first).chain(queue.try_iter().take(BATCH - 1));
         let mut done = Vec::new();
-        let committed = (|| {
-            let mut transaction = database.begin_write().map_err(failed)?;
-            // Opening the file after a crash takes no longer than after an orderly end.
-            transaction.set_quick_repair(true);
+        let committed = database.write(|transaction| {
             for job in jobs {
-                done.push(job(&transaction));
+                done.push(job(transaction));
             }
             if done.iter().all(|done| done.sound) {
-                transaction.commit().map_err(failed)
+                Ok(())
             } else {
-                transaction.abort().map_err(failed)?;
                 Err(StoreError("a change in the same commit failed".into()))
             }
-        })();
-        failing.store(committed.is_err(), Ordering::Relaxed);
+        });
+        if committed.is_err() {
+            open = reopen(database);
+        }
         for Done { answer, .. } in done {
             answer(match &committed {
                 Ok(()) => Ok(()),
                 Err(StoreError(reason)) => Err(StoreError(reason.clone())),
             });
+        }
+    }
+}
+
+fn reopen(database: &Reopened) -> bool {
+    match database.reopen() {
+        Ok(()) => {
+            tracing::info!("the store was opened again after an error");
+            true
+        }
+        Err(StoreError(reason)) => {
+            tracing::warn!(reason, "the store could not be opened again");
+            false
         }
     }
 }
@@ -451,9 +494,18 @@ impl Store for EmbeddedStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         let gone = self.writer.as_ref().is_none_or(JoinHandle::is_finished);
-        if gone || self.failing.load(Ordering::Relaxed) {
-            // Only then is it worth a commit to find out whether the disk has room again.
-            return self.write(|_| Ok(())).await;
+        if gone || self.database.is_failing() {
+            // Only then is it worth two commits to find out whether the disk has room again: for more
+            // than what fits between the rest.
+            self.write(|t| {
+                let mut room = t.open_table(ROOM).map_err(failed)?;
+                room.insert((), &[0; ROOM_LEN][..]).map_err(failed)?;
+                Ok(())
+            })
+            .await?;
+            return self
+                .write(|t| t.delete_table(ROOM).map(drop).map_err(failed))
+                .await;
         }
         self.read(|t| t.open_table(ABOUT).map(drop).map_err(Into::into))
     }
@@ -461,9 +513,14 @@ impl Store for EmbeddedStore {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io, os::unix::fs::PermissionsExt};
+    use std::{
+        fs, io,
+        os::unix::fs::PermissionsExt,
+        sync::atomic::{AtomicBool, Ordering},
+    };
 
     use super::*;
+    use redb::StorageBackend;
     use twofapi_crypto_core::Credential;
 
     const NOW: u64 = 1_795_000_000;
@@ -627,9 +684,9 @@ mod tests {
     }
 
     /// Memory that refuses to be written on demand, as a full disk does.
-    #[derive(Debug)]
+    #[derive(Clone, Debug)]
     struct Disk {
-        memory: redb::backends::InMemoryBackend,
+        memory: Arc<redb::backends::InMemoryBackend>,
         full: Arc<AtomicBool>,
     }
 
@@ -655,13 +712,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_disk_refuses_is_not_acknowledged_and_shows_in_the_health_of_the_store() {
+    async fn what_the_disk_refuses_is_not_acknowledged_and_is_taken_again_when_there_is_room() {
         let full = Arc::new(AtomicBool::new(false));
         let disk = Disk {
-            memory: redb::backends::InMemoryBackend::new(),
+            memory: Arc::new(redb::backends::InMemoryBackend::new()),
             full: full.clone(),
         };
-        let store = EmbeddedStore::with_backend(disk, 10).unwrap();
+        let open = move || {
+            Database::builder()
+                .create_with_backend(disk.clone())
+                .map_err(failed)
+        };
+        let store = EmbeddedStore::over(open, 10).unwrap();
         let host = Permission::HostApplication;
         store
             .enrol(&id("alice"), &commitment(), host, NOW)
@@ -672,5 +734,12 @@ mod tests {
         let refused = store.enrol(&id("bob"), &commitment(), host, NOW).await;
         assert!(refused.is_err());
         assert!(store.check().await.is_err());
+
+        full.store(false, Ordering::Relaxed);
+        thread::sleep(REOPEN_AFTER + Duration::from_millis(500));
+        assert!(store.check().await.is_ok(), "it stays shut");
+        assert!(store.client(&id("alice")).await.unwrap().is_some());
+        let enrolled = store.enrol(&id("carl"), &commitment(), host, NOW).await;
+        assert_eq!(enrolled.unwrap(), EnrolmentOutcome::Enrolled);
     }
 }

@@ -4,6 +4,7 @@
 mod at_rest;
 mod challenges;
 mod client_table;
+mod database;
 mod embedded;
 mod place;
 mod signing_keys;

@@ -6,6 +6,7 @@ mod attacks;
 mod client;
 mod connections;
 mod contract;
+mod disk;
 mod enrolment;
 mod logging;
 mod malformed;
