@@ -2,16 +2,73 @@
 -- Nothing is created IF NOT EXISTS or OR REPLACE: what is there already is somebody else's.
 \echo Use "CREATE EXTENSION pg_2fapi" to load this file. \quit
 
--- Roles belong to the whole server and are in no dump: this one is made when it is missing, and
--- stays when the extension goes, because another database may use it.
+-- Roles belong to the whole server and are in no dump: these are made when they are missing, and
+-- stay when the extension goes, because another database may use them. twofapi_admin is granted to
+-- operators. twofapi_writer is nobody's: the functions that write, and the audit's writer, run as it.
+-- Background workers may connect with a limit of 0, clients may not.
 DO $$
+DECLARE
+    problem pg_catalog.text;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) 'twofapi_admin') THEN
+    BEGIN
         CREATE ROLE twofapi_admin NOLOGIN;
+        COMMENT ON ROLE twofapi_admin IS 'may enrol, suspend, resume and revoke clients of 2FApi';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    BEGIN
+        CREATE ROLE twofapi_writer NOINHERIT LOGIN CONNECTION LIMIT 0;
+        COMMENT ON ROLE twofapi_writer IS 'as which pg_2fapi writes; to be granted to nobody';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+
+    -- One that was there may be somebody's, who made it to be in it.
+    SELECT pg_catalog.format('role "%s" has attributes that its user could act by', rolname)
+    INTO problem FROM pg_catalog.pg_roles
+    WHERE rolname OPERATOR(pg_catalog.=) ANY (ARRAY['twofapi_admin', 'twofapi_writer']::pg_catalog.name[])
+      AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
+           OR (rolcanlogin AND (rolname OPERATOR(pg_catalog.=) 'twofapi_admin'
+                                OR rolconnlimit OPERATOR(pg_catalog.<>) 0)));
+    IF problem IS NULL THEN
+        SELECT pg_catalog.format('role "twofapi_writer" is connected to role "%s" by a grant', r.rolname)
+        INTO problem FROM pg_catalog.pg_auth_members m
+        JOIN pg_catalog.pg_roles w ON w.rolname OPERATOR(pg_catalog.=) 'twofapi_writer'
+             AND w.oid OPERATOR(pg_catalog.=) ANY (ARRAY[m.roleid, m.member])
+        JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) ANY (ARRAY[m.roleid, m.member])
+             AND r.oid OPERATOR(pg_catalog.<>) w.oid;
     END IF;
-EXCEPTION
-    -- Made meanwhile for another database.
-    WHEN duplicate_object OR unique_violation THEN NULL;
+    IF problem IS NULL THEN
+        -- Members are in order whom a superuser let in, or somebody whom a superuser let let in. From
+        -- 16 on, whoever made the role is a member as well, by a grant that says neither SET nor INHERIT.
+        WITH RECURSIVE grants AS (
+            SELECT m.member, m.grantor, m.admin_option,
+                   coalesce(g.rolsuper, false) AND NOT (m.admin_option AND NOT r.rolsuper
+                       AND coalesce((pg_catalog.to_jsonb(m) OPERATOR(pg_catalog.->>) 'set_option')
+                                    OPERATOR(pg_catalog.=) 'false'
+                            AND (pg_catalog.to_jsonb(m) OPERATOR(pg_catalog.->>) 'inherit_option')
+                                    OPERATOR(pg_catalog.=) 'false', false)) AS by_superuser,
+                   r.rolname
+            FROM pg_catalog.pg_auth_members m
+            JOIN pg_catalog.pg_roles a ON a.oid OPERATOR(pg_catalog.=) m.roleid
+                 AND a.rolname OPERATOR(pg_catalog.=) 'twofapi_admin'
+            JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) m.member
+            LEFT JOIN pg_catalog.pg_roles g ON g.oid OPERATOR(pg_catalog.=) m.grantor
+        ), trusted AS (
+            SELECT member, grantor, admin_option FROM grants WHERE by_superuser
+            UNION
+            SELECT o.member, o.grantor, o.admin_option FROM grants o
+            JOIN trusted t ON t.member OPERATOR(pg_catalog.=) o.grantor AND t.admin_option
+        )
+        SELECT pg_catalog.format('role "twofapi_admin" has the member "%s", whom no superuser let in', rolname)
+        INTO problem FROM grants o
+        WHERE NOT EXISTS (SELECT FROM trusted t WHERE t.member OPERATOR(pg_catalog.=) o.member
+                                                  AND t.grantor OPERATOR(pg_catalog.=) o.grantor
+                                                  AND t.admin_option OPERATOR(pg_catalog.=) o.admin_option);
+    END IF;
+    IF problem IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = problem,
+            DETAIL = 'Roles of these names are there already, and not as pg_2fapi makes them.',
+            HINT = 'Drop the role, or revoke what was granted, and create the extension again.';
+    END IF;
 END
 $$;
 
@@ -30,9 +87,10 @@ CREATE TABLE twofapi.clients (
     changed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 
--- What happened. Written by a background worker, so that no rollback takes a row away.
+-- What happened. Written by a background worker, so that no rollback takes a row away. The key is one
+-- over all servers, so that these rows can be replicated to a server that writes rows of its own.
 CREATE TABLE twofapi.audit_log (
-    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT audit_log_pkey PRIMARY KEY,
+    id bigint GENERATED ALWAYS AS IDENTITY,
     at timestamptz NOT NULL,
     action text NOT NULL,
     outcome text NOT NULL,
@@ -40,11 +98,22 @@ CREATE TABLE twofapi.audit_log (
     client_id text,
     role text,
     backend integer NOT NULL,
-    transaction xid8
+    transaction xid8,
+    address inet,
+    application_name text,
+    run bigint NOT NULL DEFAULT 0,
+    CONSTRAINT audit_log_pkey PRIMARY KEY (id, run)
 );
 CREATE INDEX audit_log_at ON twofapi.audit_log (at);
+CREATE INDEX audit_log_client_id ON twofapi.audit_log (client_id, at);
 COMMENT ON COLUMN twofapi.audit_log.transaction IS
     'the transaction that wrote the change, if one did; pg_xact_status(transaction) says whether it was committed';
+COMMENT ON COLUMN twofapi.audit_log.address IS
+    'where the connection came from, NULL for a Unix socket; behind a pooler, the pooler';
+COMMENT ON COLUMN twofapi.audit_log.application_name IS
+    'what the connection called itself, which may be anything';
+COMMENT ON COLUMN twofapi.audit_log.run IS
+    'a number drawn at random when the server that wrote the row was started';
 
 SELECT pg_catalog.pg_extension_config_dump('twofapi.clients', '');
 SELECT pg_catalog.pg_extension_config_dump('twofapi.audit_log', '');
@@ -55,6 +124,15 @@ CREATE FUNCTION twofapi.enroll(client_id text, commitment bytea, proof bytea) RE
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = twofapi, pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'enroll_wrapper';
+
+-- A client of another host, as that host's operator vouches for it. There is no proof of possession.
+CREATE FUNCTION twofapi.import_client(client_id text, commitment bytea, commitment_version integer DEFAULT 1,
+                                      status text DEFAULT 'active') RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = twofapi, pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'import_client_wrapper';
+COMMENT ON FUNCTION twofapi.import_client(text, bytea, integer, text) IS
+    'takes over a client of another host, without a proof of possession';
 
 -- Authentication.
 CREATE FUNCTION twofapi.issue_challenge(client_id text) RETURNS text
@@ -164,7 +242,8 @@ CREATE FUNCTION twofapi.version() RETURNS text
 CREATE FUNCTION twofapi.statistics()
     RETURNS TABLE (challenges_issued bigint, accepted bigint, denied bigint, throttled bigint,
                    sessions_opened bigint, spent_capacity bigint, spent_held bigint,
-                   spent_refused bigint, audit_written bigint, audit_dropped bigint)
+                   spent_refused bigint, audit_written bigint, audit_dropped bigint,
+                   audit_waiting bigint)
     LANGUAGE c VOLATILE PARALLEL SAFE ROWS 1
     AS 'MODULE_PATHNAME', 'statistics_wrapper';
 
@@ -180,6 +259,17 @@ CREATE TRIGGER clients_truncated AFTER TRUNCATE ON twofapi.clients
     FOR EACH STATEMENT EXECUTE FUNCTION twofapi.clients_changed();
 ALTER TABLE twofapi.clients ENABLE ALWAYS TRIGGER clients_changed;
 ALTER TABLE twofapi.clients ENABLE ALWAYS TRIGGER clients_truncated;
+
+-- What is SECURITY DEFINER runs as a role that may do this and nothing else.
+GRANT SELECT, INSERT, UPDATE ON twofapi.clients TO twofapi_writer;
+GRANT SELECT, INSERT, DELETE ON twofapi.audit_log TO twofapi_writer;
+ALTER FUNCTION twofapi.enroll(text, bytea, bytea) OWNER TO twofapi_writer;
+ALTER FUNCTION twofapi.import_client(text, bytea, integer, text) OWNER TO twofapi_writer;
+ALTER FUNCTION twofapi.rotate_commitment(text, text, bytea, bytea, bytea) OWNER TO twofapi_writer;
+ALTER FUNCTION twofapi.suspend_client(text) OWNER TO twofapi_writer;
+ALTER FUNCTION twofapi.resume_client(text) OWNER TO twofapi_writer;
+ALTER FUNCTION twofapi.revoke_client(text) OWNER TO twofapi_writer;
+ALTER FUNCTION twofapi.cleanup(integer) OWNER TO twofapi_writer;
 
 -- Grants. What is not named below is nobody's but the owner's.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA twofapi FROM PUBLIC;
@@ -202,6 +292,7 @@ GRANT SELECT ON twofapi.stats TO PUBLIC;
 
 GRANT EXECUTE ON FUNCTION
     twofapi.enroll(text, bytea, bytea),
+    twofapi.import_client(text, bytea, integer, text),
     twofapi.suspend_client(text),
     twofapi.resume_client(text),
     twofapi.revoke_client(text),
@@ -212,6 +303,8 @@ GRANT EXECUTE ON FUNCTION
     twofapi.cleanup(integer)
 TO twofapi_admin;
 GRANT SELECT ON twofapi.clients, twofapi.audit_log, twofapi.sessions TO twofapi_admin;
+-- So that the owner of the database can dump it.
+GRANT SELECT ON twofapi.clients, twofapi.audit_log, twofapi.audit_log_id_seq TO pg_database_owner;
 
 -- What psql shows of it.
 COMMENT ON SCHEMA twofapi IS 'zero-knowledge sessions for Row-Level Security';

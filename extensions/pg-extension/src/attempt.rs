@@ -6,14 +6,14 @@ use core::sync::atomic::Ordering;
 use getrandom::SysRng;
 use twofapi_crypto_core::{
     Authentication, AuthenticationBinding, Challenge, ChallengeId, ClientId, ClientRecord,
-    Commitment, Denied, Enrolment, Error, Proof, Rotation, Spend, deny_unknown_client, verify,
-    verify_rotation,
+    Commitment, Denied, Enrolment, Error, Proof, Rotation, Spend, SpentSet, deny_unknown_client,
+    verify, verify_rotation,
 };
 
 use crate::{
     audit, clients, clock, gucs, known,
     rules::{ClientKey, Row, binding, board::Seen, event::Outcome},
-    shmem::Shared,
+    shmem::{Moment, Shared},
 };
 
 /// A challenge that a proof was accepted for, and what a session needs to know.
@@ -33,29 +33,31 @@ pub(crate) fn expected_binding() -> Result<AuthenticationBinding, Error> {
 
 /// Issues a challenge to whoever asks. Nothing is stored.
 pub(crate) fn issue(shared: Shared, client_id: &ClientId) -> Result<Challenge, Error> {
-    let challenge = shared.challenge_key().issue(
-        client_id,
-        clock::unix_seconds(),
-        gucs::challenge_ttl(),
-        &mut SysRng,
-    )?;
+    let challenge = shared.with_challenge_key(|key, _| {
+        key.issue(
+            client_id,
+            clock::unix_seconds(),
+            gucs::challenge_ttl(),
+            &mut SysRng,
+        )
+    })?;
     let issued = &shared.counters().challenges_issued;
     issued.fetch_add(1, Ordering::Relaxed);
     Ok(challenge)
 }
 
-/// Computes a challenge again from its id.
+/// Computes a challenge again from its id, and says by which key.
 pub(crate) fn recompute(
     shared: Shared,
     client_id: &ClientId,
     challenge_id: &[u8],
-) -> Result<Challenge, Denied> {
-    shared.challenge_key().recompute(
-        client_id,
-        ChallengeId::from_text_bytes(challenge_id)?,
-        clock::unix_seconds(),
-        gucs::challenge_ttl(),
-    )
+) -> Result<(Challenge, u64), Denied> {
+    let id = ChallengeId::from_text_bytes(challenge_id)?;
+    shared.with_challenge_key(|key, epoch| {
+        let challenge =
+            key.recompute(client_id, id, clock::unix_seconds(), gucs::challenge_ttl())?;
+        Ok((challenge, epoch))
+    })
 }
 
 /// A proof that the client stands behind its commitment.
@@ -136,7 +138,7 @@ fn spend_then(
     challenge_id: &[u8],
     check: impl Fn(&Challenge, Option<&ClientRecord>) -> Result<(), Outcome>,
 ) -> Attempt {
-    let Ok(challenge) = recompute(shared, client_id, challenge_id) else {
+    let Ok((challenge, epoch)) = recompute(shared, client_id, challenge_id) else {
         return Ok(Err(Outcome::DeniedChallenge));
     };
     let client = ClientKey::new(audit::database(), client_id);
@@ -164,14 +166,21 @@ fn spend_then(
         })
     };
     let expires_at = challenge.id.expires_at();
-    let now = clock::unix_seconds();
     let Some(row) = row else {
-        return match shared.with_spent(|set| set.full(now)) {
+        return match shared.with_spent(|set, moment| set.full(moment.now)) {
             Some(retry_after) => throttled(retry_after),
             None => in_vain(Outcome::DeniedClient),
         };
     };
-    match shared.with_spent(|set| set.spend(&challenge.spent_key, expires_at, now)) {
+    let spend = |set: &mut SpentSet<'_>, moment: Moment| {
+        // A challenge of a key that is no longer the key cannot be looked up in what is spent now.
+        if moment.epoch == epoch {
+            set.spend(&challenge.spent_key, expires_at, moment.now)
+        } else {
+            Spend::Expired
+        }
+    };
+    match shared.with_spent(spend) {
         Spend::Fresh => {}
         Spend::Spent => return in_vain(Outcome::DeniedSpent),
         Spend::Expired => return in_vain(Outcome::DeniedChallenge),
@@ -185,7 +194,11 @@ fn spend_then(
             Ok(Ok(Accepted { client, row, seen }))
         }
         Err(outcome) => {
-            shared.with_spent(|set| set.refused(&challenge.spent_key));
+            shared.with_spent(|set, moment| {
+                if moment.epoch == epoch {
+                    set.refused(&challenge.spent_key);
+                }
+            });
             refused(outcome)
         }
     }

@@ -6,23 +6,19 @@
 //! to do for a while, so that it stands in no DROP DATABASE's way. In recovery there is only the
 //! server log.
 
-use core::{ffi::CStr, sync::atomic::Ordering};
+use core::{cell::OnceCell, ffi::CStr, net::IpAddr};
 
-use pgrx::{
-    IntoDatum,
-    bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime},
-    pg_sys,
-};
+use pgrx::{datum::Inet, direct_function_call, pg_sys};
 use twofapi_crypto_core::ClientId;
 
 use crate::{
     clock, gucs,
     rules::{
         ClientKey,
-        channel::Put,
-        event::{Action, Event, Outcome},
+        event::{Action, Event, Outcome, ShortText},
     },
-    shmem::Shared,
+    shmem::{self, Shared},
+    writer,
 };
 
 /// Records how an attempt ended.
@@ -47,7 +43,8 @@ pub(crate) fn record_key(
     outcome: Outcome,
     client: Option<ClientKey>,
 ) {
-    if !gucs::audit_log() {
+    let (as_row, as_line) = (gucs::audit_log(), gucs::log_events());
+    if !as_row && !as_line {
         return;
     }
     // SAFETY: plain reads of the backend's state, inside a transaction.
@@ -68,20 +65,60 @@ pub(crate) fn record_key(
         action,
         outcome,
         client,
+        address: address(),
+        application: application(),
     };
-    log(&event);
-    if in_recovery {
+    if as_line {
+        log(&event);
+    }
+    if in_recovery || !as_row {
         return;
     }
-    let put = shared.with_channels(|c| c.put(database(), event, clock::steady_millis()));
-    if matches!(put, Put::Dropped | Put::DroppedStart) {
-        let dropped = &shared.counters().audit_dropped;
-        dropped.fetch_add(1, Ordering::Relaxed);
+    let now = clock::steady_millis();
+    let (put, due) = shared.with_channels(|c| {
+        let put = c.put(database(), event.encode(), now);
+        shared.count_events(0, usize::from(!put.kept));
+        (put, c.any_due(now))
+    });
+    if let Some(pid) = put.wake {
+        wake_up(pid);
     }
-    match put {
-        Put::Writer { pid, wake: true } => wake_up(pid),
-        Put::Start | Put::DroppedStart => start_writer(shared, database()),
-        Put::Writer { .. } | Put::Waiting | Put::Dropped => {}
+    if due {
+        writer::start_due(shared);
+    }
+}
+
+/// Where this connection comes from, if over IP. It does not change.
+fn address() -> Option<IpAddr> {
+    thread_local! {
+        static ADDRESS: OnceCell<Option<IpAddr>> = const { OnceCell::new() };
+    }
+    if let Some(address) = ADDRESS.with(|kept| kept.get().copied()) {
+        return address;
+    }
+    // SAFETY: a function of SQL without arguments, which looks at the process's own connection.
+    let told = unsafe { direct_function_call::<Inet>(pg_sys::inet_client_addr, &[]) };
+    let address = told.and_then(|Inet(text)| text.parse::<IpAddr>().ok());
+    let address = address.map(|address| address.to_canonical());
+    ADDRESS.with(|kept| *kept.get_or_init(|| address))
+}
+
+/// What this connection calls itself.
+fn application() -> ShortText {
+    // SAFETY: null, or a setting of the server, which ends in zero.
+    unsafe {
+        let name = pg_sys::application_name;
+        if name.is_null() {
+            return ShortText::new(b"");
+        }
+        ShortText::new(CStr::from_ptr(name).to_bytes())
+    }
+}
+
+/// What was on its way from a database that was dropped is nobody's.
+pub(crate) fn database_dropped(database: u32) {
+    if let Some(shared) = shmem::shared() {
+        shared.forget_events(database);
     }
 }
 
@@ -129,23 +166,5 @@ fn wake_up(pid: i32) {
         if !process.is_null() {
             pg_sys::SetLatch(&raw mut (*process).procLatch);
         }
-    }
-}
-
-/// Asks the server for a writer of a database.
-pub(crate) fn start_writer(shared: Shared, database: u32) {
-    let started = BackgroundWorkerBuilder::new("pg_2fapi audit writer")
-        .set_type("pg_2fapi audit writer")
-        .set_library("pg_2fapi")
-        .set_function("pg_2fapi_audit_writer")
-        .set_argument(pg_sys::Oid::from_u32(database).into_datum())
-        .set_start_time(BgWorkerStartTime::RecoveryFinished)
-        .set_restart_time(None)
-        .enable_shmem_access(None)
-        .enable_spi_access()
-        .load_dynamic();
-    if started.is_err() {
-        // Every worker slot is taken: the next event, or a writer that leaves, tries again.
-        shared.with_channels(|c| c.not_started(database, clock::steady_millis()));
     }
 }

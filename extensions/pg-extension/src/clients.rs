@@ -1,8 +1,9 @@
 //! The table of clients. Reading goes to the table itself by its primary key, with no SQL in
 //! between: nothing that a caller set up (search path, temporary tables, role) has a say in it.
-//! Writing is SQL with every name qualified, in functions that are SECURITY DEFINER.
+//! Writing is SQL with every name qualified, in functions that are SECURITY DEFINER. Both reach the
+//! table as a member of the extension.
 
-use core::{cell::Cell, ffi::CStr};
+use core::cell::Cell;
 
 use pgrx::{
     IntoDatum, PgBuiltInOids, Spi, datum::DatumWithOid, pg_sys, prelude::FromDatum, spi::SpiResult,
@@ -10,16 +11,21 @@ use pgrx::{
 use twofapi_crypto_core::{ClientId, ClientRecord, ClientStatus, Commitment, Error};
 
 use crate::{
-    guard,
+    audit_table, guard, members,
     rules::{Row, RowVersion},
+    table::{Column, Table, column},
 };
 
-const SCHEMA: &CStr = c"twofapi";
-const TABLE: &CStr = c"clients";
-const PRIMARY_KEY: &CStr = c"clients_pkey";
-
-/// Columns of `twofapi.clients`, from 1; later versions only add columns behind these.
-const COLUMNS: usize = 4;
+/// Columns of `twofapi.clients`; later versions only add columns behind these.
+const COLUMNS: [Column; 4] = [
+    Column {
+        bytewise: true,
+        ..column("client_id", pg_sys::TEXTOID)
+    },
+    column("commitment", pg_sys::BYTEAOID),
+    column("commitment_version", pg_sys::INT4OID),
+    column("status", pg_sys::TEXTOID),
+];
 const CLIENT_ID: i16 = 1;
 
 thread_local! {
@@ -31,23 +37,41 @@ pub(crate) fn table_read_last() -> pg_sys::Oid {
     READ_LAST.get()
 }
 
+/// Opens the table of clients, and says which index finds one.
+fn open(lock: u32) -> Result<(Table, pg_sys::Oid), Error> {
+    let members = members::find()?;
+    let table = Table::open("clients", members.clients, members.owner, &COLUMNS, lock)?;
+    match table.primary_key_on_first_column() {
+        Some(index) => Ok((table, index)),
+        None => {
+            table.close(lock);
+            Err(Error::Unavailable {
+                reason: "twofapi.clients was altered: its primary key is not client_id; make it \
+                         again as the extension makes it"
+                    .into(),
+            })
+        }
+    }
+}
+
 /// The client as the newest committed transactions and this one's own commands left it.
 pub(crate) fn find(client_id: &ClientId) -> Result<Option<Row>, Error> {
-    let missing = || Error::Unavailable {
-        reason: "twofapi.clients is missing; create the extension pg_2fapi in this database".into(),
-    };
-    // SAFETY: a systable scan as the server's own code does it, on the table that the extension
-    // made: opened, scanned and closed in this order, the tuple copied from before the scan ends.
-    // An error in between is cleaned up by the transaction's abort.
-    unsafe {
-        let schema = pg_sys::get_namespace_oid(SCHEMA.as_ptr(), true);
-        let table = pg_sys::get_relname_relid(TABLE.as_ptr(), schema);
-        let index = pg_sys::get_relname_relid(PRIMARY_KEY.as_ptr(), schema);
-        if [schema, table, index].contains(&pg_sys::InvalidOid) {
-            return Err(missing());
-        }
-        READ_LAST.set(table);
-        let key = client_id.as_str().into_datum().ok_or_else(missing)?;
+    let (table, index) = open(pg_sys::AccessShareLock)?;
+    let relation = table.relation();
+    // SAFETY: the table is open.
+    if let Err(error) = unsafe { guard::tells_of_every_change(relation) } {
+        table.close(pg_sys::AccessShareLock);
+        return Err(error);
+    }
+    // SAFETY: a systable scan as the server's own code does it, on a table whose columns were just
+    // looked over: opened, scanned and closed in this order, the tuple copied from before the scan
+    // ends. An error in between is cleaned up by the transaction's abort.
+    let row = unsafe {
+        READ_LAST.set((*relation).rd_id);
+        let key = client_id
+            .as_str()
+            .into_datum()
+            .unwrap_or(pg_sys::Datum::null());
         let mut scan_key = pg_sys::ScanKeyData::default();
         pg_sys::ScanKeyInit(
             &raw mut scan_key,
@@ -56,11 +80,6 @@ pub(crate) fn find(client_id: &ClientId) -> Result<Option<Row>, Error> {
             pg_sys::Oid::from_u32(pg_sys::F_TEXTEQ),
             key,
         );
-        let relation = pg_sys::table_open(table, pg_sys::AccessShareLock as i32);
-        if let Err(error) = guard::tells_of_every_change(relation) {
-            pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
-            return Err(error);
-        }
         // While a parallel plan runs, no new snapshot may be taken; what is committed now can be read
         // without one.
         let parallel = pg_sys::IsInParallelMode();
@@ -81,10 +100,11 @@ pub(crate) fn find(client_id: &ClientId) -> Result<Option<Row>, Error> {
         if !parallel {
             pg_sys::UnregisterSnapshot(snapshot);
         }
-        pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
         pg_sys::pfree(key.cast_mut_ptr());
-        row.map(Columns::parse).transpose()
-    }
+        row
+    };
+    table.close(pg_sys::AccessShareLock);
+    row.map(Columns::parse).transpose()
 }
 
 /// A row, copied out of the table.
@@ -100,11 +120,11 @@ impl Columns {
     /// The tuple must be one of the table that the descriptor describes.
     unsafe fn read(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Self {
         // SAFETY: both arrays have as many places as the table has columns, which are at least
-        // those that `COLUMNS` counts; types are those of the table's definition.
+        // `COLUMNS`, of those types.
         unsafe {
             let columns = usize::try_from((*descriptor).natts)
                 .unwrap_or(0)
-                .max(COLUMNS);
+                .max(COLUMNS.len());
             let mut values = vec![pg_sys::Datum::null(); columns];
             let mut nulls = vec![true; columns];
             pg_sys::heap_deform_tuple(tuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
@@ -153,28 +173,40 @@ fn record(
 }
 
 /// Adds a client; false when the id is taken.
-pub(crate) fn insert(client_id: &ClientId, record: &ClientRecord) -> bool {
+pub(crate) fn insert(client_id: &ClientId, record: &ClientRecord) -> Result<bool, Error> {
     let written = write(
-        "INSERT INTO twofapi.clients (client_id, commitment, commitment_version, status) \
-         VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        |clients| {
+            format!(
+                "INSERT INTO {clients} (client_id, commitment, commitment_version, status) \
+                 VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
+            )
+        },
         &[
             text(client_id.as_str()),
             bytea(record.commitment.as_bytes()),
             int(record.commitment_version),
             text(record.status.as_str()),
         ],
-    );
-    written == 1
+    )?;
+    Ok(written == 1)
 }
 
 /// Replaces a client's record unless it was changed since it was read; false if so.
-pub(crate) fn replace(client_id: &ClientId, old: &ClientRecord, new: &ClientRecord) -> bool {
+pub(crate) fn replace(
+    client_id: &ClientId,
+    old: &ClientRecord,
+    new: &ClientRecord,
+) -> Result<bool, Error> {
     let written = write(
-        "UPDATE twofapi.clients SET commitment = $2, commitment_version = $3, status = $4, \
-                changed_at = pg_catalog.clock_timestamp() \
-         WHERE client_id OPERATOR(pg_catalog.=) $1 \
-           AND commitment_version OPERATOR(pg_catalog.=) $5 \
-           AND status OPERATOR(pg_catalog.=) $6",
+        |clients| {
+            format!(
+                "UPDATE {clients} SET commitment = $2, commitment_version = $3, status = $4, \
+                        changed_at = pg_catalog.clock_timestamp() \
+                 WHERE client_id OPERATOR(pg_catalog.=) $1 \
+                   AND commitment_version OPERATOR(pg_catalog.=) $5 \
+                   AND status OPERATOR(pg_catalog.=) $6"
+            )
+        },
         &[
             text(client_id.as_str()),
             bytea(new.commitment.as_bytes()),
@@ -183,36 +215,53 @@ pub(crate) fn replace(client_id: &ClientId, old: &ClientRecord, new: &ClientReco
             int(old.commitment_version),
             text(old.status.as_str()),
         ],
-    );
-    written == 1
+    )?;
+    Ok(written == 1)
 }
 
 /// Locks a client's row until the end of the transaction, so that what is read next stays true.
-pub(crate) fn lock(client_id: &ClientId) {
-    write(
-        "SELECT 1 FROM twofapi.clients WHERE client_id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
+pub(crate) fn lock(client_id: &ClientId) -> Result<(), Error> {
+    let locked = write(
+        |clients| {
+            format!("SELECT 1 FROM {clients} WHERE client_id OPERATOR(pg_catalog.=) $1 FOR UPDATE")
+        },
         &[text(client_id.as_str())],
     );
+    locked.map(|_| ())
 }
 
-/// Deletes audit rows older than so many days, and says how many they were.
-pub(crate) fn delete_audit_before(days: i32) -> i64 {
-    write(
-        "DELETE FROM twofapi.audit_log WHERE at OPERATOR(pg_catalog.<) \
-         (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(days => $1))",
-        &[DatumWithOid::from(days)],
-    )
+/// Deletes audit rows older than so many days of 24 hours, and says how many they were.
+pub(crate) fn delete_audit_before(days: i32) -> Result<i64, Error> {
+    let table = audit_table::open(pg_sys::RowExclusiveLock)?;
+    table.must_have_no_policies("audit_log")?;
+    let statement = format!(
+        "DELETE FROM {} WHERE at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) \
+         pg_catalog.make_interval(hours => 24 OPERATOR(pg_catalog.*) $1))",
+        table.quoted()
+    );
+    table.close_locked();
+    run(&statement, &[DatumWithOid::from(days)])
 }
 
-/// Runs a statement that may write and says how many rows it touched.
-fn write(statement: &str, arguments: &[DatumWithOid<'_>]) -> i64 {
+/// Runs a statement on the table of clients, which is locked until the end of the transaction, so that
+/// the name stands for it.
+fn write(statement: impl Fn(&str) -> String, arguments: &[DatumWithOid<'_>]) -> Result<i64, Error> {
+    let (table, _) = open(pg_sys::RowExclusiveLock)?;
+    table.must_have_no_policies("clients")?;
+    let statement = statement(&table.quoted());
+    table.close_locked();
+    run(&statement, arguments)
+}
+
+/// Runs a statement that may write and says how many rows it touched. The server's own errors are
+/// raised as they are.
+fn run(statement: &str, arguments: &[DatumWithOid<'_>]) -> Result<i64, Error> {
     let touched: SpiResult<usize> =
         Spi::connect_mut(|client| Ok(client.update(statement, None, arguments)?.len()));
     match touched {
-        Ok(rows) => i64::try_from(rows).unwrap_or(i64::MAX),
-        // The server's own errors are raised as they are; this is one of the interface.
-        Err(error) => crate::errors::raise(&Error::Unavailable {
-            reason: format!("twofapi.clients cannot be written: {error}"),
+        Ok(rows) => Ok(i64::try_from(rows).unwrap_or(i64::MAX)),
+        Err(error) => Err(Error::Unavailable {
+            reason: format!("this cannot be written: {error}"),
         }),
     }
 }

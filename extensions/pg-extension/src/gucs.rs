@@ -29,6 +29,7 @@ static TOKEN_KEYS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::
 static TOKEN_ISSUER: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static TOKEN_AUDIENCE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static AUDIT_LOG: GucSetting<bool> = GucSetting::<bool>::new(true);
+static LOG_EVENTS: GucSetting<bool> = GucSetting::<bool>::new(true);
 
 pub(crate) fn challenge_ttl() -> ChallengeTtl {
     u32::try_from(CHALLENGE_TTL.get())
@@ -77,8 +78,14 @@ fn text(setting: &GucSetting<Option<CString>>) -> String {
         .unwrap_or_default()
 }
 
+/// Whether events become rows.
 pub(crate) fn audit_log() -> bool {
     AUDIT_LOG.get()
+}
+
+/// Whether events become lines of the server log.
+pub(crate) fn log_events() -> bool {
+    LOG_EVENTS.get()
 }
 
 /// To be called from `_PG_init` while the postmaster preloads libraries.
@@ -134,9 +141,17 @@ fn numbers_and_choices() {
     );
     GucRegistry::define_bool_guc(
         c"twofapi.audit_log",
-        c"Whether events are written to twofapi.audit_log and the server log.",
+        c"Whether events are written to twofapi.audit_log.",
         c"",
         &AUDIT_LOG,
+        GucContext::Suset,
+        GucFlags::empty(),
+    );
+    GucRegistry::define_bool_guc(
+        c"twofapi.log_events",
+        c"Whether events are written to the server log.",
+        c"",
+        &LOG_EVENTS,
         GucContext::Suset,
         GucFlags::empty(),
     );

@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_char, c_void};
 
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_guard, pg_sys};
 
-use crate::{executor, postings, session};
+use crate::{audit, executor, postings, session};
 
 static mut PREVIOUS_UTILITY: pg_sys::ProcessUtility_hook_type = None;
 
@@ -105,6 +105,7 @@ unsafe extern "C-unwind" fn utility(
             session::leave();
         }
         let depth = executor::enter_utility();
+        let dropped = database_to_be_dropped((*statement).utilityStmt);
         let next = PREVIOUS_UTILITY.unwrap_or(standard_ProcessUtility);
         next(
             statement,
@@ -117,6 +118,26 @@ unsafe extern "C-unwind" fn utility(
             completion,
         );
         executor::leave(depth);
+        // It has been committed by now.
+        if dropped != pg_sys::InvalidOid {
+            audit::database_dropped(dropped.to_u32());
+        }
+    }
+}
+
+/// The database that DROP DATABASE names, if it is one.
+///
+/// # Safety
+/// The node must be one that the server made.
+unsafe fn database_to_be_dropped(node: *mut pg_sys::Node) -> pg_sys::Oid {
+    // SAFETY: the tag says which type the node is; names end in zero.
+    unsafe {
+        match (*node).type_ {
+            pg_sys::NodeTag::T_DropdbStmt => {
+                pg_sys::get_database_oid((*node.cast::<pg_sys::DropdbStmt>()).dbname, true)
+            }
+            _ => pg_sys::InvalidOid,
+        }
     }
 }
 

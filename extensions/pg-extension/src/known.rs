@@ -8,7 +8,7 @@ use core::cell::{Cell, RefCell};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::{
-    clients,
+    clients, members,
     rules::{ClientKey, Row, board::Seen, known::Known},
     shmem::Shared,
 };
@@ -63,6 +63,7 @@ pub(crate) fn install() {
 /// Nothing is known of a table that was dropped, replaced or altered, and sessions look at it again.
 #[pg_guard]
 unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
+    members::relation_changed(relation);
     if relation == pg_sys::InvalidOid || relation == clients::table_read_last() {
         let _ = DEFINITION.try_with(|definition| definition.set(definition.get() + 1));
         // Nothing that borrows it calls the server.

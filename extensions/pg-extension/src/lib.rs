@@ -1,14 +1,16 @@
 //! `pg_2fapi`: zero-knowledge sessions inside PostgreSQL. A connection proves who it is with a
 //! Sigma proof, and Row-Level Security policies ask `twofapi.current_client()`.
 //!
-//! Rooms: [`rules`] decides without the server; [`shmem`], [`clients`], [`known`], [`session`],
-//! [`postings`], [`audit`] and [`writer`] keep; [`guard`], [`hooks`], [`executor`] and [`secrecy`]
-//! watch; [`surface`] and [`sessions`] are the SQL functions, declared in `sql/pg_2fapi--1.0.sql`, and
-//! [`row`] the answer of the most frequent one.
+//! Rooms: [`rules`] decides without the server; [`members`] and [`table`] find the extension's tables;
+//! [`shmem`], [`clients`], [`known`], [`session`], [`postings`], [`audit`], [`audit_table`], [`spool`]
+//! and [`writer`] keep; [`guard`], [`hooks`], [`executor`] and [`secrecy`] watch; [`surface`] and
+//! [`sessions`] are the SQL functions, declared in `sql/pg_2fapi--1.0.sql`, and [`row`] the answer of
+//! the most frequent one.
 #![cfg(any(feature = "pg15", feature = "pg16", feature = "pg17", feature = "pg18"))]
 
 mod attempt;
 mod audit;
+mod audit_table;
 mod clients;
 mod clock;
 mod errors;
@@ -17,6 +19,7 @@ mod guard;
 mod gucs;
 mod hooks;
 mod known;
+mod members;
 mod postings;
 mod row;
 mod rules;
@@ -24,8 +27,10 @@ mod secrecy;
 mod session;
 mod sessions;
 mod shmem;
+mod spool;
 mod strict;
 mod surface;
+mod table;
 mod writer;
 
 use pgrx::{pg_guard, pg_sys};
@@ -46,6 +51,7 @@ pub extern "C-unwind" fn _PG_init() {
     executor::install();
     secrecy::install();
     known::install();
+    writer::install();
     // Backends are forks of this process.
     twofapi_crypto_core::precompute();
 }

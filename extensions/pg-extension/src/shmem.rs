@@ -5,24 +5,25 @@
 //! challenge of before is dead.
 
 use core::{
+    cell::RefCell,
     ptr,
     sync::atomic::{AtomicPtr, AtomicU64, Ordering},
 };
-
-use std::sync::OnceLock;
 
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_guard, pg_sys};
 use twofapi_crypto_core::{ChallengeKey, SpentHeader, SpentSet, SpentSlot};
 
 use crate::{
-    gucs,
+    clock, gucs,
     rules::{
         board::Board,
         channel::{CHANNELS, Channel, Channels},
-        event::Event,
+        event::Encoded,
         key,
         roster::{Ended, Place, Roster},
+        spool::Spool,
     },
+    spool,
 };
 
 const NAME: &core::ffi::CStr = c"pg_2fapi";
@@ -45,10 +46,17 @@ pub(crate) struct Counters {
 
 #[repr(C)]
 struct Layout {
+    /// Guarded by the lock of the spent set, as are `epoch` and `mark` for those who write them.
     challenge_key: [u8; ChallengeKey::LEN],
+    /// Which key it is: another one is drawn when the clock was set back.
+    epoch: AtomicU64,
+    /// The newest second of the day's clock that the spent set has acted on.
+    mark: AtomicU64,
+    /// A random number of this run of the server.
+    run: i64,
     counters: Counters,
     board: Board,
-    channels: Channels<Event>,
+    channels: Channels<Encoded>,
     spent: SpentHeader,
 }
 
@@ -61,6 +69,17 @@ static LOCKED: AtomicPtr<pg_sys::LWLockPadded> = AtomicPtr::new(ptr::null_mut())
 /// The shared memory of a server that was started with this library.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared(&'static Layout);
+
+/// When the spent set was looked at, and which challenge key held then.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    /// Seconds since the Unix epoch.
+    pub(crate) now: u64,
+    pub(crate) epoch: u64,
+}
+
+/// By how many seconds the clock may fall behind what it was before.
+const CLOCK_BEHIND: u64 = 60;
 
 /// Which part a lock guards.
 #[derive(Clone, Copy)]
@@ -86,27 +105,94 @@ impl Shared {
         &self.0.board
     }
 
-    /// The key of this backend's database, from which no other database's can be told. The server's
-    /// is written once, before the first backend exists, and no backend outlives it or changes its
-    /// database: each keeps the key with HMAC's state. The postmaster never asks, so no backend
-    /// inherits one by fork.
-    pub(crate) fn challenge_key(self) -> &'static ChallengeKey {
-        static KEPT: OnceLock<ChallengeKey> = OnceLock::new();
-        KEPT.get_or_init(|| key::of_database(&self.0.challenge_key, crate::audit::database()))
+    pub(crate) const fn run(self) -> i64 {
+        self.0.run
     }
 
-    pub(crate) fn with_spent<R>(self, work: impl FnOnce(&mut SpentSet<'_>) -> R) -> R {
-        let _held = Held::exclusively(Part::Spent);
-        let shared = SHARED.load(Ordering::Relaxed);
-        // SAFETY: the exclusive lock makes these the only references to header and slots; `startup`
-        // made as many slots as the header says.
-        let mut set = unsafe {
-            let header = &mut (*shared).spent;
-            let slots =
-                core::slice::from_raw_parts_mut(SLOTS.load(Ordering::Relaxed), slot_count());
-            SpentSet::over(header, slots)
+    /// Lets `work` at the challenge key of this backend's database, from which no other database's can
+    /// be told, and tells it which one it is. Each backend keeps the newest with HMAC's state. The postmaster never asks, so no backend inherits one by fork.
+    pub(crate) fn with_challenge_key<R>(self, work: impl FnOnce(&ChallengeKey, u64) -> R) -> R {
+        thread_local! {
+            static KEPT: RefCell<Option<(ChallengeKey, u64)>> = const { RefCell::new(None) };
+        }
+        if clock::unix_seconds() + CLOCK_BEHIND < self.0.mark.load(Ordering::Relaxed) {
+            // Draws another one.
+            self.with_spent(|_, _| ());
+        }
+        let epoch = self.0.epoch.load(Ordering::Acquire);
+        KEPT.with_borrow_mut(|kept| {
+            if kept.as_ref().is_some_and(|(_, of)| *of != epoch) {
+                *kept = None;
+            }
+            let (key, epoch) = kept.get_or_insert_with(|| {
+                let _held = Held::exclusively(Part::Spent);
+                (
+                    key::of_database(&self.0.challenge_key, crate::audit::database()),
+                    self.0.epoch.load(Ordering::Relaxed),
+                )
+            });
+            work(key, *epoch)
+        })
+    }
+
+    /// Lets `work` at the spent set, at one moment by the day's clock. If that has been set back,
+    /// nobody can say any more what is spent: every challenge of before is void, and the clock's time
+    /// is taken.
+    pub(crate) fn with_spent<R>(self, work: impl FnOnce(&mut SpentSet<'_>, Moment) -> R) -> R {
+        let held = Held::exclusively(Part::Spent);
+        let now = clock::unix_seconds();
+        let mark = self.0.mark.load(Ordering::Relaxed);
+        let set_back = mark.saturating_sub(now);
+        let anew = set_back > CLOCK_BEHIND && self.begin_anew(&held);
+        if now > mark || anew {
+            self.0.mark.store(now, Ordering::Relaxed);
+        }
+        let moment = Moment {
+            now,
+            epoch: self.0.epoch.load(Ordering::Relaxed),
         };
-        work(&mut set)
+        let result = {
+            let shared = SHARED.load(Ordering::Relaxed);
+            // SAFETY: the exclusive lock makes these the only references to header and slots;
+            // `startup` made as many slots as the header says.
+            let mut set = unsafe {
+                let header = &mut (*shared).spent;
+                let slots =
+                    core::slice::from_raw_parts_mut(SLOTS.load(Ordering::Relaxed), slot_count());
+                SpentSet::over(header, slots)
+            };
+            work(&mut set, moment)
+        };
+        drop(held);
+        if anew {
+            pgrx::log!(
+                "2fapi: the clock was set back by {set_back} seconds; challenges issued before are void"
+            );
+        }
+        result
+    }
+
+    /// Another key, and nothing spent. False if there are no random bytes: then all is as before.
+    fn begin_anew(self, _held: &Held) -> bool {
+        let mut key = [0; ChallengeKey::LEN];
+        if getrandom::fill(&mut key).is_err() {
+            return false;
+        }
+        let (shared, slots) = (
+            SHARED.load(Ordering::Relaxed),
+            SLOTS.load(Ordering::Relaxed),
+        );
+        // SAFETY: the exclusive lock makes this the only access to these fields, which are large
+        // enough; nothing in them has to be dropped.
+        unsafe {
+            (&raw mut (*shared).challenge_key).write(key);
+            (&raw mut (*shared).spent).write(SpentHeader::new(gucs::spent_capacity()));
+            for n in 0..slot_count() {
+                slots.add(n).write(SpentSlot::FREE);
+            }
+        }
+        self.0.epoch.fetch_add(1, Ordering::Release);
+        true
     }
 
     pub(crate) fn with_roster<R>(self, work: impl FnOnce(&mut Roster<'_>) -> R) -> R {
@@ -122,10 +208,29 @@ impl Shared {
         })
     }
 
-    pub(crate) fn with_channels<R>(self, work: impl FnOnce(&mut Channels<Event>) -> R) -> R {
+    pub(crate) fn with_channels<R>(self, work: impl FnOnce(&mut Channels<Encoded>) -> R) -> R {
         let _held = Held::exclusively(Part::Audit);
         // SAFETY: the exclusive lock makes this the only reference to that field.
         work(unsafe { &mut (*SHARED.load(Ordering::Relaxed)).channels })
+    }
+
+    /// Counts what became of events on their way to the audit.
+    pub(crate) fn count_events(self, written: usize, dropped: usize) {
+        let counters = self.counters();
+        counters
+            .audit_written
+            .fetch_add(written as u64, Ordering::Relaxed);
+        counters
+            .audit_dropped
+            .fetch_add(dropped as u64, Ordering::Relaxed);
+    }
+
+    /// Drops and counts the events of a database that is gone.
+    pub(crate) fn forget_events(self, database: u32) {
+        self.with_channels(|c| {
+            let forgotten = c.forget(database);
+            self.count_events(0, usize::try_from(forgotten).unwrap_or(usize::MAX));
+        });
     }
 }
 
@@ -246,8 +351,11 @@ unsafe extern "C-unwind" fn startup() {
 
         ptr::write_bytes(&raw mut (*shared).counters, 0, 1);
         (&raw mut (*shared).challenge_key).write(random());
+        (&raw mut (*shared).epoch).write(AtomicU64::new(1));
+        (&raw mut (*shared).mark).write(AtomicU64::new(0));
+        (&raw mut (*shared).run).write(i64::from_ne_bytes(random()) & i64::MAX);
         (&raw mut (*shared).board).write(Board::new(random()));
-        let channels: *mut Channel<Event> = (&raw mut (*shared).channels).cast();
+        let channels: *mut Channel<Encoded> = (&raw mut (*shared).channels).cast();
         for n in 0..CHANNELS {
             channels.add(n).write(Channel::FREE);
         }
@@ -268,5 +376,44 @@ unsafe extern "C-unwind" fn startup() {
         PLACES.store(places, Ordering::Relaxed);
         ENDED.store(ended, Ordering::Relaxed);
         SHARED.store(shared, Ordering::Relaxed);
+
+        if !pg_sys::IsUnderPostmaster {
+            bring_back();
+            pg_sys::on_shmem_exit(Some(stop), pg_sys::Datum::null());
+        }
     }
+}
+
+/// Puts back what was on its way to the audit when the server was stopped. There is no other process
+/// yet, and no lock.
+fn bring_back() {
+    let Some(spool) = spool::load() else { return };
+    let Some(shared) = shared() else { return };
+    // SAFETY: as above.
+    let channels = unsafe { &mut (*SHARED.load(Ordering::Relaxed)).channels };
+    let now = clock::steady_millis();
+    let put = |(database, event): (u32, Encoded)| channels.put(database, event, now).kept;
+    let without_place = spool
+        .events
+        .into_iter()
+        .map(put)
+        .filter(|kept| !kept)
+        .count();
+    shared.count_events(0, usize::try_from(spool.dropped).unwrap_or(usize::MAX));
+    shared.count_events(0, without_place);
+}
+
+/// When the server stops in good order, the postmaster comes here after every other process has gone.
+#[pg_guard]
+unsafe extern "C-unwind" fn stop(code: i32, _argument: pg_sys::Datum) {
+    if code != 0 {
+        return;
+    }
+    let Some(shared) = shared() else { return };
+    // SAFETY: nobody else looks at this memory any more.
+    let channels = unsafe { &(*SHARED.load(Ordering::Relaxed)).channels };
+    spool::save(&Spool {
+        dropped: shared.counters().audit_dropped.load(Ordering::Relaxed),
+        events: channels.all().collect(),
+    });
 }

@@ -112,13 +112,39 @@ fn enroll(id: Bytes<'_>, c: Bytes<'_>, p: Bytes<'_>) -> bool {
         if attempt::enrolment(id, &commitment, &proof).is_err() {
             return Ok((false, Outcome::DeniedProof));
         }
-        if clients::insert(id, &ClientRecord::enrolled(commitment)) {
-            Ok((true, Outcome::Accepted))
-        } else {
-            Err(Error::AlreadyEnrolled)
-        }
+        enrolled(id, &ClientRecord::enrolled(commitment))
     };
     answer(shared, Action::Enrol, id.as_ref().ok(), enrol())
+}
+
+fn enrolled(id: &ClientId, record: &ClientRecord) -> Result<(bool, Outcome), Error> {
+    match clients::insert(id, record)? {
+        true => Ok((true, Outcome::Accepted)),
+        false => Err(Error::AlreadyEnrolled),
+    }
+}
+
+#[pg_extern]
+fn import_client(id: Bytes<'_>, c: Bytes<'_>, version: Option<i32>, status: Bytes<'_>) -> bool {
+    let shared = preloaded();
+    must_be_writable(c"twofapi.import_client()");
+    let id = client_id(id);
+    let import = || {
+        let id = id.as_ref().map_err(Clone::clone)?;
+        let invalid = |what, expected| Error::InvalidEncoding { what, expected };
+        let record = ClientRecord {
+            commitment: commitment(c)?,
+            commitment_version: version
+                .and_then(|version| u32::try_from(version).ok())
+                .filter(|version| *version >= 1)
+                .ok_or_else(|| invalid("commitment version", "1 or more"))?,
+            status: status
+                .and_then(|status| core::str::from_utf8(status).ok()?.parse().ok())
+                .ok_or_else(|| invalid("status", "active, suspended or revoked"))?,
+        };
+        enrolled(id, &record)
+    };
+    answer(shared, Action::Import, id.as_ref().ok(), import())
 }
 
 #[pg_extern]
@@ -139,7 +165,7 @@ fn get_challenge_nonce(id: Bytes<'_>, challenge: Bytes<'_>) -> Option<Vec<u8>> {
         let (id, challenge) = (client_id(id)?, challenge_id(challenge)?);
         Ok(attempt::recompute(shared, &id, challenge)
             .ok()
-            .map(|challenge| challenge.nonce.as_bytes().to_vec()))
+            .map(|(challenge, _)| challenge.nonce.as_bytes().to_vec()))
     };
     nonce().unwrap_or_else(|error: Error| errors::raise(&error))
 }
@@ -251,7 +277,7 @@ fn rotate_commitment(
         };
         let mut rotated = record;
         rotated.rotate(new)?;
-        if clients::replace(id, &record, &rotated) {
+        if clients::replace(id, &record, &rotated)? {
             Ok((true, Outcome::Accepted))
         } else {
             Ok((false, Outcome::DeniedChanged))
@@ -328,13 +354,13 @@ fn change(
     let id = client_id(id);
     let change = || {
         let id = id.as_ref().map_err(Clone::clone)?;
-        clients::lock(id);
+        clients::lock(id)?;
         let record = clients::find(id)?.ok_or(Error::NotEnrolled)?.record;
         let mut changed = record;
         let transition = step(&mut changed)?;
         match transition {
             Transition::Unchanged => Ok((false, Outcome::Accepted)),
-            Transition::Changed if clients::replace(id, &record, &changed) => {
+            Transition::Changed if clients::replace(id, &record, &changed)? => {
                 Ok((true, Outcome::Accepted))
             }
             Transition::Changed => Err(Error::Unavailable {
@@ -360,10 +386,11 @@ fn cleanup(retention_days: Option<i32>) -> TableIterator<'static, (name!(audit_r
     let shared = preloaded();
     must_be_writable(c"twofapi.cleanup()");
     let purge = || match retention_days {
-        Some(days) if days >= 0 => Ok((clients::delete_audit_before(days), Outcome::Accepted)),
+        // What happened within a day is nobody's to erase who is not a superuser.
+        Some(days @ 1..=36_500) => Ok((clients::delete_audit_before(days)?, Outcome::Accepted)),
         _ => Err(Error::InvalidEncoding {
             what: "retention_days",
-            expected: "0 or more days",
+            expected: "1 to 36500 days",
         }),
     };
     TableIterator::once((answer(shared, Action::Cleanup, None, purge()),))
@@ -379,7 +406,7 @@ fn version() -> &'static str {
 #[pg_extern]
 fn provoke_panic(with_a_lock_held: bool) {
     if with_a_lock_held {
-        preloaded().with_spent(|_| panic!("provoked while a lock was held"));
+        preloaded().with_spent(|_, _| panic!("provoked while a lock was held"));
     }
     panic!("provoked");
 }
@@ -398,14 +425,23 @@ fn statistics() -> TableIterator<
         name!(spent_refused, i64),
         name!(audit_written, i64),
         name!(audit_dropped, i64),
+        name!(audit_waiting, i64),
     ),
 > {
     let shared = preloaded();
-    let spent = shared.with_spent(|set| set.stats(clock::unix_seconds()));
+    let spent = shared.with_spent(|set, moment| set.stats(moment.now));
     let counters = shared.counters();
-    let read = |counter: &core::sync::atomic::AtomicU64| {
-        i64::try_from(counter.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
-    };
+    // With the lock held: nothing is between waiting and written then.
+    let (waiting, written, dropped) = shared.with_channels(|c| {
+        let load = |counter: &core::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        (
+            c.waiting(),
+            load(&counters.audit_written),
+            load(&counters.audit_dropped),
+        )
+    });
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let read = |counter: &core::sync::atomic::AtomicU64| number(counter.load(Ordering::Relaxed));
     TableIterator::once((
         read(&counters.challenges_issued),
         read(&counters.accepted),
@@ -415,8 +451,9 @@ fn statistics() -> TableIterator<
         i64::from(spent.capacity),
         i64::from(spent.held),
         i64::from(spent.refused),
-        read(&counters.audit_written),
-        read(&counters.audit_dropped),
+        number(written),
+        number(dropped),
+        number(waiting),
     ))
 }
 

@@ -1,6 +1,9 @@
-//! What the audit says: who did what, how it ended, and why.
+//! What the audit says: who did what, how it ended, and why; and the same in a fixed number of bytes,
+//! as shared memory holds it and a file over a restart.
 
-use twofapi_crypto_core::ErrorCode;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use twofapi_crypto_core::{CLIENT_ID_MAX, ClientId, ErrorCode};
 
 use super::ClientKey;
 
@@ -19,9 +22,25 @@ pub(crate) enum Action {
     Cleanup,
     Token,
     EndSessions,
+    Import,
 }
 
 impl Action {
+    const ALL: [Self; 12] = [
+        Self::Enrol,
+        Self::Authenticate,
+        Self::Verify,
+        Self::Rotate,
+        Self::Suspend,
+        Self::Resume,
+        Self::Revoke,
+        Self::Logout,
+        Self::Cleanup,
+        Self::Token,
+        Self::EndSessions,
+        Self::Import,
+    ];
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Enrol => "enrol",
@@ -35,6 +54,7 @@ impl Action {
             Self::Cleanup => "cleanup",
             Self::Token => "token",
             Self::EndSessions => "end sessions",
+            Self::Import => "import",
         }
     }
 }
@@ -60,6 +80,23 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    const ALL: [Self; 14] = [
+        Self::Accepted,
+        Self::DeniedChallenge,
+        Self::DeniedSpent,
+        Self::DeniedClient,
+        Self::DeniedBinding,
+        Self::DeniedProof,
+        Self::DeniedChanged,
+        Self::DeniedToken,
+        Self::Throttled,
+        Self::AlreadyEnrolled,
+        Self::NotEnrolled,
+        Self::NotActive,
+        Self::Malformed,
+        Self::Unavailable,
+    ];
+
     /// `accepted`, `denied` or `error`.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -109,9 +146,14 @@ impl Outcome {
     }
 }
 
-/// One line of the audit, in a fixed number of bytes.
+const _: () = assert!(
+    Action::ALL.len() == Action::Import as usize + 1
+        && Outcome::ALL.len() == Outcome::Unavailable as usize + 1,
+    "the last of them is another now: both lists hold all of them"
+);
+
+/// One line of the audit.
 #[derive(Clone, Copy)]
-#[repr(C)]
 pub(crate) struct Event {
     /// Microseconds since the Unix epoch.
     pub(crate) at: i64,
@@ -123,4 +165,182 @@ pub(crate) struct Event {
     pub(crate) action: Action,
     pub(crate) outcome: Outcome,
     pub(crate) client: ClientKey,
+    /// Where the connection came from, if it came over IP.
+    pub(crate) address: Option<IpAddr>,
+    /// What the connection calls itself.
+    pub(crate) application: ShortText,
+}
+
+/// Text of at most [`ShortText::MAX`] bytes, in the encoding of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ShortText {
+    len: u8,
+    bytes: [u8; Self::MAX],
+}
+
+impl ShortText {
+    /// As long as a name of the server may be.
+    pub(crate) const MAX: usize = 63;
+
+    /// The text, cut off if it is too long.
+    pub(crate) fn new(text: &[u8]) -> Self {
+        let len = text.len().min(Self::MAX);
+        let mut bytes = [0; Self::MAX];
+        bytes[..len].copy_from_slice(&text[..len]);
+        Self {
+            len: len as u8,
+            bytes,
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len as usize).unwrap_or_default()
+    }
+}
+
+/// An event in bytes. What another process was writing when it was killed may be anything; reading it
+/// is safe all the same.
+#[derive(Clone, Copy)]
+pub(crate) struct Encoded([u8; Self::LEN]);
+
+impl Encoded {
+    pub(crate) const LEN: usize =
+        8 + 8 + 4 + 4 + 1 + 1 + 4 + 1 + CLIENT_ID_MAX + 17 + 1 + ShortText::MAX;
+
+    pub(crate) const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    /// The event, if these bytes are one.
+    pub(crate) fn decode(&self) -> Option<Event> {
+        let mut rest = &self.0[..];
+        let at = i64::from_le_bytes(take(&mut rest)?);
+        let transaction = u64::from_le_bytes(take(&mut rest)?);
+        let backend = i32::from_le_bytes(take(&mut rest)?);
+        let role = u32::from_le_bytes(take(&mut rest)?);
+        let [action, outcome] = take(&mut rest)?;
+        let database = u32::from_le_bytes(take(&mut rest)?);
+        let [id_len] = take(&mut rest)?;
+        let id: [u8; CLIENT_ID_MAX] = take(&mut rest)?;
+        let [family] = take(&mut rest)?;
+        let address: [u8; 16] = take(&mut rest)?;
+        let [application_len] = take(&mut rest)?;
+        let application: [u8; ShortText::MAX] = take(&mut rest)?;
+        let id = match id_len {
+            0 => None,
+            len => Some(ClientId::from_bytes(id.get(..len as usize)?).ok()?),
+        };
+        let [a, b, c, d, ..] = address;
+        Some(Event {
+            at,
+            transaction,
+            backend,
+            role,
+            action: Action::ALL.into_iter().find(|one| *one as u8 == action)?,
+            outcome: Outcome::ALL.into_iter().find(|one| *one as u8 == outcome)?,
+            client: ClientKey::of(database, id.as_ref()),
+            address: match family {
+                0 => None,
+                4 => Some(Ipv4Addr::new(a, b, c, d).into()),
+                6 => Some(Ipv6Addr::from(address).into()),
+                _ => return None,
+            },
+            application: ShortText::new(application.get(..application_len as usize)?),
+        })
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, left) = rest.split_first_chunk()?;
+    *rest = left;
+    Some(*taken)
+}
+
+impl Event {
+    pub(crate) fn encode(&self) -> Encoded {
+        let id = self.client.id_bytes();
+        let mut padded_id = [0; CLIENT_ID_MAX];
+        if let Some(place) = padded_id.get_mut(..id.len()) {
+            place.copy_from_slice(id);
+        }
+        let (family, address) = match self.address {
+            None => (0, [0; 16]),
+            Some(IpAddr::V4(address)) => {
+                let mut padded = [0; 16];
+                padded[..4].copy_from_slice(&address.octets());
+                (4, padded)
+            }
+            Some(IpAddr::V6(address)) => (6, address.octets()),
+        };
+        let mut bytes = [0; Encoded::LEN];
+        let mut left = &mut bytes[..];
+        for part in [
+            &self.at.to_le_bytes()[..],
+            &self.transaction.to_le_bytes(),
+            &self.backend.to_le_bytes(),
+            &self.role.to_le_bytes(),
+            &[self.action as u8, self.outcome as u8],
+            &self.client.database().to_le_bytes(),
+            &[id.len() as u8],
+            &padded_id,
+            &[family],
+            &address,
+            &[self.application.len],
+            &self.application.bytes,
+        ] {
+            let (place, rest) = left.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            left = rest;
+        }
+        Encoded(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_event_comes_out_as_it_went_in(
+            numbers in (any::<i64>(), any::<u64>(), any::<i32>(), any::<u32>(), any::<u32>()),
+            kind in (0..Action::ALL.len(), 0..Outcome::ALL.len()),
+            id in proptest::option::of("[a-z0-9.@_-]{1,128}"),
+            address in proptest::option::of(any::<IpAddr>()),
+            application in proptest::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let (at, transaction, backend, role, database) = numbers;
+            let id = id.and_then(|id| id.parse().ok());
+            let event = Event {
+                at,
+                transaction,
+                backend,
+                role,
+                action: Action::ALL[kind.0],
+                outcome: Outcome::ALL[kind.1],
+                client: ClientKey::of(database, id.as_ref()),
+                address,
+                application: ShortText::new(&application),
+            };
+            let back = event.encode().decode().unwrap();
+            prop_assert_eq!(
+                (back.at, back.transaction, back.backend, back.role, back.action, back.outcome),
+                (at, transaction, backend, role, event.action, event.outcome)
+            );
+            prop_assert!(back.client == event.client);
+            prop_assert_eq!((back.address, back.application), (address, event.application));
+            let (again, before) = (back.encode(), event.encode());
+            prop_assert_eq!(again.as_bytes(), before.as_bytes());
+        }
+
+        #[test]
+        fn any_bytes_are_an_event_or_none(bytes in proptest::collection::vec(any::<u8>(), Encoded::LEN)) {
+            let _ = Encoded::from_bytes(bytes.try_into().unwrap()).decode();
+        }
+    }
 }

@@ -10,6 +10,7 @@ pub(crate) mod mask;
 pub(crate) mod postings;
 pub(crate) mod roster;
 pub(crate) mod session;
+pub(crate) mod spool;
 pub(crate) mod statement;
 pub(crate) mod token;
 

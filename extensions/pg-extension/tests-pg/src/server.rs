@@ -98,6 +98,30 @@ pub struct Server {
     port: u16,
     child: Option<Child>,
     databases: AtomicU32,
+    clock: Option<Clock>,
+}
+
+/// The day's clock of one server, which a test sets.
+#[derive(Clone, Debug)]
+struct Clock {
+    library: PathBuf,
+    offset: PathBuf,
+}
+
+impl Clock {
+    fn at(offset: PathBuf) -> Self {
+        let library = fs::read_dir("/usr/lib")
+            .expect("/usr/lib")
+            .flatten()
+            .map(|entry| entry.path().join("faketime/libfaketime.so.1"))
+            .find(|library| library.exists())
+            .expect("libfaketime, which scripts/servers sees to");
+        Self { library, offset }
+    }
+
+    fn set(&self, offset: &str) {
+        fs::write(&self.offset, format!("{offset}\n")).expect("the clock");
+    }
 }
 
 /// A database of a server, with the extension in it.
@@ -136,6 +160,24 @@ impl Server {
     #[must_use]
     pub fn start_plain(configuration: &str) -> Self {
         Self::start_at(PORT, configuration)
+    }
+
+    /// As [`Server::start`], with a clock that [`Server::set_clock`] sets.
+    #[must_use]
+    pub fn start_with_a_clock(configuration: &str) -> Self {
+        let mut server = Self::start(configuration);
+        server.end("INT");
+        let clock = Clock::at(server.dir.join("clock"));
+        clock.set("+0");
+        server_user_owns(&clock.offset);
+        server.clock = Some(clock);
+        server.launch();
+        server
+    }
+
+    /// Sets the clock so far from the machine's, as `+1d` or `-90s`.
+    pub fn set_clock(&self, offset: &str) {
+        self.clock.as_ref().expect("a clock").set(offset);
     }
 
     fn start_at(port: u16, configuration: &str) -> Self {
@@ -177,6 +219,7 @@ impl Server {
             port,
             child: None,
             databases: AtomicU32::new(0),
+            clock: None,
         };
         server.configure(&format!(
             "listen_addresses = ''\nunix_socket_directories = '{}'\nfsync = off\n\
@@ -220,8 +263,24 @@ impl Server {
             .append(true)
             .open(self.log_path())
             .expect("log");
-        let mut command = run_as_server(bin_dir().join("postgres"));
+        // After the change of user, as whom the library makes what it shares.
+        let mut command = run_as_server("env");
+        if let Some(clock) = &self.clock {
+            for (name, value) in [
+                ("LD_PRELOAD", clock.library.to_str().expect("a path")),
+                (
+                    "FAKETIME_TIMESTAMP_FILE",
+                    clock.offset.to_str().expect("a path"),
+                ),
+                ("FAKETIME_NO_CACHE", "1"),
+                ("FAKETIME_DISABLE_SHM", "1"),
+                ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            ] {
+                command.arg(format!("{name}={value}"));
+            }
+        }
         command
+            .arg(bin_dir().join("postgres"))
             .arg("-D")
             .arg(&self.dir)
             .stdout(log.try_clone().expect("log"))
@@ -256,6 +315,25 @@ impl Server {
                 .status();
             let _ = child.wait();
         }
+    }
+
+    /// Asks the postmaster to end and says whether it did within so long.
+    pub fn ends_within(&mut self, signal: &str, patience: Duration) -> bool {
+        let Some(mut child) = self.child.take() else {
+            return true;
+        };
+        let _ = Command::new("kill")
+            .args(["-s", signal, &child.id().to_string()])
+            .status();
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if let Ok(Some(_)) = child.try_wait() {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.child = Some(child);
+        false
     }
 
     /// Ends the server in good order and starts it again.

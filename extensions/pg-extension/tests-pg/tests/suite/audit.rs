@@ -127,20 +127,149 @@ fn a_rolled_back_attempt_leaves_its_trace() {
 }
 
 #[test]
-fn with_the_audit_off_nothing_is_written() {
-    let mut connection = database().connect();
+fn rows_and_lines_are_switched_off_apart() {
+    let server = Server::start("");
+    let mut connection = server.database().connect();
     connection
         .batch_execute("SET twofapi.audit_log = off")
         .unwrap();
     let alice = Client::enrolled(&mut connection, "alice");
+    assert!(server.log().contains("2fapi: enrol accepted"));
     connection
-        .batch_execute("SET twofapi.audit_log = on")
+        .batch_execute("SET twofapi.audit_log = on; SET twofapi.log_events = off")
         .unwrap();
     assert!(alice.log_in(&mut connection));
     eventually("the later row is written", || {
         !rows(&mut connection).is_empty()
     });
     assert_eq!(rows(&mut connection)[0].0, "authenticate");
+    assert!(!server.log().contains("2fapi: authenticate"));
+    connection
+        .batch_execute("SET twofapi.audit_log = off")
+        .unwrap();
+    assert!(alice.log_in(&mut connection));
+    connection
+        .batch_execute("SET twofapi.audit_log = on; SELECT twofapi.logout()")
+        .unwrap();
+    eventually("the last row is written", || {
+        rows(&mut connection).len() == 2
+    });
+    assert_eq!(rows(&mut connection)[1].0, "logout");
+}
+
+#[test]
+fn a_row_says_from_where_and_as_what_the_connection_came() {
+    let server = Server::start_on_tcp("");
+    let database = server.database();
+    let mut connection = database.connect();
+    let alice = Client::enrolled(&mut connection, "alice");
+    let mut over_tcp = database.connect_over_tcp();
+    // As long as the server lets it be, and of any bytes.
+    let long = "x".repeat(200);
+    for name in ["billing", "a \"quoted\"\nline", &long, ""] {
+        over_tcp
+            .execute("SELECT set_config('application_name', $1, false)", &[&name])
+            .unwrap();
+        assert!(alice.log_in(&mut over_tcp));
+    }
+    eventually("the rows are written", || rows(&mut connection).len() == 5);
+    let found: Vec<(Option<String>, Option<String>)> = connection
+        .query(
+            "SELECT host(address), application_name FROM twofapi.audit_log ORDER BY id",
+            &[],
+        )
+        .unwrap()
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect();
+    let here = Some("127.0.0.1".to_owned());
+    assert_eq!(found[0], (None, None));
+    assert_eq!(found[1], (here.clone(), Some("billing".into())));
+    assert_eq!(found[2].0, here);
+    assert!(found[2].1.as_ref().unwrap().starts_with("a \"quoted\""));
+    assert_eq!(found[3].1, Some("x".repeat(63)));
+    assert_eq!(found[4], (here, None));
+}
+
+#[test]
+fn the_rows_of_one_client_are_found_by_an_index() {
+    let mut connection = database().connect();
+    connection
+        .batch_execute("SET enable_seqscan = off")
+        .unwrap();
+    let plan: Vec<String> = connection
+        .query(
+            "EXPLAIN SELECT max(at) FROM twofapi.audit_log WHERE client_id = 'alice'",
+            &[],
+        )
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert!(plan.join("\n").contains("audit_log_client_id"), "{plan:?}");
+}
+
+#[test]
+fn every_table_is_replicated_to_a_server_that_writes_an_audit_of_its_own() {
+    let publisher = Server::start("wal_level = logical\nmax_wal_senders = 5");
+    let subscriber = Server::start("wal_level = logical\nmax_wal_senders = 5");
+    let (here, there) = (publisher.database(), subscriber.database());
+    let (mut here_connection, mut there_connection) = (here.connect(), there.connect());
+    let alice = Client::enrolled(&mut here_connection, "alice");
+    for _ in 0..3 {
+        assert!(alice.log_in(&mut here_connection));
+    }
+    eventually("the audit is written", || {
+        rows(&mut here_connection).len() == 4
+    });
+    for connection in [&mut here_connection, &mut there_connection] {
+        connection
+            .batch_execute("CREATE TABLE t (n int PRIMARY KEY)")
+            .unwrap();
+    }
+    here_connection
+        .batch_execute("CREATE PUBLICATION p FOR ALL TABLES")
+        .unwrap();
+    there_connection
+        .batch_execute(&format!(
+            "CREATE SUBSCRIPTION s CONNECTION 'host={} dbname={} user=postgres' PUBLICATION p",
+            publisher.dir().display(),
+            here.name
+        ))
+        .unwrap();
+    eventually("the tables are in step", || {
+        let row = there_connection.query_one(
+            "SELECT count(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'",
+            &[],
+        );
+        row.unwrap().get::<_, i64>(0) == 0 && rows(&mut there_connection).len() == 4
+    });
+    for _ in 0..5 {
+        assert!(alice.log_in(&mut there_connection));
+        assert!(alice.log_in(&mut here_connection));
+    }
+    here_connection
+        .batch_execute("INSERT INTO t VALUES (1)")
+        .unwrap();
+    eventually("what both wrote is there", || {
+        rows(&mut there_connection).len() == 4 + 10
+    });
+    eventually("the application's table is replicated as ever", || {
+        let row = there_connection.query_one("SELECT count(*) FROM t", &[]);
+        row.unwrap().get::<_, i64>(0) == 1
+    });
+    here_connection
+        .batch_execute(
+            "UPDATE twofapi.audit_log SET at = at - interval '100 days'; SELECT twofapi.cleanup()",
+        )
+        .unwrap();
+    eventually("old rows go there as well, and its own stay", || {
+        rows(&mut there_connection).len() == 6
+    });
+    assert!(!subscriber.log().contains("duplicate key"));
+    there_connection
+        .batch_execute("DROP SUBSCRIPTION s")
+        .unwrap();
 }
 
 #[test]

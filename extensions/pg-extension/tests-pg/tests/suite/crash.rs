@@ -127,7 +127,7 @@ fn a_panic_in_rust_is_an_error_and_nothing_more() {
                  AS '{library}', 'issue_challenge_wrapper';
              CREATE FUNCTION statistics(OUT issued bigint, OUT a bigint, OUT d bigint, OUT t bigint,
                      OUT s bigint, OUT capacity bigint, OUT h bigint, OUT r bigint, OUT w bigint,
-                     OUT dropped bigint) RETURNS SETOF record LANGUAGE c
+                     OUT dropped bigint, OUT waiting bigint) RETURNS SETOF record LANGUAGE c
                  AS '{library}', 'statistics_wrapper'"
         ))
         .unwrap();

@@ -78,7 +78,7 @@ fn dump_and_restore_carry_clients_and_audit_and_grants() {
 }
 
 #[test]
-fn dropping_the_extension_leaves_nothing_but_the_role() {
+fn dropping_the_extension_leaves_nothing_but_the_roles() {
     let mut connection = database().connect();
     let objects = "SELECT classid::regclass::text, objid FROM pg_depend
                    WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
@@ -95,10 +95,13 @@ fn dropping_the_extension_leaves_nothing_but_the_role() {
         .unwrap()
         .get(0);
     assert_eq!(left, 0);
-    let role = connection
-        .query("SELECT FROM pg_roles WHERE rolname = 'twofapi_admin'", &[])
+    let roles = connection
+        .query(
+            "SELECT FROM pg_roles WHERE rolname IN ('twofapi_admin', 'twofapi_writer')",
+            &[],
+        )
         .unwrap();
-    assert_eq!(role.len(), 1);
+    assert_eq!(roles.len(), 2);
     connection
         .batch_execute("CREATE EXTENSION pg_2fapi")
         .unwrap();
@@ -115,6 +118,72 @@ fn a_schema_that_somebody_else_made_is_not_taken_over() {
         .unwrap();
     let (code, _) = crate::refusal(connection.batch_execute("CREATE EXTENSION pg_2fapi"));
     assert_eq!(code, "42P06");
+}
+
+#[test]
+fn the_owner_of_a_database_dumps_it_and_a_database_without_a_schema_public_takes_the_dump() {
+    let server = Server::start("");
+    let database = server.database();
+    let mut connection = database.connect();
+    let alice = Client::enrolled(&mut connection, "alice");
+    let owner = database.role("owner");
+    connection
+        .batch_execute(&format!(
+            "ALTER DATABASE {} OWNER TO {owner}",
+            database.name
+        ))
+        .unwrap();
+    let audit = "SELECT count(*) FROM twofapi.audit_log";
+    eventually("the audit is written", || {
+        connection.query_one(audit, &[]).unwrap().get::<_, i64>(0) == 1
+    });
+    let socket = server.dir().to_str().unwrap();
+    let dump = server.dir().join("dump.sql");
+    for options in [
+        ["-s"].as_slice(),
+        &["-n", "public"],
+        &["-N", "twofapi"],
+        &[],
+    ] {
+        let output = run_as_server(bin_dir().join("pg_dump"))
+            .args(["-h", socket, "-U", &owner, "-f", dump.to_str().unwrap()])
+            .args(options)
+            .arg(&database.name)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{options:?} {said}");
+    }
+    server
+        .config("postgres")
+        .connect(postgres::NoTls)
+        .unwrap()
+        .batch_execute("CREATE DATABASE restored TEMPLATE template0")
+        .unwrap();
+    let mut restored = server.config("restored").connect(postgres::NoTls).unwrap();
+    restored.batch_execute("DROP SCHEMA public").unwrap();
+    let output = run_as_server(bin_dir().join("psql"))
+        .args(["-h", socket, "-U", "postgres", "-d", "restored", "-q"])
+        .args(["-v", "ON_ERROR_STOP=1", "-f", dump.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(alice.log_in(&mut restored));
+    // The owner reads, and no more.
+    let mut owner = database.connect_as(&owner);
+    for statement in [
+        "UPDATE twofapi.clients SET status = 'revoked'",
+        "DELETE FROM twofapi.audit_log",
+        "DO $$ BEGIN LOCK TABLE twofapi.clients IN ROW EXCLUSIVE MODE; END $$",
+        "SELECT nextval('twofapi.audit_log_id_seq')",
+    ] {
+        assert_eq!(
+            crate::refusal(owner.batch_execute(statement)).0,
+            "42501",
+            "{statement}"
+        );
+    }
 }
 
 /// Every object of the extension, as the catalogue describes it.

@@ -76,6 +76,7 @@ fn settings_are_the_superusers() {
         ("session_ttl", "3600"),
         ("audience", "'x'"),
         ("audit_log", "off"),
+        ("log_events", "off"),
     ] {
         let (code, _) = refusal(connection.batch_execute(&format!("SET twofapi.{name} = {value}")));
         assert_eq!(code, "42501", "{name}");

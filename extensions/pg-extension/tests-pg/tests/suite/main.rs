@@ -1,9 +1,11 @@
 //! What `pg_2fapi` promises, each promise a test on a real server with real connections.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod altered;
 mod audit;
 mod bad_input;
 mod changes;
+mod clock;
 mod crash;
 mod dump;
 mod fake_session;
@@ -16,10 +18,12 @@ mod secrecy;
 mod session;
 mod sessions_view;
 mod settings;
+mod shutdown;
 mod single_use;
 mod standby;
 mod statement;
 mod surface;
+mod takeover;
 mod token;
 mod vectors;
 

@@ -331,6 +331,66 @@ fn administration_and_enrolment_are_for_the_admin_role() {
 }
 
 #[test]
+fn a_client_of_another_host_is_imported_checked_and_audited() {
+    let database = database();
+    let mut admin = database.connect();
+    let (plain, operator) = (database.role("plain"), database.role("operator"));
+    admin
+        .batch_execute(&format!("GRANT twofapi_admin TO {operator}"))
+        .unwrap();
+    let (mut plain, mut operator) = (database.connect_as(&plain), database.connect_as(&operator));
+    let alice = Client::new("alice");
+    let import = "SELECT twofapi.import_client($1, $2, $3, $4)";
+    let call = |connection: &mut postgres::Client,
+                id: &str,
+                commitment: &[u8],
+                version: i32,
+                status: &str| {
+        connection.query_one(import, &[&id, &commitment, &version, &status])
+    };
+    let good = alice.commitment();
+    assert_eq!(
+        refusal(call(&mut plain, "alice", &good, 1, "active")).0,
+        "42501"
+    );
+    for (id, commitment, version, status) in [
+        ("no client id", good.as_slice(), 1, "active"),
+        ("alice", &[0xff; 32], 1, "active"),
+        ("alice", &[0; 32], 1, "active"),
+        ("alice", &good[1..], 1, "active"),
+        ("alice", &good, 0, "active"),
+        ("alice", &good, -3, "active"),
+        ("alice", &good, 1, "Active"),
+        ("alice", &good, 1, ""),
+    ] {
+        let refused = refusal(call(&mut operator, id, commitment, version, status));
+        assert_eq!(refused.0, "22023", "{id} {version} {status}");
+    }
+    assert!(
+        call(&mut operator, "alice", &good, 7, "active")
+            .unwrap()
+            .get::<_, bool>(0)
+    );
+    assert!(alice.log_in(&mut plain));
+    assert_eq!(
+        refusal(call(&mut operator, "alice", &good, 7, "active")).0,
+        "23505"
+    );
+    let gone = Client::new("gone");
+    operator
+        .query_one(import, &[&"gone", &gone.commitment(), &1, &"revoked"])
+        .unwrap();
+    assert!(!gone.log_in(&mut plain));
+    crate::eventually("both are in the audit", || {
+        let row = admin.query_one(
+            "SELECT count(*) FROM twofapi.audit_log WHERE action = 'import' AND outcome = 'accepted'",
+            &[],
+        );
+        row.unwrap().get::<_, i64>(0) == 2
+    });
+}
+
+#[test]
 fn every_function_is_granted_or_withheld_on_purpose() {
     let mut connection = database().connect();
     let granted = |connection: &mut postgres::Client, role: &str| -> Vec<String> {
@@ -365,6 +425,7 @@ fn every_function_is_granted_or_withheld_on_purpose() {
         "client_status",
         "end_sessions",
         "enroll",
+        "import_client",
         "last_authentication",
         "open_sessions",
         "resume_client",
@@ -403,16 +464,50 @@ fn cleanup_purges_old_audit_rows_and_counts_them() {
              FROM generate_series(80, 99) d",
         )
         .unwrap();
-    let mut purge = |call: &str| -> i64 {
+    let purge = |connection: &mut postgres::Client, call: &str| -> i64 {
         connection
             .query_one(&format!("SELECT audit_rows FROM {call}"), &[])
             .unwrap()
             .get(0)
     };
-    assert_eq!(purge("twofapi.cleanup()"), 10);
-    assert_eq!(purge("twofapi.cleanup(85)"), 5);
-    let bad = connection.batch_execute("SELECT twofapi.cleanup(-1)");
-    assert_eq!(refusal(bad).0, "22023");
+    assert_eq!(purge(&mut connection, "twofapi.cleanup()"), 10);
+    assert_eq!(purge(&mut connection, "twofapi.cleanup(85)"), 5);
+    for days in ["-1", "0", "NULL", "36501", "2147483647"] {
+        let bad = connection.batch_execute(&format!("SELECT twofapi.cleanup({days})"));
+        assert_eq!(refusal(bad).0, "22023", "{days}");
+    }
+    assert_eq!(purge(&mut connection, "twofapi.cleanup(36500)"), 0);
+}
+
+#[test]
+fn no_administrator_erases_what_happened_within_a_day() {
+    let database = database();
+    let mut admin = database.connect();
+    let operator = database.role("operator");
+    admin
+        .batch_execute(&format!(
+            "GRANT twofapi_admin TO {operator};
+             INSERT INTO twofapi.audit_log (at, action, outcome, backend)
+             SELECT now() - h * interval '1 hour', 'verify', 'denied', 1 FROM generate_series(1, 40) h"
+        ))
+        .unwrap();
+    let mut operator = database.connect_as(&operator);
+    assert_eq!(
+        refusal(operator.batch_execute("SELECT twofapi.cleanup(0)")).0,
+        "22023"
+    );
+    // A day has 24 hours, whatever the session says about zones.
+    operator
+        .batch_execute("SET TimeZone = 'Pacific/Kiritimati'; SELECT twofapi.cleanup(1)")
+        .unwrap();
+    let left: i64 = admin
+        .query_one(
+            "SELECT count(*) FROM twofapi.audit_log WHERE action = 'verify'",
+            &[],
+        )
+        .unwrap()
+        .get(0);
+    assert!((23..=24).contains(&left), "{left}");
 }
 
 #[test]
