@@ -21,11 +21,11 @@ test-core: setup-build ## crypto-core and the specification: rules, laws, vector
 		$(CARGO) test --locked -p twofapi-crypto-core --lib --target-dir target/backend/$$backend; \
 		$(CARGO) run --locked -p twofapi-spec --target-dir target/backend/$$backend -- check spec/vectors/*.json; \
 	done
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps -p twofapi-crypto-core -p twofapi-spec -p twofapi-server
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps -p twofapi-crypto-core -p twofapi-spec -p twofapi-server -p twofapi-client
 
 .PHONY: test-server
 test-server: setup-build ## the HTTP service and the command, against real processes
-	$(CARGO) test --locked -p twofapi-server -p twofapi-tests
+	$(CARGO) test --locked -p twofapi-server -p twofapi-client -p twofapi-cli -p twofapi-tests
 
 .PHONY: bench-core
 bench-core: setup-build ## proving and verifying beside ed25519, P-256 and the plain way

@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|contents: &[u8]| {
-    let _ = twofapi_server::cli::is_credential_file(contents);
+    let _ = twofapi_client::credential::CredentialFile::parse(contents);
 });

@@ -5,8 +5,6 @@
 //! `spec/openapi.yaml`.
 
 pub mod admin;
-#[cfg(feature = "cli")]
-pub mod cli;
 mod clock;
 mod http;
 mod service;
@@ -25,5 +23,5 @@ pub use store::{
 };
 pub use tokens::{AccessToken, JWKS_MAX_AGE};
 
-#[cfg(feature = "cli")]
-pub(crate) use http::{Connections, Limits, Patience, application};
+#[cfg(feature = "standalone")]
+pub use http::{Connections, Limits, Patience, application};

@@ -14,14 +14,7 @@ fn executable() -> &'static Path {
     PATH.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
         build
-            .args([
-                "build",
-                "--locked",
-                "-p",
-                "twofapi-server",
-                "--bin",
-                "2fapi",
-            ])
+            .args(["build", "--locked", "-p", "twofapi-cli", "--bin", "2fapi"])
             .args(["--message-format", "json-render-diagnostics"])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .stderr(Stdio::inherit());

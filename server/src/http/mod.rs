@@ -1,17 +1,17 @@
 //! The HTTP surface: routes that parse, call the [`Service`] and answer.
 
 mod body;
-#[cfg(feature = "cli")]
+#[cfg(feature = "standalone")]
 mod connection;
 mod problem;
 mod routes;
 mod source;
 
 pub use body::Fields;
-#[cfg(feature = "cli")]
-pub(crate) use connection::{Connections, Limits, Patience};
+#[cfg(feature = "standalone")]
+pub use connection::{Connections, Limits, Patience};
 pub use problem::Problem;
-#[cfg(feature = "cli")]
-pub(crate) use routes::application;
+#[cfg(feature = "standalone")]
+pub use routes::application;
 pub use routes::{EnrolmentAuthorised, router};
 pub use source::{RateLimit, Sources};

@@ -61,7 +61,7 @@ impl Problem {
         )
     }
 
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "standalone")]
     pub(super) fn too_slow() -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -73,7 +73,7 @@ impl Problem {
     }
 
     /// A source that has as many connections as one may have.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "standalone")]
     pub(super) fn too_many_connections() -> Self {
         Self::from(Error::Throttled {
             retry_after_seconds: 1,
@@ -81,7 +81,7 @@ impl Problem {
     }
 
     /// There is no place for another connection.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "standalone")]
     pub(super) fn no_place() -> Self {
         let mut problem = Self::from(Error::Unavailable {
             reason: "all places for connections are taken".into(),
@@ -91,7 +91,7 @@ impl Problem {
     }
 
     /// The whole answer as it is sent on a connection that ends with it.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "standalone")]
     pub(super) fn on_the_wire(&self) -> Vec<u8> {
         let body = self.body();
         format!(
@@ -135,7 +135,7 @@ impl Problem {
         problem
     }
 
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "standalone")]
     pub(super) fn not_found() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
-#[cfg(feature = "cli")]
+#[cfg(feature = "standalone")]
 use axum::{extract::Request, middleware::Next};
 use serde_json::{Value, json};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
@@ -116,8 +116,8 @@ pub(super) fn guarded(routes: Router) -> Router {
 
 /// The routes as an application of their own: a problem where there is no route, for a request that
 /// is framed badly, and for one that takes longer than `patience`.
-#[cfg(feature = "cli")]
-pub(crate) fn application(router: Router, patience: std::time::Duration) -> Router {
+#[cfg(feature = "standalone")]
+pub fn application(router: Router, patience: std::time::Duration) -> Router {
     let within = move |request: Request, next: Next| async move {
         if let Err(problem) = super::connection::check(request.headers(), request.version()) {
             return problem.into_response();

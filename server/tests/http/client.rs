@@ -12,8 +12,6 @@ use twofapi_crypto_core::{
 };
 use ureq::http::HeaderMap;
 
-use crate::server::Server;
-
 pub(crate) const ENROLL: &str = "/auth/zkp/enroll";
 pub(crate) const CHALLENGE: &str = "/auth/zkp/challenge";
 pub(crate) const VERIFY: &str = "/auth/zkp/verify";
@@ -192,54 +190,4 @@ pub(crate) fn rotation(
 
 fn nonce(challenge: &Answer) -> Nonce {
     Nonce::from_bytes(&hex::decode(challenge.text("nonce")).unwrap()).unwrap()
-}
-
-impl Server {
-    pub(crate) fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Answer {
-        post(&self.base_url, path, token, body)
-    }
-
-    pub(crate) fn get(&self, path: &str, token: Option<&str>) -> Answer {
-        get(&self.base_url, path, token)
-    }
-
-    pub(crate) fn enrol(&self, client_id: &str) -> Client {
-        let credential = credential();
-        let token = self.invite(client_id);
-        let body = possession(client_id, &credential);
-        let answer = self.post(ENROLL, Some(&token), &body);
-        assert_eq!(answer.status, 201, "{answer:?}");
-        Client {
-            id: ClientId::parse(client_id).unwrap(),
-            credential,
-        }
-    }
-
-    pub(crate) fn challenge(&self, client_id: &str) -> Answer {
-        let answer = self.post(CHALLENGE, None, &json!({ "client_id": client_id }));
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer
-    }
-
-    /// A verification of this client that would be accepted.
-    pub(crate) fn proven(&self, client: &Client) -> Value {
-        let challenge = self.challenge(client.id.as_str());
-        proven(client, &challenge, self.binding())
-    }
-
-    pub(crate) fn rotation(&self, client: &Client, new: &Credential) -> Value {
-        let challenge = self.challenge(client.id.as_str());
-        rotation(client, new, &challenge, self.binding())
-    }
-
-    pub(crate) fn verify(&self, body: &Value) -> Answer {
-        self.post(VERIFY, None, body)
-    }
-
-    /// An access token.
-    pub(crate) fn log_in(&self, client: &Client) -> String {
-        let answer = self.verify(&self.proven(client));
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.text("access_token").to_owned()
-    }
 }

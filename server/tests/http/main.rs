@@ -3,18 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod attacks;
+#[allow(dead_code, reason = "the tests of the command use the rest")]
 mod client;
-mod connections;
 mod contract;
 mod disk;
 mod enrolment;
-mod logging;
 mod malformed;
 mod mounted;
-mod operator;
-mod process;
 mod rotation;
 mod server;
-mod settings;
 mod throttling;
 mod tokens;

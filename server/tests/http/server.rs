@@ -9,11 +9,16 @@ use std::{
 };
 
 use axum::Router;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
-use twofapi_crypto_core::{AuthenticationBinding, ClientId};
+use twofapi_crypto_core::{AuthenticationBinding, ClientId, Credential};
 use twofapi_server::{
     Clock, Config, EmbeddedStore, LifecycleChange, RateLimit, Service, Sources, Store,
     change_status, invite, router,
+};
+
+use crate::client::{
+    Answer, CHALLENGE, Client, ENROLL, VERIFY, credential, get, possession, post, proven, rotation,
 };
 
 pub(crate) const AUDIENCE: &str = "https://auth.example.com";
@@ -117,5 +122,55 @@ impl Server {
         let client_id = ClientId::parse(client_id).unwrap();
         let changed = change_status(&*self.store, &client_id, change);
         self.run(changed).unwrap();
+    }
+}
+
+impl Server {
+    pub(crate) fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Answer {
+        post(&self.base_url, path, token, body)
+    }
+
+    pub(crate) fn get(&self, path: &str, token: Option<&str>) -> Answer {
+        get(&self.base_url, path, token)
+    }
+
+    pub(crate) fn enrol(&self, client_id: &str) -> Client {
+        let credential = credential();
+        let token = self.invite(client_id);
+        let body = possession(client_id, &credential);
+        let answer = self.post(ENROLL, Some(&token), &body);
+        assert_eq!(answer.status, 201, "{answer:?}");
+        Client {
+            id: ClientId::parse(client_id).unwrap(),
+            credential,
+        }
+    }
+
+    pub(crate) fn challenge(&self, client_id: &str) -> Answer {
+        let answer = self.post(CHALLENGE, None, &json!({ "client_id": client_id }));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer
+    }
+
+    /// A verification of this client that would be accepted.
+    pub(crate) fn proven(&self, client: &Client) -> Value {
+        let challenge = self.challenge(client.id.as_str());
+        proven(client, &challenge, self.binding())
+    }
+
+    pub(crate) fn rotation(&self, client: &Client, new: &Credential) -> Value {
+        let challenge = self.challenge(client.id.as_str());
+        rotation(client, new, &challenge, self.binding())
+    }
+
+    pub(crate) fn verify(&self, body: &Value) -> Answer {
+        self.post(VERIFY, None, body)
+    }
+
+    /// An access token.
+    pub(crate) fn log_in(&self, client: &Client) -> String {
+        let answer = self.verify(&self.proven(client));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.text("access_token").to_owned()
     }
 }

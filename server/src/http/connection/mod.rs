@@ -26,7 +26,7 @@ use tokio::{
 };
 
 pub(crate) use framing::check;
-pub(crate) use stage::Patience;
+pub use stage::Patience;
 
 use self::{
     places::{Full, Place, Places},
@@ -46,15 +46,17 @@ const LAST_WORD_WITHIN: Duration = Duration::from_secs(3);
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) total: usize,
+pub struct Limits {
+    /// In all.
+    pub total: usize,
     /// Of one source: an IPv4 address or an IPv6 /64.
-    pub(crate) per_source: usize,
-    pub(crate) patience: Patience,
+    pub per_source: usize,
+    /// How long each may take for what.
+    pub patience: Patience,
 }
 
 /// The connections of one server.
-pub(crate) struct Connections {
+pub struct Connections {
     http: http1::Builder,
     app: Router,
     /// What is answered to a source that has enough connections, and when there is no place at all.
@@ -67,7 +69,9 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(app: Router, limits: Limits) -> Self {
+    /// Will serve this application; `/healthz` of it is answered where nothing else is.
+    #[must_use]
+    pub fn new(app: Router, limits: Limits) -> Self {
         let mut http = http1::Builder::new();
         // The stages have timers of their own: those of the library count an idle connection as a
         // head that does not come.
@@ -96,7 +100,7 @@ impl Connections {
     }
 
     /// Serves a connection, in a task of its own.
-    pub(crate) fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+    pub fn serve(&self, stream: TcpStream, peer: SocketAddr) {
         let _ = stream.set_nodelay(true);
         let stage = Arc::new(Stage::new());
         let (mut http, mut patience) = (self.http.clone(), self.patience);
@@ -126,7 +130,7 @@ impl Connections {
 
     /// Tells all connections to end, and waits until those that have a request to answer have
     /// answered it.
-    pub(crate) async fn end(&self) {
+    pub async fn end(&self) {
         self.ending.send_replace(true);
         self.ending.closed().await;
     }

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 /// How long each stage may last.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub struct Patience {
     /// From the first byte of a head to its last; and from the connection to the first byte.
-    pub(crate) head: Duration,
+    pub head: Duration,
     /// From an answer to the next request.
-    pub(crate) idle: Duration,
+    pub idle: Duration,
 }
 
 /// How long a new connection may be silent without counting as idle.

@@ -1,0 +1,320 @@
+//! `2fapi invite` and `2fapi clients`: what an operator does, through the running server or, where
+//! none runs, on the store itself.
+
+use std::{fmt, io, path::PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use twofapi_crypto_core::ClientId;
+use zeroize::Zeroizing;
+
+use super::{Output, store_file::StoreArgs};
+use twofapi_client::{Failure, FailureKind, private_file};
+use twofapi_server::{
+    ClientsAtRest, Clock, EmbeddedStore, StorePlace, SystemClock,
+    admin::{ClientView, Request, Response, ask, execute, look},
+};
+
+/// Options of `2fapi invite`.
+#[derive(Args, Debug)]
+pub(crate) struct InviteArgs {
+    /// Who may enrol
+    client_id: ClientId,
+    /// How long the token is good: a number of s, m, h or d
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_time)]
+    ttl: u64,
+    /// Write the token to a file of mode 0600 that is not there yet, and do not print it
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Options of `2fapi clients`.
+#[derive(Args, Debug)]
+pub(crate) struct ClientsArgs {
+    #[command(subcommand)]
+    action: ClientsAction,
+}
+
+#[derive(Debug, Subcommand)]
+enum ClientsAction {
+    /// List all clients
+    List {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Show what is stored of a client
+    Show(OneClient),
+    /// Keep a client out until it is resumed
+    Suspend(OneClient),
+    /// Let a suspended client in again
+    Resume(OneClient),
+    /// Keep a client out for ever; its id cannot be enrolled again
+    Revoke(OneClient),
+}
+
+#[derive(Args, Debug)]
+struct OneClient {
+    /// Which client
+    client_id: ClientId,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Serialize)]
+struct Invited {
+    client_id: String,
+    #[serde(flatten)]
+    token: Token,
+    expires_at: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Token {
+    Token(String),
+    File(String),
+}
+
+/// The token or the file's name alone, so that it can be piped on.
+impl fmt::Display for Invited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Token::Token(shown) | Token::File(shown)) = &self.token;
+        f.write_str(shown)
+    }
+}
+
+pub(crate) fn invite(args: InviteArgs, out: Output) -> Result<(), Failure> {
+    let client_id = args.client_id.as_str().to_owned();
+    // Said before there is an invitation; the file system has the last word when it is written.
+    if let Some(path) = &args.out {
+        private_file::can_be_made(path)?;
+    }
+    let request = Request::Invite {
+        client_id: client_id.clone(),
+        ttl: args.ttl,
+    };
+    let place = args.store.make()?;
+    let is_new = !place.exists();
+    let Response::Invited { token, expires_at } = perform(&place, request)? else {
+        return Err(unexpected());
+    };
+    if let (true, Some(owner)) = (is_new, place.file_owner()) {
+        out.note(format!(
+            "A new store was made at {}; the service has to run as its owner, {owner}.",
+            place.path().display()
+        ));
+    }
+    let time = show_time(args.ttl);
+    let token = match &args.out {
+        Some(path) => {
+            let token = Zeroizing::new(token + "\n");
+            private_file::create(path, token.as_bytes(), None).map_err(|failure| {
+                failure.with_hint("the token that it was to hold is lost: make another")
+            })?;
+            out.note(format!(
+                "An enrolment token for {client_id}, good once, for {time}, is in the file:"
+            ));
+            Token::File(path.display().to_string())
+        }
+        None => {
+            out.note(format!(
+                "An enrolment token for {client_id}, good once, for {time}; it is not shown again:"
+            ));
+            Token::Token(token)
+        }
+    };
+    out.answer(&Invited {
+        client_id,
+        token,
+        expires_at,
+    })
+}
+
+#[derive(Serialize)]
+struct Clients {
+    clients: Vec<ClientView>,
+}
+
+impl fmt::Display for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widest = |of: fn(&ClientView) -> &str, least| {
+            let widths = self.clients.iter().map(|client| of(client).len());
+            widths.max().unwrap_or(0).max(least)
+        };
+        let id = widest(|client| &client.client_id, "CLIENT".len());
+        write!(f, "{:id$}  {:9}  VERSION  COMMITMENT", "CLIENT", "STATUS")?;
+        for client in &self.clients {
+            write!(
+                f,
+                "\n{:id$}  {:9}  {:>7}  {}",
+                client.client_id, client.status, client.commitment_version, client.commitment
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct OneView {
+    #[serde(flatten)]
+    client: ClientView,
+    changed: bool,
+}
+
+impl fmt::Display for OneView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ClientView {
+            client_id,
+            status,
+            commitment_version,
+            commitment,
+        } = &self.client;
+        write!(
+            f,
+            "client      {client_id}\nstatus      {status}\ncommitment  {commitment} (version \
+             {commitment_version})"
+        )
+    }
+}
+
+pub(crate) fn clients(args: ClientsArgs, out: Output) -> Result<(), Failure> {
+    let one = |args: &OneClient| (args.client_id.as_str().to_owned(), args.store.clone());
+    let (request, store) = match &args.action {
+        ClientsAction::List { store } => return list(store, out),
+        ClientsAction::Show(args) => {
+            let (client_id, store) = one(args);
+            (Request::Show { client_id }, store)
+        }
+        ClientsAction::Suspend(args) => {
+            let (client_id, store) = one(args);
+            (Request::Suspend { client_id }, store)
+        }
+        ClientsAction::Resume(args) => {
+            let (client_id, store) = one(args);
+            (Request::Resume { client_id }, store)
+        }
+        ClientsAction::Revoke(args) => {
+            let (client_id, store) = one(args);
+            (Request::Revoke { client_id }, store)
+        }
+    };
+    let Response::Client { client, changed } = perform(&store.find()?, request)? else {
+        return Err(unexpected());
+    };
+    out.answer(&OneView { client, changed })
+}
+
+fn list(store: &StoreArgs, out: Output) -> Result<(), Failure> {
+    let place = store.find()?;
+    let mut all = Vec::new();
+    loop {
+        let after = all.last().map(|last: &ClientView| last.client_id.clone());
+        let Response::Clients { clients, more } = perform(&place, Request::List { after })? else {
+            return Err(unexpected());
+        };
+        all.extend(clients);
+        if !more {
+            return out.answer(&Clients { clients: all });
+        }
+    }
+}
+
+/// Through the running server, or on the store itself.
+fn perform(place: &StorePlace, request: Request) -> Result<Response, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unavailable(format!("cannot start: {error}")))?;
+    let response = runtime.block_on(async {
+        match ask(place, &request)
+            .await
+            .map_err(|error| no_answer(&error))?
+        {
+            Some(response) => Ok::<_, Failure>(response),
+            None if request.only_looks() => Ok(look(&ClientsAtRest::open(place)?, &request)),
+            None => {
+                let store = EmbeddedStore::open_at(place, 2)?;
+                Ok(execute(&store, request, SystemClock::new().wall()).await)
+            }
+        }
+    })?;
+    match response {
+        Response::Failed { code, message } => {
+            let kind = match code.as_str() {
+                "unavailable" => FailureKind::Unavailable,
+                _ => FailureKind::BadInput,
+            };
+            Err(Failure::new(kind, code, message))
+        }
+        response => Ok(response),
+    }
+}
+
+fn no_answer(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        let message = format!("cannot ask the running server: {error}");
+        Failure::new(FailureKind::Unavailable, "untrusted_server", message)
+    } else {
+        Failure::unavailable(format!("the running server does not answer: {error}"))
+    }
+}
+
+fn unexpected() -> Failure {
+    Failure::unavailable("the running server gave an answer of another version of 2fapi")
+}
+
+const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
+
+fn parse_time(text: &str) -> Result<u64, String> {
+    let wrong = || "a time is a number and a unit, such as 90s, 15m, 24h or 7d".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let (_, seconds) = UNITS
+        .into_iter()
+        .find(|(known, _)| *known == unit)
+        .ok_or_else(wrong)?;
+    let number: u64 = text
+        .strip_suffix(unit)
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(wrong)?;
+    match number.checked_mul(seconds) {
+        Some(time @ 1..=31_536_000) => Ok(time),
+        _ => Err("a time is at least 1s and at most 365d".into()),
+    }
+}
+
+fn show_time(seconds: u64) -> String {
+    let fitting = UNITS
+        .into_iter()
+        .find(|(_, unit)| seconds.is_multiple_of(*unit));
+    let (unit, size) = fitting.unwrap_or(('s', 1));
+    format!("{}{unit}", seconds / size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_numbers_with_a_unit() {
+        for (text, seconds) in [("90s", 90), ("15m", 900), ("24h", 86_400), ("7d", 604_800)] {
+            assert_eq!(parse_time(text), Ok(seconds));
+        }
+        assert_eq!(show_time(86_400), "1d");
+        assert_eq!(show_time(5400), "90m");
+        for bad in [
+            "",
+            "h",
+            "1",
+            "-1h",
+            "0s",
+            "1w",
+            "366d",
+            "99999999999999999999h",
+            "1é",
+        ] {
+            assert!(parse_time(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The command `2fapi`: the tree of subcommands; one file for each, and a few that they share.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+mod admin;
+mod completions;
+mod credential;
+mod demo;
+mod demo_page;
+mod enroll;
+mod environment;
+mod inputs;
+mod keygen;
+mod listen;
+mod log;
+mod login;
+mod output;
+mod passphrase;
+mod prove;
+mod rotate;
+mod secret_input;
+mod serve;
+mod server_args;
+mod show;
+mod store_file;
+mod vectors;
+mod verify;
+mod whoami;
+
+use output::Output;
+use twofapi_client::{Failure, FailureKind};
+
+/// Zero-knowledge authentication for APIs: prove that you hold a secret, never send it.
+#[derive(Parser)]
+#[command(
+    name = "2fapi",
+    version,
+    arg_required_else_help = true,
+    after_help = AFTER_HELP,
+)]
+struct Cli {
+    /// Answer in JSON: one object on stdout, or {"error":{"code","message"}} on stderr
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+See it happen:   2fapi demo
+For real:        2fapi serve                          (the operator, on the server)
+                 2fapi invite alice --out token       (the operator: an enrolment token)
+                 2fapi keygen alice                   (the client, on its own machine)
+                 2fapi enroll alice --server URL --token-file token
+                 2fapi login alice --server URL
+
+Exit codes: 0 yes, 1 denied, 2 bad input, 3 unavailable.
+Each command explains itself with --help.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// See it happen: a server, a client, and the attacks that are refused
+    Demo,
+    /// Serve HTTP on the embedded store
+    Serve(Box<serve::ServeArgs>),
+    /// Make an enrolment token for a client id
+    Invite(admin::InviteArgs),
+    /// List, show, suspend, resume or revoke clients
+    Clients(admin::ClientsArgs),
+    /// Make a credential
+    Keygen(keygen::KeygenArgs),
+    /// Show the public parts of a credential
+    Show(show::ShowArgs),
+    /// Enrol a credential's commitment at a server
+    Enroll(enroll::EnrollArgs),
+    /// Prove and get an access token
+    Login(login::LoginArgs),
+    /// Open a protected resource with an access token: who am I?
+    Whoami(whoami::WhoamiArgs),
+    /// Replace a credential by a new one
+    Rotate(rotate::RotateArgs),
+    /// Make a proof offline, for psql, redis-cli and the like
+    Prove(Box<prove::ProveArgs>),
+    /// Verify a proof offline
+    Verify(Box<verify::VerifyArgs>),
+    /// Run vector files of the specification
+    Vectors(vectors::VectorsArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs the command line of this process: 0 is yes, 1 denied, 2 bad input, 3 unavailable.
+#[must_use]
+pub fn main() -> ExitCode {
+    let command = environment::without_empty_variables(Cli::command());
+    let parsed = command
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let out = Output::new(cli.json);
+    match run(cli.command, out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            out.failure(&failure);
+            ExitCode::from(exit_code(failure.kind()))
+        }
+    }
+}
+
+/// 1 denied, 2 bad input, 3 unavailable.
+const fn exit_code(kind: FailureKind) -> u8 {
+    match kind {
+        FailureKind::Denied => 1,
+        FailureKind::BadInput => 2,
+        FailureKind::Unavailable => 3,
+    }
+}
+
+/// Help and version are answers; what clap could not read is bad input, under `--json` as JSON.
+fn usage(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|arg| arg == "--json");
+    if error.use_stderr() && wants_json {
+        let text = error.render().to_string();
+        let message = text.trim().trim_start_matches("error: ");
+        Output::new(true).failure(&Failure::bad_input(message));
+    } else {
+        // Nobody is left to tell when the stream is gone.
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+fn run(command: Command, out: Output) -> Result<(), Failure> {
+    match command {
+        Command::Demo => demo::run(out),
+        Command::Serve(args) => serve::run(*args, out),
+        Command::Invite(args) => admin::invite(args, out),
+        Command::Clients(args) => admin::clients(args, out),
+        Command::Keygen(args) => keygen::run(args, out),
+        Command::Show(args) => show::run(&args, out),
+        Command::Enroll(args) => enroll::run(&args, out),
+        Command::Login(args) => login::run(&args, out),
+        Command::Whoami(args) => whoami::run(&args, out),
+        Command::Rotate(args) => rotate::run(&args, out),
+        Command::Prove(args) => prove::run(&args, out),
+        Command::Verify(args) => verify::run(&args, out),
+        Command::Vectors(args) => vectors::run(&args, out),
+        Command::Completions(args) => completions::run(&args),
+    }
+}

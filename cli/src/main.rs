@@ -1,0 +1,5 @@
+//! The command `2fapi`.
+
+fn main() -> std::process::ExitCode {
+    twofapi_cli::main()
+}

@@ -1,0 +1,378 @@
+//! `2fapi serve`: the HTTP service on the embedded store.
+
+use std::{io::Write, num::NonZeroU32, path::Path, sync::Arc, time::Duration};
+
+use axum::http::{HeaderValue, Method, header};
+use clap::{Args, builder::BoolishValueParser};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::SignalKind;
+use tower_http::cors::CorsLayer;
+use tracing_subscriber::EnvFilter;
+use twofapi_crypto_core::{Audience, ChallengeTtl};
+
+use super::{
+    Output,
+    demo_page::{self, DemoPageArgs},
+    listen::{Listen, Listener},
+    log::Log,
+    store_file::StoreArgs,
+};
+use twofapi_client::{Failure, Origin};
+use twofapi_server::{
+    Clock, Config, Connections, EmbeddedStore, Limits, Patience, RateLimit, Service, Sources,
+    Store, StorePlace, SystemClock, admin::AdminSocket, application, router,
+};
+
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
+/// How long a browser may go by what a preflight request was told.
+const PREFLIGHT_GOOD_FOR: Duration = Duration::from_secs(600);
+/// How long the end waits for whoever reads the log.
+const LOG_WITHIN: Duration = Duration::from_millis(500);
+/// What a source may have of the connections unless the operator says otherwise: a quarter of them,
+/// but no fewer than these.
+const SOURCE_MIN: u32 = 16;
+/// Files that are open besides connections: the store, the sockets, the log, the lobby.
+const OTHER_FILES: u64 = 128;
+
+/// Options of `2fapi serve`.
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// Where to listen; port 0 takes a free one. :PORT is 127.0.0.1, or all addresses with
+    /// --behind-tls-proxy
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:7250",
+        env = "TWOFAPI_LISTEN"
+    )]
+    listen: Listen,
+    /// What clients know this server as, and prove to: its origin, as they compute it from its URL,
+    /// such as https://api.example.com [default: http://ADDRESS:PORT]
+    #[arg(long, value_name = "ORIGIN", env = "TWOFAPI_AUDIENCE", value_parser = Origin::parse)]
+    audience: Option<Origin>,
+    /// Let the pages of another origin call this server from a browser (CORS); may be given often, in
+    /// the environment with commas between
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        env = "TWOFAPI_ALLOW_ORIGIN",
+        value_delimiter = ',',
+        value_parser = Origin::parse
+    )]
+    allow_origin: Vec<Origin>,
+    /// What tokens say of their issuer [default: the audience]
+    #[arg(long, value_name = "NAME", env = "TWOFAPI_ISSUER")]
+    issuer: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    demo: DemoPageArgs,
+    /// How long a challenge lives, in seconds (1 to 900)
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 120,
+        env = "TWOFAPI_CHALLENGE_TTL"
+    )]
+    challenge_ttl: u32,
+    /// How long an access token lives, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, env = "TWOFAPI_TOKEN_TTL",
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    token_ttl: u64,
+    /// After how many days another key signs the tokens
+    #[arg(long, value_name = "DAYS", default_value_t = 30, env = "TWOFAPI_ROTATE_KEYS_AFTER",
+          value_parser = clap::value_parser!(u64).range(1..=365))]
+    rotate_keys_after: u64,
+    /// How many challenges can be spent within one challenge's life (48 bytes of memory each)
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, env = "TWOFAPI_SPENT_CAPACITY",
+          value_parser = clap::value_parser!(u32).range(2..=100_000_000))]
+    spent_capacity: u32,
+    /// How many attempts a second one source may make on average; 0 for any number
+    #[arg(
+        long,
+        value_name = "PER_SECOND",
+        default_value_t = 20,
+        env = "TWOFAPI_RATE_LIMIT"
+    )]
+    rate_limit: u32,
+    /// How many attempts one source may make at once
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value = "100",
+        env = "TWOFAPI_RATE_BURST"
+    )]
+    rate_burst: NonZeroU32,
+    /// How many proxies of yours add to X-Forwarded-For before this server; 0 ignores the field
+    #[arg(
+        long,
+        value_name = "HOPS",
+        default_value_t = 0,
+        env = "TWOFAPI_TRUSTED_HOPS"
+    )]
+    trusted_hops: usize,
+    /// How long a request may take, from its head to its answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, env = "TWOFAPI_REQUEST_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    request_timeout: u64,
+    /// How many connections may be open at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 1024, env = "TWOFAPI_MAX_CONNECTIONS",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections: u32,
+    /// How many connections one source may have open at once: an IPv4 address or an IPv6 /64
+    /// [default: a quarter of --max-connections; as many with --trusted-hops]
+    #[arg(long, value_name = "NUMBER", env = "TWOFAPI_MAX_CONNECTIONS_PER_SOURCE",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections_per_source: Option<u32>,
+    /// How long a connection may be idle between requests, in seconds; longer than the proxy before
+    /// this server keeps its connections
+    #[arg(long, value_name = "SECONDS", default_value_t = 75, env = "TWOFAPI_IDLE_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    idle_timeout: u64,
+    /// Listen on other than the loopback interface: a proxy of yours does TLS before this server
+    #[arg(long, env = "TWOFAPI_BEHIND_TLS_PROXY", value_parser = BoolishValueParser::new())]
+    behind_tls_proxy: bool,
+    /// Log in JSON
+    #[arg(long, env = "TWOFAPI_JSON_LOGS", value_parser = BoolishValueParser::new())]
+    json_logs: bool,
+}
+
+pub(crate) fn run(args: ServeArgs, _out: Output) -> Result<(), Failure> {
+    let cannot_start = |error| Failure::unavailable(format!("cannot start: {error}"));
+    let log = Log::start(args.json_logs, filter()?).map_err(cannot_start)?;
+    let served = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(cannot_start)?
+        .block_on(serve(args, &log));
+    log.flush_within(LOG_WITHIN);
+    served
+}
+
+/// What is logged, as the environment says.
+fn filter() -> Result<EnvFilter, Failure> {
+    let directives = twofapi_client::environment::text("TWOFAPI_LOG")?;
+    EnvFilter::builder()
+        .parse(directives.as_deref().unwrap_or("info"))
+        .map_err(|error| Failure::bad_input(format!("TWOFAPI_LOG: {error}")))
+}
+
+async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
+    let listen = args.listen.settled(args.behind_tls_proxy);
+    if !listen.is_loopback() && !args.behind_tls_proxy {
+        return Err(Failure::bad_input(format!(
+            "{listen} is reachable from outside, and this server speaks plain HTTP: tokens could be \
+             read on the way. Put a proxy that does TLS before it and say --behind-tls-proxy, or \
+             listen on 127.0.0.1",
+        )));
+    }
+    if args.behind_tls_proxy && !args.audience.as_ref().is_some_and(Origin::is_secure) {
+        return Err(Failure::bad_input(
+            "clients behind the proxy know this server by the proxy's origin and prove to that: say \
+             what it is with --audience, such as --audience https://api.example.com",
+        ));
+    }
+    let unavailable = |error: std::io::Error| Failure::unavailable(error.to_string());
+    let page = args.demo.page(listen.is_loopback())?;
+    // Whoever opens the page may invite themselves: never into a store that is meant.
+    let place = if page.is_some() {
+        None
+    } else {
+        Some(Arc::new(args.store.make()?))
+    };
+    let store: Arc<dyn Store> = Arc::new(match &place {
+        Some(place) => EmbeddedStore::open_at(place, args.spent_capacity)?,
+        None => EmbeddedStore::in_memory(args.spent_capacity)?,
+    });
+    let admin = place
+        .as_ref()
+        .map(AdminSocket::bind)
+        .transpose()
+        .map_err(unavailable)?;
+    let listener = listen
+        .bind()
+        .await
+        .map_err(|error| Failure::unavailable(format!("cannot listen on {listen}: {error}")))?;
+    let origin = listener.origin().to_owned();
+
+    let clock = Arc::new(SystemClock::new());
+    let audience: Audience = args
+        .audience
+        .as_ref()
+        .map_or(origin.as_str(), Origin::as_str)
+        .parse()?;
+    let config = Config {
+        issuer: args.issuer,
+        challenge_ttl: ChallengeTtl::from_seconds(args.challenge_ttl)?,
+        token_ttl: args.token_ttl,
+        rotate_keys_after: args.rotate_keys_after * 24 * 3600,
+        ..Config::new(audience)
+    };
+    let limits = limits(
+        args.max_connections,
+        args.max_connections_per_source,
+        args.trusted_hops,
+        args.idle_timeout,
+    );
+    let path = place
+        .as_deref()
+        .map_or(Path::new("memory"), StorePlace::path);
+    tracing::info!(store = %path.display(), audience = %config.audience, "starting");
+    let service = Arc::new(Service::new(config, store.clone(), clock.clone()).await?);
+    let limit = NonZeroU32::new(args.rate_limit).map(|per_second| RateLimit {
+        per_second,
+        burst: args.rate_burst,
+    });
+    let sources = Arc::new(Sources::new(limit, args.trusted_hops));
+    let mut routes = router(service.clone(), sources);
+    if let Some(page) = page {
+        routes = routes.merge(demo_page::router(
+            page,
+            service,
+            store.clone(),
+            clock.clone(),
+        ));
+    }
+    let app = application(routes, Duration::from_secs(args.request_timeout));
+    let app = match cors(&args.allow_origin)? {
+        Some(cors) => app.layer(cors),
+        None => app,
+    };
+
+    let connections = Connections::new(app, limits);
+    let stop = Stop::listen().map_err(unavailable)?;
+    announce(&origin)?;
+    tokio::select! {
+        () = accept_all(listener, &connections, stop, log) => {}
+        () = administer(admin, store, clock) => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Lets pages of these origins send what the service takes, and read what a client has to know of the
+/// answer. Cookies have no part in it.
+fn cors(origins: &[Origin]) -> Result<Option<CorsLayer>, Failure> {
+    if origins.is_empty() {
+        return Ok(None);
+    }
+    let origins: Vec<HeaderValue> = origins
+        .iter()
+        .map(|origin| HeaderValue::from_str(origin.as_str()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::bad_input(error.to_string()))?;
+    let cors = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .expose_headers([header::RETRY_AFTER, header::WWW_AUTHENTICATE])
+        .max_age(PREFLIGHT_GOOD_FOR);
+    Ok(Some(cors))
+}
+
+/// Nobody administers a store in memory.
+async fn administer(admin: Option<AdminSocket>, store: Arc<dyn Store>, clock: Arc<SystemClock>) {
+    match admin {
+        Some(admin) => admin.serve(store, move || clock.wall()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whoever started the server may be waiting for this line.
+fn announce(origin: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "listening on {origin}")
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Failure::unavailable(format!("cannot write to standard output: {error}")))
+}
+
+/// The signals that end a server in an orderly way.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: tokio::signal::unix::signal(SignalKind::terminate())?,
+            interrupt: tokio::signal::unix::signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// How many connections there may be. The system's soft limit of open files is raised to the hard one,
+/// and what does not fit under that is not promised.
+fn limits(total: u32, per_source: Option<u32>, trusted_hops: usize, idle: u64) -> Limits {
+    let files = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: files.maximum,
+        maximum: files.maximum,
+    };
+    let files = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => files.maximum,
+        Err(_) => files.current,
+    };
+    let fit = files.map_or(u64::MAX, |files| files.saturating_sub(OTHER_FILES).max(1));
+    let total = match u32::try_from(fit) {
+        Ok(fit) if fit < total => {
+            tracing::warn!(
+                connections = fit,
+                "the limit of open files (ulimit -n) leaves room for fewer connections than \
+                 --max-connections says"
+            );
+            fit
+        }
+        _ => total,
+    };
+    // Behind proxies everybody comes from theirs.
+    let share = match trusted_hops {
+        0 => (total / 4).max(SOURCE_MIN),
+        _ => total,
+    };
+    Limits {
+        total: total as usize,
+        per_source: per_source.unwrap_or(share).min(total) as usize,
+        patience: Patience {
+            head: HEADERS_WITHIN,
+            idle: Duration::from_secs(idle),
+        },
+    }
+}
+
+/// Serves connections until it is told to stop, then lets those that are busy finish; being told once
+/// more ends the process at once.
+async fn accept_all(listener: Listener, connections: &Connections, mut stop: Stop, log: &Log) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.requested() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => connections.serve(stream, peer),
+            Err(error) => {
+                // Out of file descriptors, most likely: wait for some to be closed.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    tracing::info!("stopping");
+    let log = log.clone();
+    tokio::spawn(async move {
+        stop.requested().await;
+        tracing::warn!("told to stop once more: ending at once");
+        log.flush_within(LOG_WITHIN);
+        std::process::exit(130);
+    });
+    let _ = tokio::time::timeout(SHUTDOWN_WITHIN, connections.end()).await;
+}

@@ -1,0 +1,11 @@
+//! `2fapi serve` as a process, with what its operator says to it.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+#[allow(dead_code, reason = "the tests of the library use the rest")]
+#[path = "../../../server/tests/http/client.rs"]
+mod client;
+mod connections;
+mod logging;
+mod operator;
+mod process;
+mod settings;

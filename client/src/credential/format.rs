@@ -1,0 +1,415 @@
+//! The credential file: JSON that says its format, version and suite, with secret and blinding in
+//! the clear or under a passphrase.
+
+use serde::{Deserialize, Serialize};
+use twofapi_crypto_core::{ClientId, Commitment, Credential, SUITE};
+use zeroize::Zeroizing;
+
+use super::{
+    hex_bytes::{Hex, SecretHex},
+    passphrase::Passphrase,
+    sealed::{Cipher, Kdf, Sealed},
+};
+use crate::{Failure, FailureKind};
+
+/// The longest file that is read, in bytes; one of ours has less than 1000.
+pub(super) const MAX_FILE: usize = 16 * 1024;
+
+const FORMAT: &str = "2fapi-credential";
+const VERSION: u64 = 1;
+
+/// A credential file as it was read: the public parts, and the secret ones sealed or not.
+#[derive(Debug)]
+pub struct CredentialFile {
+    client_id: ClientId,
+    commitment: Commitment,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Plain(Credential),
+    Sealed(Sealed),
+}
+
+#[derive(Deserialize)]
+struct Header {
+    format: String,
+    version: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    format: String,
+    version: u64,
+    suite: String,
+    client_id: String,
+    commitment: Hex<32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret: Option<SecretHex>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blinding: Option<SecretHex>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kdf: Option<Kdf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cipher: Option<Cipher>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nonce: Option<Hex<24>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ciphertext: Option<Hex<80>>,
+}
+
+impl CredentialFile {
+    /// Reads a file's contents. Nothing of a secret is in the error.
+    ///
+    /// # Errors
+    /// Bad input (code `bad_credential_file`), saying what is wrong with it.
+    pub fn parse(contents: &[u8]) -> Result<Self, Failure> {
+        let header: Header = serde_json::from_slice(contents).map_err(|error| not_ours(&error))?;
+        if header.format != FORMAT {
+            return Err(bad("its \"format\" is not \"2fapi-credential\""));
+        }
+        if header.version != VERSION {
+            return Err(bad(format!(
+                "its version is {}, and this program knows version {VERSION}; use the 2fapi that \
+                 made it",
+                header.version
+            )));
+        }
+        let wire: Wire = serde_json::from_slice(contents).map_err(|error| not_ours(&error))?;
+        if wire.suite.as_bytes() != SUITE {
+            return Err(bad(format!(
+                "it is of another suite than {}",
+                String::from_utf8_lossy(SUITE)
+            )));
+        }
+        let client_id = ClientId::parse(&wire.client_id).map_err(|error| bad(error.to_string()))?;
+        let commitment =
+            Commitment::from_bytes(&wire.commitment.0).map_err(|error| bad(error.to_string()))?;
+        let body = match wire {
+            Wire {
+                secret: Some(secret),
+                blinding: Some(blinding),
+                kdf: None,
+                cipher: None,
+                nonce: None,
+                ciphertext: None,
+                ..
+            } => {
+                let credential = Credential::from_bytes(secret.0.as_ref(), blinding.0.as_ref())
+                    .map_err(|error| bad(error.to_string()))?;
+                Body::Plain(checked(credential, &commitment)?)
+            }
+            Wire {
+                secret: None,
+                blinding: None,
+                kdf: Some(kdf),
+                cipher: Some(cipher),
+                nonce: Some(nonce),
+                ciphertext: Some(ciphertext),
+                ..
+            } => {
+                kdf.check()?;
+                Body::Sealed(Sealed {
+                    kdf,
+                    cipher,
+                    nonce,
+                    ciphertext,
+                })
+            }
+            _ => {
+                return Err(bad(
+                    "it must have either \"secret\" and \"blinding\", or \"kdf\", \"cipher\", \
+                     \"nonce\" and \"ciphertext\"",
+                ));
+            }
+        };
+        Ok(Self {
+            client_id,
+            commitment,
+            body,
+        })
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub const fn client_id(&self) -> &ClientId {
+        &self.client_id
+    }
+
+    /// What it is enrolled as.
+    #[must_use]
+    pub const fn commitment(&self) -> &Commitment {
+        &self.commitment
+    }
+
+    /// Whether a passphrase is needed.
+    #[must_use]
+    pub const fn is_sealed(&self) -> bool {
+        matches!(self.body, Body::Sealed(_))
+    }
+
+    /// The credential; `passphrase` is asked for only if there is one.
+    pub(super) fn open(
+        self,
+        passphrase: impl FnOnce() -> Result<Passphrase, Failure>,
+    ) -> Result<(ClientId, Credential, Option<Passphrase>), Failure> {
+        match self.body {
+            Body::Plain(credential) => Ok((self.client_id, credential, None)),
+            Body::Sealed(sealed) => {
+                let passphrase = passphrase()?;
+                let public = authenticated(&self.client_id, &self.commitment);
+                let credential = sealed.open(&passphrase, &public)?;
+                let credential = checked(credential, &self.commitment)?;
+                Ok((self.client_id, credential, Some(passphrase)))
+            }
+        }
+    }
+}
+
+/// The contents of a credential file, under the passphrase if there is one.
+pub(super) fn encode(
+    client_id: &ClientId,
+    credential: &Credential,
+    passphrase: Option<&Passphrase>,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let commitment = credential.commitment();
+    let mut wire = Wire {
+        format: FORMAT.into(),
+        version: VERSION,
+        suite: String::from_utf8_lossy(SUITE).into(),
+        client_id: client_id.as_str().into(),
+        commitment: Hex(commitment.to_bytes()),
+        secret: None,
+        blinding: None,
+        kdf: None,
+        cipher: None,
+        nonce: None,
+        ciphertext: None,
+    };
+    if let Some(passphrase) = passphrase {
+        let public = authenticated(client_id, commitment);
+        let sealed = Sealed::seal(credential, passphrase, &public)?;
+        wire.kdf = Some(sealed.kdf);
+        wire.cipher = Some(sealed.cipher);
+        wire.nonce = Some(sealed.nonce);
+        wire.ciphertext = Some(sealed.ciphertext);
+    } else {
+        wire.secret = Some(SecretHex(credential.secret_bytes()));
+        wire.blinding = Some(SecretHex(credential.blinding_bytes()));
+    }
+    // Allocated once: growing would leave copies behind.
+    let mut contents = Zeroizing::new(Vec::with_capacity(MAX_FILE));
+    serde_json::to_writer_pretty(&mut *contents, &wire)
+        .map_err(|error| Failure::unavailable(format!("cannot write JSON: {error}")))?;
+    contents.push(b'\n');
+    Ok(contents)
+}
+
+/// What the seal authenticates beside the secret parts: every public field, length-prefixed.
+fn authenticated(client_id: &ClientId, commitment: &Commitment) -> Vec<u8> {
+    let version = VERSION.to_be_bytes();
+    let fields: [&[u8]; 5] = [
+        FORMAT.as_bytes(),
+        &version,
+        SUITE,
+        client_id.as_bytes(),
+        commitment.as_bytes(),
+    ];
+    let mut bytes = Vec::new();
+    for field in fields {
+        bytes.extend_from_slice(&(field.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(field);
+    }
+    bytes
+}
+
+fn checked(credential: Credential, commitment: &Commitment) -> Result<Credential, Failure> {
+    if credential.commitment() == commitment {
+        Ok(credential)
+    } else {
+        Err(bad(
+            "its commitment does not belong to its secret and blinding",
+        ))
+    }
+}
+
+/// Where the JSON is wrong and, unless it would quote a value, how.
+fn not_ours(error: &serde_json::Error) -> Failure {
+    let text = error.to_string();
+    if text.starts_with("invalid") || text.starts_with("unknown variant") {
+        bad(format!(
+            "the value at line {}, column {} is not of the kind that belongs there",
+            error.line(),
+            error.column()
+        ))
+    } else {
+        bad(text)
+    }
+}
+
+fn bad(problem: impl Into<String>) -> Failure {
+    let problem = problem.into();
+    Failure::new(
+        FailureKind::BadInput,
+        "bad_credential_file",
+        format!("not a usable credential file: {problem}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use getrandom::SysRng;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn alice() -> ClientId {
+        ClientId::parse("alice").unwrap()
+    }
+
+    fn credential() -> Credential {
+        Credential::generate(&mut SysRng).unwrap()
+    }
+
+    fn opened(contents: &[u8], passphrase: &str) -> Result<Credential, Failure> {
+        let file = CredentialFile::parse(contents)?;
+        file.open(|| Ok(Passphrase::from(passphrase)))
+            .map(|(_, credential, _)| credential)
+    }
+
+    fn plain() -> Value {
+        serde_json::from_slice(&encode(&alice(), &credential(), None).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_credential_survives_its_file_with_and_without_a_passphrase() {
+        let credential = credential();
+        for passphrase in [None, Some(Passphrase::from("correct horse"))] {
+            let contents = encode(&alice(), &credential, passphrase.as_ref()).unwrap();
+            assert!(contents.len() <= MAX_FILE / 2);
+            let again = opened(&contents, "correct horse").unwrap();
+            assert_eq!(again.secret_bytes(), credential.secret_bytes());
+            assert_eq!(again.blinding_bytes(), credential.blinding_bytes());
+        }
+    }
+
+    #[test]
+    fn a_sealed_file_shows_neither_secret_nor_blinding_and_needs_its_passphrase() {
+        let credential = credential();
+        let contents = encode(&alice(), &credential, Some(&Passphrase::from("right"))).unwrap();
+        let text = String::from_utf8(contents.to_vec()).unwrap();
+        assert!(!text.contains(&hex::encode(credential.secret_bytes())));
+        assert!(!text.contains(&hex::encode(credential.blinding_bytes())));
+        let failure = opened(&contents, "wrong").unwrap_err();
+        assert_eq!(
+            (failure.code(), failure.kind()),
+            ("wrong_passphrase", FailureKind::Denied)
+        );
+    }
+
+    #[test]
+    fn the_public_parts_of_a_sealed_file_cannot_be_changed() {
+        let contents = encode(&alice(), &credential(), Some(&Passphrase::from("right"))).unwrap();
+        let file: Value = serde_json::from_slice(&contents).unwrap();
+        let other = hex::encode(credential().commitment().as_bytes());
+        for (field, value) in [("client_id", "mallory"), ("commitment", other.as_str())] {
+            let mut changed = file.clone();
+            changed[field] = json!(value);
+            let failure = opened(changed.to_string().as_bytes(), "right").unwrap_err();
+            assert_eq!(failure.code(), "wrong_passphrase", "{field}");
+        }
+    }
+
+    #[test]
+    fn a_plain_file_with_another_commitment_is_refused() {
+        let mut file = plain();
+        file["commitment"] = plain()["commitment"].clone();
+        let failure = CredentialFile::parse(file.to_string().as_bytes()).unwrap_err();
+        assert!(failure.to_string().contains("does not belong"), "{failure}");
+    }
+
+    #[test]
+    fn a_file_cannot_ask_for_unbounded_work() {
+        let contents = encode(&alice(), &credential(), Some(&Passphrase::from("right"))).unwrap();
+        let file: Value = serde_json::from_slice(&contents).unwrap();
+        for (field, value) in [
+            ("memory_kib", json!(u32::MAX)),
+            ("memory_kib", json!(MAX_MEMORY_KIB_PLUS_ONE)),
+            ("passes", json!(u32::MAX)),
+            ("passes", json!(65)),
+            ("lanes", json!(17)),
+            ("memory_kib", json!(0)),
+            ("memory_kib", json!(31)),
+            ("passes", json!(0)),
+            ("lanes", json!(0)),
+        ] {
+            let mut changed = file.clone();
+            changed["kdf"][field] = value.clone();
+            let failure = CredentialFile::parse(changed.to_string().as_bytes()).unwrap_err();
+            assert_eq!(failure.kind(), FailureKind::BadInput);
+            assert!(failure.to_string().contains("Argon2id"), "{field} {value}");
+        }
+    }
+    const MAX_MEMORY_KIB_PLUS_ONE: u32 = (1 << 20) + 1;
+
+    #[test]
+    fn every_missing_or_wrong_field_is_named_without_quoting_a_secret() {
+        let file = plain();
+        let secret = file["secret"].as_str().unwrap().to_owned();
+        let check = |changed: &Value, what: &str| {
+            let failure = CredentialFile::parse(changed.to_string().as_bytes()).unwrap_err();
+            assert_eq!(failure.code(), "bad_credential_file", "{what}");
+            assert!(!failure.to_string().contains(&secret), "{what}: {failure}");
+        };
+        for field in file.as_object().unwrap().keys() {
+            let mut missing = file.clone();
+            missing.as_object_mut().unwrap().remove(field);
+            check(&missing, field);
+            for wrong in [
+                json!(null),
+                json!(7),
+                json!([]),
+                json!({}),
+                json!(" "),
+                json!(format!("{secret}:")),
+            ] {
+                let mut changed = file.clone();
+                changed[field] = wrong;
+                check(&changed, field);
+            }
+        }
+        // The secret in a wrong place is not quoted either.
+        for field in ["kdf", "cipher", "version", "suite", "surprise"] {
+            let mut changed = file.clone();
+            changed[field] = json!(secret);
+            check(&changed, field);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = CredentialFile::parse(&bytes);
+        }
+
+        #[test]
+        fn a_truncated_or_damaged_file_never_panics_and_never_opens_as_another(
+            cut in 0_usize..600,
+            at in 0_usize..600,
+            byte: u8,
+        ) {
+            let credential = credential();
+            let contents = encode(&alice(), &credential, None).unwrap();
+            let body = contents.trim_ascii_end();
+            prop_assert!(CredentialFile::parse(&body[..cut.min(body.len() - 1)]).is_err());
+            let mut damaged = contents.to_vec();
+            let at = at % damaged.len();
+            damaged[at] = byte;
+            if let Ok(other) = opened(&damaged, "") {
+                prop_assert_eq!(other.secret_bytes(), credential.secret_bytes());
+            }
+        }
+    }
+}
