@@ -5,6 +5,7 @@
 #[path = "../../../server/tests/http/client.rs"]
 mod client;
 mod connections;
+mod disk;
 mod logging;
 mod operator;
 mod process;

@@ -6,7 +6,6 @@ mod attacks;
 #[allow(dead_code, reason = "the tests of the command use the rest")]
 mod client;
 mod contract;
-mod disk;
 mod enrolment;
 mod malformed;
 mod mounted;
