@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, SigningKey};
 use postgres::Client as Connection;
 use serde_json::{Value, json};
-use twofapi_tests_pg::{Client, Database};
+use twofapi_tests_pg::{Client, Database, Server};
 
 use crate::{current_client, database, eventually, refusal};
 
@@ -44,7 +44,10 @@ fn token(client: &str) -> String {
 
 /// A database that takes the service's tokens, and a role that may log in.
 fn scene() -> (Database, Connection, String) {
-    let database = database();
+    scene_in(database())
+}
+
+fn scene_in(database: Database) -> (Database, Connection, String) {
     let mut admin = database.connect();
     let x = URL_SAFE_NO_PAD.encode(service().verifying_key().to_bytes());
     let keys = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": x}]});
@@ -67,7 +70,8 @@ fn opens(connection: &mut Connection, token: &str) -> bool {
 
 #[test]
 fn a_token_of_the_configured_service_opens_its_clients_session() {
-    let (database, mut admin, role) = scene();
+    let server = Server::start("");
+    let (database, mut admin, role) = scene_in(server.database());
     let mut connection = database.connect_as(&role);
     assert!(opens(&mut connection, &token("alice")));
     assert_eq!(current_client(&mut connection), Some("alice".into()));
