@@ -60,7 +60,7 @@ pub(crate) fn open(ctx: Ctx<'_>, client_id: &ClientId, user: Option<&AclUser>) -
     let taken = match mapped_to {
         Some(user) => ctx.act_as(user.as_bytes(), Some(stopped_being)),
         None => ctx
-            .user_name()
+            .user_of(ctx.connection())
             .is_some_and(|user| ctx.act_as(&user, Some(stopped_being))),
     };
     if !taken {

@@ -138,16 +138,6 @@ impl<'a> Ctx<'a> {
         unsafe { api!(RedisModule_GetClientId(self.raw)) }
     }
 
-    /// The ACL user that the connection acts as; none for what is no connection of its own, such as
-    /// the append-only file, the primary or another module, of which the server must not be asked.
-    pub(crate) fn user_name(self) -> Option<Vec<u8>> {
-        let connection = self.connection();
-        if self.flags().is_replay() || client_info(connection).is_none() {
-            return None;
-        }
-        self.user_of(connection)
-    }
-
     /// The ACL user who gives the command, also by a script; none for the server itself and for other
     /// modules, which no ACL binds.
     pub(crate) fn caller(self) -> Option<Vec<u8>> {
@@ -167,7 +157,8 @@ impl<'a> Ctx<'a> {
         }
     }
 
-    /// The ACL user that a connection acts as, if it is there and has one.
+    /// The ACL user that a connection acts as, if it is there and has one: what comes from the
+    /// append-only file, the primary or another module has none.
     pub(crate) fn user_of(self, connection: u64) -> Option<Vec<u8>> {
         // SAFETY: the context is live. Without a user the answer is a null pointer; the string is the
         // caller's to free, and copied before.

@@ -94,7 +94,7 @@ fn a_connection_that_proves_nothing_is_closed_after_its_time() {
 
 #[test]
 fn a_connection_that_proves_nothing_takes_little_memory() {
-    let server = Server::start_hardened(&[]);
+    let server = Server::start_hardened(&["--2fapi.unproved-seconds", "3600"]);
     let mut admin = operator(&server);
     let used = |admin: &mut Connection| -> u64 {
         let info: String = cmd("INFO").arg("memory").query(admin).unwrap();
