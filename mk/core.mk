@@ -25,6 +25,9 @@ test-core: setup-build ## crypto-core and the specification: rules, laws, vector
 
 .PHONY: test-server
 test-server: setup-build ## the HTTP service and the command, against real processes
+	@# Whoever mounts the router gets nothing of the command with it.
+	@tree=$$($(CARGO) tree --locked -p twofapi-server -e normal --prefix none); \
+		! grep -E '^(clap|rpassword|ureq|argon2|tracing-subscriber|twofapi-client|twofapi-cli) ' <<<"$$tree"
 	$(CARGO) test --locked -p twofapi-server -p twofapi-client -p twofapi-cli -p twofapi-tests
 
 .PHONY: bench-core
