@@ -12,7 +12,7 @@ use std::{
         process::CommandExt,
     },
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::mpsc,
     thread,
 };
@@ -300,13 +300,8 @@ fn what_is_no_regular_file_is_no_store() {
 /// Runs the command where the file system below a directory cannot be written to.
 fn read_only(below: &Path, args: &[&str]) -> Output {
     let mut command = Command::new("unshare");
-    command.args(if geteuid().is_root() {
-        &["-m"][..]
-    } else {
-        &["-rm"]
-    });
     command
-        .args(["sh", "-ec"])
+        .args(["-rm", "sh", "-ec"])
         .arg(
             "mount --bind \"$0\" \"$0\"; mount -o remount,bind,ro \"$0\"; ! touch \"$0/x\" 2>&-; \
              exec \"$@\"",
@@ -319,6 +314,12 @@ fn read_only(below: &Path, args: &[&str]) -> Output {
 
 #[test]
 fn clients_are_listed_where_nothing_can_be_written() {
+    let mut namespace = Command::new("unshare");
+    namespace.args(["-rm", "true"]).stderr(Stdio::null());
+    if !namespace.status().is_ok_and(|status| status.success()) {
+        eprintln!("not run: there are no namespaces to be had here");
+        return;
+    }
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("2fapi.redb");
     let path = store.to_str().unwrap();

@@ -153,6 +153,19 @@ impl Home {
     }
 }
 
+/// Whether namespaces of one's own can be had here, which some containers forbid.
+pub(crate) fn has_namespaces() -> bool {
+    let made = Command::new("unshare")
+        .args(["-r", "-m", "-n", "true"])
+        .stderr(Stdio::null())
+        .status();
+    let has = made.is_ok_and(|status| status.success());
+    if !has {
+        eprintln!("not run: there are no namespaces to be had here");
+    }
+    has
+}
+
 /// The secrets and blindings in all credential files, in lower-case hex.
 fn secrets_below(directory: &Path) -> Vec<String> {
     let mut secrets = Vec::new();
