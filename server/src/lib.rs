@@ -18,8 +18,8 @@ pub use service::{
     IssuedChallenge, Service, change_status, invite,
 };
 pub use store::{
-    ChallengeEpoch, ClientsAtRest, EmbeddedStore, EnrolmentOutcome, InvitationKey, LifecycleChange,
-    Permission, Seed, SigningKeyRecord, Store, StoreError, StorePlace, User,
+    ClientsAtRest, EmbeddedStore, InvitationKey, LifecycleChange, Seed, SigningKeyRecord, Store,
+    StoreError, StorePlace, User,
 };
 pub use tokens::{AccessToken, JWKS_MAX_AGE};
 

@@ -16,7 +16,7 @@ use jsonwebtoken::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
-use twofapi_crypto_core::{ClientId, Error};
+use twofapi_crypto_core::{ClientId, Error, ceremony::Accepted};
 use zeroize::Zeroizing;
 
 use crate::store::{Seed, SigningKeyRecord, Store, overwrite_stack};
@@ -202,7 +202,14 @@ impl Tokens {
         Ok(tokens)
     }
 
-    pub(crate) async fn issue(
+    /// A token for a client that was accepted.
+    pub(crate) async fn issue(&self, accepted: Accepted, now: u64) -> Result<AccessToken, Error> {
+        let (client_id, record) = accepted.into_parts();
+        self.issue_for(&client_id, record.commitment_version, now)
+            .await
+    }
+
+    async fn issue_for(
         &self,
         client_id: &ClientId,
         commitment_version: u32,
@@ -412,11 +419,11 @@ fn unavailable(reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{
-        ChallengeEpoch, EmbeddedStore, EnrolmentOutcome, InvitationKey, LifecycleChange,
-        Permission, StoreError,
+    use crate::store::{EmbeddedStore, InvitationKey, LifecycleChange, StoreError};
+    use twofapi_crypto_core::{
+        ClientRecord, Transition,
+        ceremony::{At, Committed, Step},
     };
-    use twofapi_crypto_core::{Challenge, ClientRecord, Commitment, Spend, Transition};
 
     const NOW: u64 = 1_795_000_000;
     const SCHEDULE: KeySchedule = KeySchedule {
@@ -450,7 +457,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_good_for_its_life_and_not_a_second_longer() {
         let tokens = tokens().await;
-        let token = tokens.issue(&alice(), 3, NOW).await.unwrap();
+        let token = tokens.issue_for(&alice(), 3, NOW).await.unwrap();
         let claims = tokens.check(&token.jwt, NOW + 899).await.unwrap();
         assert_eq!(
             (claims.sub.as_str(), claims.ver, claims.exp - claims.iat),
@@ -470,7 +477,7 @@ mod tests {
         let tokens = tokens().await;
         let mut names = Vec::new();
         for _ in 0..2 {
-            let token = tokens.issue(&alice(), 1, NOW).await.unwrap();
+            let token = tokens.issue_for(&alice(), 1, NOW).await.unwrap();
             names.push(tokens.check(&token.jwt, NOW).await.unwrap().jti);
         }
         assert_ne!(names[0], names[1]);
@@ -480,7 +487,7 @@ mod tests {
     async fn the_next_key_is_published_before_it_signs_and_the_last_one_until_its_tokens_are_dead()
     {
         let tokens = tokens().await;
-        let first = kid_of(&tokens.issue(&alice(), 1, NOW).await.unwrap());
+        let first = kid_of(&tokens.issue_for(&alice(), 1, NOW).await.unwrap());
         let turn = NOW + SCHEDULE.rotate_after;
 
         let before = turn - SCHEDULE.publish_ahead - 1;
@@ -492,9 +499,9 @@ mod tests {
         assert_eq!((ahead.len(), &ahead[0]), (2, &first));
         let second = ahead[1].clone();
 
-        let last_of_first = tokens.issue(&alice(), 1, turn - 1).await.unwrap();
+        let last_of_first = tokens.issue_for(&alice(), 1, turn - 1).await.unwrap();
         assert_eq!(kid_of(&last_of_first), first);
-        let first_of_second = tokens.issue(&alice(), 1, turn).await.unwrap();
+        let first_of_second = tokens.issue_for(&alice(), 1, turn).await.unwrap();
         assert_eq!(kid_of(&first_of_second), second);
 
         let dies = turn - 1 + SCHEDULE.token_ttl;
@@ -509,9 +516,9 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_slept_through_a_turn_still_publishes_ahead() {
         let tokens = tokens().await;
-        let first = kid_of(&tokens.issue(&alice(), 1, NOW).await.unwrap());
+        let first = kid_of(&tokens.issue_for(&alice(), 1, NOW).await.unwrap());
         let much_later = NOW + 10 * SCHEDULE.rotate_after;
-        let token = tokens.issue(&alice(), 1, much_later).await.unwrap();
+        let token = tokens.issue_for(&alice(), 1, much_later).await.unwrap();
         assert_eq!(
             kid_of(&token),
             first,
@@ -524,7 +531,7 @@ mod tests {
     async fn a_clock_that_was_ahead_for_a_moment_does_not_stop_keys_from_taking_turns() {
         let tokens = tokens().await;
         let day = 86_400;
-        let first = kid_of(&tokens.issue(&alice(), 1, NOW).await.unwrap());
+        let first = kid_of(&tokens.issue_for(&alice(), 1, NOW).await.unwrap());
         for years in [10, 20] {
             published(&tokens, NOW + years * 365 * day).await;
         }
@@ -532,7 +539,7 @@ mod tests {
         for days in 0..400 {
             let now = NOW + days * day;
             let before = published(&tokens, now).await;
-            let kid = kid_of(&tokens.issue(&alice(), 1, now).await.unwrap());
+            let kid = kid_of(&tokens.issue_for(&alice(), 1, now).await.unwrap());
             assert!(before.contains(&kid), "it signed before it was published");
             if signed.last() != Some(&kid) {
                 signed.push(kid);
@@ -545,10 +552,10 @@ mod tests {
     #[tokio::test]
     async fn a_clock_that_is_far_behind_drops_no_key_and_one_that_jumps_about_leaves_few() {
         let tokens = tokens().await;
-        let first = kid_of(&tokens.issue(&alice(), 1, NOW).await.unwrap());
+        let first = kid_of(&tokens.issue_for(&alice(), 1, NOW).await.unwrap());
         assert!(published(&tokens, 600).await.contains(&first));
         assert_eq!(
-            kid_of(&tokens.issue(&alice(), 1, NOW).await.unwrap()),
+            kid_of(&tokens.issue_for(&alice(), 1, NOW).await.unwrap()),
             first
         );
         for years in 1..40 {
@@ -557,7 +564,7 @@ mod tests {
         }
         assert!(published(&tokens, NOW + REFRESH).await.len() <= STRAY_MAX + 4);
         assert_eq!(
-            kid_of(&tokens.issue(&alice(), 1, NOW).await.unwrap()),
+            kid_of(&tokens.issue_for(&alice(), 1, NOW).await.unwrap()),
             first
         );
     }
@@ -596,15 +603,10 @@ mod tests {
         clients_after(after: Option<&ClientId>, limit: usize) -> Vec<(ClientId, ClientRecord)>;
         invite(key: &InvitationKey, id: &ClientId, expires_at: u64, now: u64) -> ();
         is_invited(key: &InvitationKey, id: &ClientId, now: u64) -> bool;
-        enrol(id: &ClientId, commitment: &Commitment, permission: Permission<'_>, now: u64)
-            -> EnrolmentOutcome;
-        rotate(id: &ClientId, version: u32, new: &Commitment) -> Option<ClientRecord>;
         change_status(id: &ClientId, change: LifecycleChange)
             -> Result<(Transition, ClientRecord), Error>;
-        challenge_epoch(now: u64) -> ChallengeEpoch;
-        spend(epoch: u64, challenge: &Challenge, now: u64) -> Spend;
-        full(now: u64) -> Option<u32>;
-        refused(challenge: &Challenge) -> ();
+        epoch(now: u64) -> At;
+        commit(step: &Step, now: u64) -> Committed;
         add_signing_key(key: &SigningKeyRecord, others: &[String]) -> bool;
         remove_signing_key(kid: &str) -> ();
         check() -> ();
@@ -626,25 +628,25 @@ mod tests {
             let mut requests = tokio::task::JoinSet::new();
             for _ in 0..500 {
                 let tokens = tokens.clone();
-                requests.spawn(async move { tokens.issue(&alice(), 1, at).await.map(drop) });
+                requests.spawn(async move { tokens.issue_for(&alice(), 1, at).await.map(drop) });
             }
             assert!(requests.join_all().await.iter().all(Result::is_ok));
             for _ in 0..500 {
-                assert!(tokens.issue(&alice(), 1, at).await.is_ok());
+                assert!(tokens.issue_for(&alice(), 1, at).await.is_ok());
             }
             assert_eq!(store.reads.load(Ordering::SeqCst) - before, 1);
         }
         // When it works again, it is asked again.
         store.works.store(true, Ordering::SeqCst);
         let later = NOW + 2 * REFRESH + RETRY;
-        assert!(tokens.issue(&alice(), 1, later).await.is_ok());
+        assert!(tokens.issue_for(&alice(), 1, later).await.is_ok());
         assert!(tokens.is_fresh(&tokens.current(), later));
     }
 
     #[tokio::test]
     async fn a_token_with_critical_extensions_is_refused() {
         let tokens = tokens().await;
-        let good = tokens.issue(&alice(), 1, NOW).await.unwrap();
+        let good = tokens.issue_for(&alice(), 1, NOW).await.unwrap();
         let claims = tokens.check(&good.jwt, NOW).await.unwrap();
         let ring = tokens.ring(NOW).await.unwrap();
         let (kid, key) = ring.signing(NOW).unwrap();
@@ -670,7 +672,7 @@ mod tests {
     #[tokio::test]
     async fn tokens_that_others_made_are_refused() {
         let tokens = tokens().await;
-        let good = tokens.issue(&alice(), 1, NOW).await.unwrap();
+        let good = tokens.issue_for(&alice(), 1, NOW).await.unwrap();
         let parts: Vec<&str> = good.jwt.split('.').collect();
         let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
         let kid = kid_of(&good);
@@ -732,7 +734,7 @@ mod tests {
         };
         let ours = make("i", "a").await.unwrap();
         for other in [make("i", "b").await.unwrap(), make("j", "a").await.unwrap()] {
-            let token = other.issue(&alice(), 1, NOW).await.unwrap();
+            let token = other.issue_for(&alice(), 1, NOW).await.unwrap();
             assert!(other.check(&token.jwt, NOW).await.is_ok());
             assert!(ours.check(&token.jwt, NOW).await.is_err());
         }

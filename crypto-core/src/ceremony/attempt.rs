@@ -312,12 +312,7 @@ impl Checked {
         let Some(keys) = keys else {
             return denied(Cause::Challenge);
         };
-        let spend = Spend {
-            key: challenge.spent_key,
-            expires_at: challenge.id.expires_at(),
-            epoch: keys.epoch(),
-            share: keys.share_tag(&client_id),
-        };
+        let spend = Spend::of(&challenge, &keys, &client_id);
         Ok(Commit {
             step: Step {
                 client_id,

@@ -1,8 +1,7 @@
 //! What an attempt asks of the store, what the store may answer, and how attempts end.
 
-use crate::{ClientId, ClientRecord, Error, SpentKey};
-
-use super::Epoch;
+use super::{Epoch, Keys};
+use crate::{Challenge, ClientId, ClientRecord, Error, SpentKey};
 
 /// What the store has to do in one atomic and durable action, or not at all. In this order: see that
 /// the record is as [`expect`](Self::expect)ed; see that the challenge is alive by the store's clock, of
@@ -51,6 +50,19 @@ pub struct Spend {
     pub epoch: Epoch,
     /// By what the client's share of the set is counted.
     pub share: ShareTag,
+}
+
+impl Spend {
+    /// What spending this challenge of this client is, under the keys that it was issued with.
+    #[must_use]
+    pub fn of(challenge: &Challenge, keys: &Keys, client_id: &ClientId) -> Self {
+        Self {
+            key: challenge.spent_key,
+            expires_at: challenge.id.expires_at(),
+            epoch: keys.epoch(),
+            share: keys.share_tag(client_id),
+        }
+    }
 }
 
 /// A client, as a spent set counts its entries.

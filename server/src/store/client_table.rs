@@ -2,20 +2,21 @@
 //! a store that is served or in one that is only looked at.
 
 use redb::{ReadTransaction, ReadableTable, TableDefinition};
-use twofapi_crypto_core::{ClientId, ClientRecord, ClientStatus, Commitment};
+use twofapi_crypto_core::{ClientId, ClientRecord, ClientStatus, Commitment, ceremony::Committed};
 
 use super::{StoreError, failed};
 
 /// Client id → record, see [`encode`].
 pub(super) const CLIENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("clients");
 
+const ACTIVE: u8 = 0;
 const CLIENT_LEN: usize = 1 + 4 + Commitment::LEN;
 
 /// Status, version (big-endian), commitment.
 pub(super) fn encode(record: &ClientRecord) -> [u8; CLIENT_LEN] {
     let mut bytes = [0; CLIENT_LEN];
     bytes[0] = match record.status {
-        ClientStatus::Active => 0,
+        ClientStatus::Active => ACTIVE,
         ClientStatus::Suspended => 1,
         ClientStatus::Revoked => 2,
     };
@@ -31,12 +32,30 @@ fn decode(bytes: &[u8]) -> Result<ClientRecord, StoreError> {
     Ok(ClientRecord {
         commitment: Commitment::from_bytes(commitment).map_err(|_| damaged())?,
         commitment_version: u32::from_be_bytes([*v0, *v1, *v2, *v3]),
-        status: match status {
-            0 => ClientStatus::Active,
+        status: match *status {
+            ACTIVE => ClientStatus::Active,
             1 => ClientStatus::Suspended,
             2 => ClientStatus::Revoked,
             _ => return Err(damaged()),
         },
+    })
+}
+
+/// Whether the record still is that of an active client and of this version. Decodes no commitment.
+pub(super) fn unchanged(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    id: &ClientId,
+    version: u32,
+) -> Result<Committed, StoreError> {
+    let bytes = table.get(id.as_str()).map_err(failed)?;
+    let as_expected = bytes.is_some_and(|bytes| match bytes.value() {
+        [ACTIVE, v0, v1, v2, v3, ..] => u32::from_be_bytes([*v0, *v1, *v2, *v3]) == version,
+        _ => false,
+    });
+    Ok(if as_expected {
+        Committed::Done
+    } else {
+        Committed::Changed
     })
 }
 

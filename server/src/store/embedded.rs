@@ -21,13 +21,13 @@ use redb::{
 };
 use tokio::sync::oneshot;
 use twofapi_crypto_core::{
-    Challenge, ClientId, ClientRecord, Commitment, Error, Spend, Transition,
+    ClientId, ClientRecord, Error, Transition,
+    ceremony::{At, Change, Committed, Expect, Permission, Step},
 };
 
 use super::{
-    ChallengeEpoch, EnrolmentOutcome, InvitationKey, LifecycleChange, Permission, SigningKeyRecord,
-    Store, StoreError, StorePlace, challenges::Challenges, client_table, database::Reopened,
-    failed, signing_keys,
+    InvitationKey, LifecycleChange, SigningKeyRecord, Store, StoreError, StorePlace,
+    challenges::Challenges, client_table, database::Reopened, failed, signing_keys,
 };
 
 /// SHA-256 of the token → client id and expiry (Unix seconds).
@@ -59,7 +59,7 @@ pub struct EmbeddedStore {
     /// `None` only while it is being dropped.
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
-    challenges: Mutex<Challenges>,
+    challenges: Arc<Mutex<Challenges>>,
 }
 
 impl EmbeddedStore {
@@ -146,7 +146,7 @@ impl EmbeddedStore {
             database,
             jobs: Some(jobs),
             writer: Some(writer),
-            challenges: Mutex::new(Challenges::new(spent_capacity)?),
+            challenges: Arc::new(Mutex::new(Challenges::new(spent_capacity)?)),
         })
     }
 
@@ -173,12 +173,6 @@ impl EmbeddedStore {
             .send(job)
             .map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
-    }
-
-    fn challenges(&self) -> MutexGuard<'_, Challenges> {
-        self.challenges
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read<T>(
@@ -297,6 +291,60 @@ fn unavailable(path: &Path) -> impl Fn(String) -> Error {
     }
 }
 
+fn locked(challenges: &Mutex<Challenges>) -> MutexGuard<'_, Challenges> {
+    challenges.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Spends the challenge of a step; an enrolment has none.
+fn accept(challenges: &Mutex<Challenges>, step: &Step, now: u64) -> Committed {
+    step.spend.as_ref().map_or(Committed::Done, |spend| {
+        locked(challenges).accept(spend, now)
+    })
+}
+
+/// Takes a step that changes a record, or says why not and changes nothing.
+fn take(
+    t: &WriteTransaction,
+    step: &Step,
+    now: u64,
+    spend: impl FnOnce() -> Committed,
+) -> Result<Committed, StoreError> {
+    let mut clients = t.open_table(client_table::CLIENTS).map_err(failed)?;
+    let mut invitations = t.open_table(INVITATIONS).map_err(failed)?;
+    let id = step.client_id.as_str();
+    let invited = |key: &InvitationKey| -> Result<bool, StoreError> {
+        let entry = invitations.get(key).map_err(failed)?;
+        Ok(entry.is_some_and(|entry| {
+            let (invited, expires_at) = entry.value();
+            invited == id && now < expires_at
+        }))
+    };
+    let as_expected = match &step.expect {
+        Expect::Unchanged { version } => {
+            client_table::unchanged(&clients, &step.client_id, *version)?
+        }
+        Expect::Absent(Permission::Invitation(key)) if !invited(key)? => Committed::NotInvited,
+        Expect::Absent(_) if clients.get(id).map_err(failed)?.is_some() => Committed::Exists,
+        Expect::Absent(_) => Committed::Done,
+    };
+    let possible = match as_expected {
+        Committed::Done => spend(),
+        refused => refused,
+    };
+    if possible != Committed::Done {
+        return Ok(possible);
+    }
+    if let Change::Insert(record) | Change::Replace(record) = &step.change {
+        clients
+            .insert(id, &client_table::encode(record)[..])
+            .map_err(failed)?;
+    }
+    if let Expect::Absent(Permission::Invitation(key)) = &step.expect {
+        invitations.remove(key).map_err(failed)?;
+    }
+    Ok(Committed::Done)
+}
+
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
@@ -366,68 +414,6 @@ impl Store for EmbeddedStore {
         })
     }
 
-    async fn enrol(
-        &self,
-        id: &ClientId,
-        commitment: &Commitment,
-        permission: Permission<'_>,
-        now: u64,
-    ) -> Result<EnrolmentOutcome, StoreError> {
-        let (id, commitment) = (id.clone(), *commitment);
-        let invitation = match permission {
-            Permission::Invitation(key) => Some(*key),
-            Permission::HostApplication => None,
-        };
-        self.write(move |t| {
-            let mut invitations = t.open_table(INVITATIONS).map_err(failed)?;
-            if let Some(key) = invitation {
-                let live = invitations.get(key).map_err(failed)?.is_some_and(|entry| {
-                    let (invited, expires_at) = entry.value();
-                    invited == id.as_str() && now < expires_at
-                });
-                if !live {
-                    return Ok(EnrolmentOutcome::NotInvited);
-                }
-            }
-            let mut clients = t.open_table(client_table::CLIENTS).map_err(failed)?;
-            if clients.get(id.as_str()).map_err(failed)?.is_some() {
-                return Ok(EnrolmentOutcome::AlreadyEnrolled);
-            }
-            let record = client_table::encode(&ClientRecord::enrolled(commitment));
-            clients.insert(id.as_str(), &record[..]).map_err(failed)?;
-            if let Some(key) = invitation {
-                invitations.remove(key).map_err(failed)?;
-            }
-            Ok(EnrolmentOutcome::Enrolled)
-        })
-        .await
-    }
-
-    async fn rotate(
-        &self,
-        id: &ClientId,
-        expected_version: u32,
-        new_commitment: &Commitment,
-    ) -> Result<Option<ClientRecord>, StoreError> {
-        let (id, new_commitment) = (id.clone(), *new_commitment);
-        self.write(move |t| {
-            let mut clients = t.open_table(client_table::CLIENTS).map_err(failed)?;
-            let Some(mut record) = client_table::stored(&clients, &id)? else {
-                return Ok(None);
-            };
-            if record.commitment_version != expected_version
-                || record.rotate(new_commitment).is_err()
-            {
-                return Ok(None);
-            }
-            clients
-                .insert(id.as_str(), &client_table::encode(&record)[..])
-                .map_err(failed)?;
-            Ok(Some(record))
-        })
-        .await
-    }
-
     async fn change_status(
         &self,
         id: &ClientId,
@@ -451,26 +437,25 @@ impl Store for EmbeddedStore {
         .await
     }
 
-    async fn challenge_epoch(&self, now: u64) -> Result<ChallengeEpoch, StoreError> {
-        self.challenges().epoch(now)
+    async fn epoch(&self, now: u64) -> Result<At, StoreError> {
+        locked(&self.challenges).at(now)
     }
 
-    async fn spend(
-        &self,
-        epoch: u64,
-        challenge: &Challenge,
-        now: u64,
-    ) -> Result<Spend, StoreError> {
-        self.challenges().spend(epoch, challenge, now)
-    }
-
-    async fn full(&self, now: u64) -> Result<Option<u32>, StoreError> {
-        self.challenges().full(now)
-    }
-
-    async fn refused(&self, challenge: &Challenge) -> Result<(), StoreError> {
-        self.challenges().refused(challenge);
-        Ok(())
+    async fn commit(&self, step: &Step, now: u64) -> Result<Committed, StoreError> {
+        if let (Change::None, Expect::Unchanged { version }) = (&step.change, &step.expect) {
+            // Nothing that lasts, so nobody waits for the disk. Spent first and looked at after: a client
+            // that was suspended before this moment is not let in.
+            return match accept(&self.challenges, step, now) {
+                Committed::Done => self.read(|t| {
+                    let clients = t.open_table(client_table::CLIENTS)?;
+                    Ok(client_table::unchanged(&clients, &step.client_id, *version))
+                })?,
+                refused => Ok(refused),
+            };
+        }
+        let (step, challenges) = (step.clone(), Arc::clone(&self.challenges));
+        self.write(move |t| take(t, &step, now, || accept(&challenges, &step, now)))
+            .await
     }
 
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
@@ -520,8 +505,12 @@ mod tests {
     };
 
     use super::*;
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
     use redb::StorageBackend;
-    use twofapi_crypto_core::Credential;
+    use twofapi_crypto_core::{
+        AuthenticationBinding, Commitment, Credential,
+        ceremony::{Decoys, Keys, Root, Spend, Terms},
+    };
 
     const NOW: u64 = 1_795_000_000;
 
@@ -539,24 +528,40 @@ mod tests {
         EmbeddedStore::in_memory(100).unwrap()
     }
 
+    async fn enrol(
+        store: &EmbeddedStore,
+        id: &ClientId,
+        by: Permission,
+        now: u64,
+    ) -> Result<Committed, StoreError> {
+        let mut step = step_of_enrolment(id, commitment());
+        step.expect = Expect::Absent(by);
+        store.commit(&step, now).await
+    }
+
+    fn step_of_enrolment(id: &ClientId, commitment: Commitment) -> Step {
+        Step {
+            client_id: id.clone(),
+            expect: Expect::Absent(Permission::Host),
+            spend: None,
+            change: Change::Insert(ClientRecord::enrolled(commitment)),
+        }
+    }
+
     #[tokio::test]
     async fn an_invitation_enrols_its_client_once() {
         let store = store();
         let (alice, key) = (id("alice"), [7; 32]);
         store.invite(&key, &alice, NOW + 10, NOW).await.unwrap();
-        let permission = Permission::Invitation(&key);
-        let bob = store
-            .enrol(&id("bob"), &commitment(), permission, NOW)
-            .await;
-        assert_eq!(bob.unwrap(), EnrolmentOutcome::NotInvited);
-        let late = store
-            .enrol(&alice, &commitment(), permission, NOW + 10)
-            .await;
-        assert_eq!(late.unwrap(), EnrolmentOutcome::NotInvited);
-        let first = store.enrol(&alice, &commitment(), permission, NOW).await;
-        assert_eq!(first.unwrap(), EnrolmentOutcome::Enrolled);
-        let again = store.enrol(&alice, &commitment(), permission, NOW).await;
-        assert_eq!(again.unwrap(), EnrolmentOutcome::NotInvited);
+        let by = Permission::Invitation(key);
+        let bob = enrol(&store, &id("bob"), by, NOW).await;
+        assert_eq!(bob.unwrap(), Committed::NotInvited);
+        let late = enrol(&store, &alice, by, NOW + 10).await;
+        assert_eq!(late.unwrap(), Committed::NotInvited);
+        let first = enrol(&store, &alice, by, NOW).await;
+        assert_eq!(first.unwrap(), Committed::Done);
+        let again = enrol(&store, &alice, by, NOW).await;
+        assert_eq!(again.unwrap(), Committed::NotInvited);
         assert!(!store.is_invited(&key, &alice, NOW).await.unwrap());
     }
 
@@ -564,30 +569,96 @@ mod tests {
     async fn a_revoked_id_is_never_enrolled_again() {
         let store = store();
         let alice = id("alice");
-        let host = Permission::HostApplication;
-        store.enrol(&alice, &commitment(), host, NOW).await.unwrap();
+        let first = enrol(&store, &alice, Permission::Host, NOW).await;
+        assert_eq!(first.unwrap(), Committed::Done);
         let revoked = store.change_status(&alice, LifecycleChange::Revoke).await;
         assert_eq!(revoked.unwrap().unwrap().0, Transition::Changed);
-        let again = store.enrol(&alice, &commitment(), host, NOW).await;
-        assert_eq!(again.unwrap(), EnrolmentOutcome::AlreadyEnrolled);
+        let again = enrol(&store, &alice, Permission::Host, NOW).await;
+        assert_eq!(again.unwrap(), Committed::Exists);
         let resumed = store.change_status(&alice, LifecycleChange::Resume).await;
         assert!(matches!(resumed.unwrap(), Err(Error::NotActive { .. })));
+    }
+
+    /// A step of a client whose record is of this version.
+    fn step(id: &ClientId, version: u32, change: Change, spend: Option<Spend>) -> Step {
+        Step {
+            client_id: id.clone(),
+            expect: Expect::Unchanged { version },
+            spend,
+            change,
+        }
     }
 
     #[tokio::test]
     async fn of_two_rotations_from_one_version_one_wins() {
         let store = store();
         let alice = id("alice");
-        let host = Permission::HostApplication;
-        store.enrol(&alice, &commitment(), host, NOW).await.unwrap();
-        let (a, b) = (commitment(), commitment());
+        let first = enrol(&store, &alice, Permission::Host, NOW).await;
+        assert_eq!(first.unwrap(), Committed::Done);
+        let before = store.client(&alice).await.unwrap().unwrap();
+        let rotated = || {
+            let mut record = before;
+            record.rotate(commitment()).unwrap();
+            record
+        };
+        let (a, b) = (rotated(), rotated());
+        let steps = [a, b].map(|record| step(&alice, 1, Change::Replace(record), None));
         let (first, second) =
-            tokio::join!(store.rotate(&alice, 1, &a), store.rotate(&alice, 1, &b));
-        let winners = [first.unwrap(), second.unwrap()];
-        assert_eq!(winners.iter().flatten().count(), 1);
+            tokio::join!(store.commit(&steps[0], NOW), store.commit(&steps[1], NOW));
+        let outcomes = [first.unwrap(), second.unwrap()];
         let kept = store.client(&alice).await.unwrap().unwrap();
-        assert_eq!(kept.commitment_version, 2);
-        assert_eq!(Some(kept), winners.into_iter().flatten().next());
+        let expected = if kept == a {
+            [Committed::Done, Committed::Changed]
+        } else {
+            [Committed::Changed, Committed::Done]
+        };
+        assert_eq!(outcomes, expected);
+        assert!(kept == a || kept == b);
+    }
+
+    #[tokio::test]
+    async fn a_step_is_taken_whole_or_not_at_all() {
+        let store = store();
+        let alice = id("alice");
+        let first = enrol(&store, &alice, Permission::Host, NOW).await;
+        assert_eq!(first.unwrap(), Committed::Done);
+        let at = store.epoch(NOW).await.unwrap();
+        let keys = Keys::derive(&[Root::new(0, [1; 32])], at.epoch).unwrap();
+        let terms = Terms::new(AuthenticationBinding::none(), Decoys::new([0; 16]));
+        let spend = |seed: u8| {
+            let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+            let challenge = terms.challenge(&keys, &alice, NOW, &mut rng).unwrap();
+            Spend::of(&challenge, &keys, &alice)
+        };
+        let login = step(&alice, 1, Change::None, Some(spend(1)));
+        assert_eq!(store.commit(&login, NOW).await.unwrap(), Committed::Done);
+        assert_eq!(store.commit(&login, NOW).await.unwrap(), Committed::Spent);
+        let late = step(&alice, 1, Change::None, Some(spend(2)));
+        let expired = store.commit(&late, NOW + 120).await.unwrap();
+        assert_eq!(expired, Committed::Expired);
+
+        // A rotation whose challenge is spent changes nothing.
+        let before = store.client(&alice).await.unwrap().unwrap();
+        let mut rotated = before;
+        rotated.rotate(commitment()).unwrap();
+        let replayed = step(&alice, 1, Change::Replace(rotated), Some(spend(1)));
+        let again = store.commit(&replayed, NOW).await.unwrap();
+        assert_eq!(again, Committed::Spent);
+        assert_eq!(store.client(&alice).await.unwrap(), Some(before));
+
+        // Nor is anybody let in, or a challenge spent by a rotation, once the client is suspended.
+        let suspended = store.change_status(&alice, LifecycleChange::Suspend).await;
+        assert!(suspended.unwrap().is_ok());
+        let fresh = spend(3);
+        let rotation = step(&alice, 1, Change::Replace(rotated), Some(fresh));
+        let refused = store.commit(&rotation, NOW).await.unwrap();
+        assert_eq!(refused, Committed::Changed);
+        let login = step(&alice, 1, Change::None, Some(spend(4)));
+        assert_eq!(store.commit(&login, NOW).await.unwrap(), Committed::Changed);
+        let resumed = store.change_status(&alice, LifecycleChange::Resume).await;
+        assert!(resumed.unwrap().is_ok());
+        let unspent = step(&alice, 1, Change::None, Some(fresh));
+        assert_eq!(store.commit(&unspent, NOW).await.unwrap(), Committed::Done);
     }
 
     #[tokio::test]
@@ -644,10 +715,8 @@ mod tests {
         let (alice, committed) = (id("alice"), commitment());
         {
             let store = EmbeddedStore::open(&path, 10).unwrap();
-            store
-                .enrol(&alice, &committed, Permission::HostApplication, NOW)
-                .await
-                .unwrap();
+            let first = step_of_enrolment(&alice, committed);
+            assert_eq!(store.commit(&first, NOW).await.unwrap(), Committed::Done);
         }
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
@@ -668,9 +737,9 @@ mod tests {
     async fn pages_of_clients_are_in_order_and_complete() {
         let store = store();
         for n in 0..25 {
-            let host = Permission::HostApplication;
             let id = id(&format!("client-{n:02}"));
-            store.enrol(&id, &commitment(), host, NOW).await.unwrap();
+            let enrolled = enrol(&store, &id, Permission::Host, NOW).await;
+            assert_eq!(enrolled.unwrap(), Committed::Done);
         }
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
@@ -724,14 +793,11 @@ mod tests {
                 .map_err(failed)
         };
         let store = EmbeddedStore::over(open, 10).unwrap();
-        let host = Permission::HostApplication;
-        store
-            .enrol(&id("alice"), &commitment(), host, NOW)
-            .await
-            .unwrap();
+        let host = Permission::Host;
+        assert!(enrol(&store, &id("alice"), host, NOW).await.is_ok());
         assert!(store.check().await.is_ok());
         full.store(true, Ordering::Relaxed);
-        let refused = store.enrol(&id("bob"), &commitment(), host, NOW).await;
+        let refused = enrol(&store, &id("bob"), host, NOW).await;
         assert!(refused.is_err());
         assert!(store.check().await.is_err());
 
@@ -739,7 +805,7 @@ mod tests {
         thread::sleep(REOPEN_AFTER + Duration::from_millis(500));
         assert!(store.check().await.is_ok(), "it stays shut");
         assert!(store.client(&id("alice")).await.unwrap().is_some());
-        let enrolled = store.enrol(&id("carl"), &commitment(), host, NOW).await;
-        assert_eq!(enrolled.unwrap(), EnrolmentOutcome::Enrolled);
+        let enrolled = enrol(&store, &id("carl"), host, NOW).await;
+        assert_eq!(enrolled.unwrap(), Committed::Done);
     }
 }

@@ -9,8 +9,6 @@ mod embedded;
 mod place;
 mod signing_keys;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 pub use at_rest::ClientsAtRest;
 pub use embedded::EmbeddedStore;
@@ -18,7 +16,8 @@ pub use place::{StorePlace, User};
 pub(crate) use signing_keys::overwrite_stack;
 pub use signing_keys::{Seed, SigningKeyRecord};
 use twofapi_crypto_core::{
-    Challenge, ChallengeKey, ClientId, ClientRecord, Commitment, Error, Spend, Transition,
+    ClientId, ClientRecord, Error, Transition,
+    ceremony::{At, Committed, Step},
 };
 
 /// The store could not do its work. The operator reads the reason; clients are told `unavailable`.
@@ -42,26 +41,6 @@ fn failed(error: impl std::fmt::Display) -> StoreError {
 /// SHA-256 of an enrolment token: what is stored of it.
 pub type InvitationKey = [u8; 32];
 
-/// Who permits an enrolment.
-#[derive(Clone, Copy, Debug)]
-pub enum Permission<'a> {
-    /// An enrolment token, which the enrolment uses up.
-    Invitation(&'a InvitationKey),
-    /// The application that mounted the router has authenticated its user.
-    HostApplication,
-}
-
-/// How an enrolment ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EnrolmentOutcome {
-    /// The client is enrolled; an invitation is used up.
-    Enrolled,
-    /// The id has a record already, of whatever status. Nothing changed.
-    AlreadyEnrolled,
-    /// There is no such invitation for this client id now. Nothing changed.
-    NotInvited,
-}
-
 /// A change in the life of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifecycleChange {
@@ -81,18 +60,6 @@ impl LifecycleChange {
             Self::Revoke => Ok(record.revoke()),
         }
     }
-}
-
-/// From what challenges are computed for now. A challenge is good only in the epoch in which it was
-/// issued.
-#[derive(Clone, Debug)]
-pub struct ChallengeEpoch {
-    /// Which epoch.
-    pub number: u64,
-    /// Its key.
-    pub key: Arc<ChallengeKey>,
-    /// The time that counts, in Unix seconds: it never goes back within an epoch.
-    pub now: u64,
 }
 
 /// What a server needs of a store. Every change is durable when its call returns, and atomic.
@@ -126,24 +93,6 @@ pub trait Store: Send + Sync + 'static {
         now: u64,
     ) -> Result<bool, StoreError>;
 
-    /// Enrols a client that has no record, and uses the invitation up with it.
-    async fn enrol(
-        &self,
-        id: &ClientId,
-        commitment: &Commitment,
-        permission: Permission<'_>,
-        now: u64,
-    ) -> Result<EnrolmentOutcome, StoreError>;
-
-    /// Replaces the commitment of an active client whose version is still `expected_version`;
-    /// `None` when it is not.
-    async fn rotate(
-        &self,
-        id: &ClientId,
-        expected_version: u32,
-        new_commitment: &Commitment,
-    ) -> Result<Option<ClientRecord>, StoreError>;
-
     /// Changes the status of a client. The inner error is the rule's: not enrolled, or revoked.
     async fn change_status(
         &self,
@@ -151,21 +100,14 @@ pub trait Store: Send + Sync + 'static {
         change: LifecycleChange,
     ) -> Result<Result<(Transition, ClientRecord), Error>, StoreError>;
 
-    /// From what challenges are computed while the wall clock says `now`. A store whose clock was set
-    /// back begins another epoch.
-    async fn challenge_epoch(&self, now: u64) -> Result<ChallengeEpoch, StoreError>;
+    /// The epoch and the clock of the set of spent challenges, for a server whose clock says `now`. Where
+    /// the clock was set back, the set begins another epoch.
+    async fn epoch(&self, now: u64) -> Result<At, StoreError>;
 
-    /// Spends a challenge of an epoch; of many callers with one challenge, one is told
-    /// [`Spend::Fresh`]. A challenge of an epoch that is over has expired.
-    async fn spend(&self, epoch: u64, challenge: &Challenge, now: u64)
-    -> Result<Spend, StoreError>;
-
-    /// When the next place for a spent challenge falls free, in seconds, if every place is held; a
-    /// store without such a bound says `None`.
-    async fn full(&self, now: u64) -> Result<Option<u32>, StoreError>;
-
-    /// Says that the attempt which spent this challenge was refused.
-    async fn refused(&self, challenge: &Challenge) -> Result<(), StoreError>;
+    /// Carries out a step, all of it or nothing: see that the record is as expected and the challenge
+    /// alive, of this epoch and not spent; spend it; make the change. A challenge may be left spent where
+    /// the client was changed in the same moment: then nobody was let in.
+    async fn commit(&self, step: &Step, now: u64) -> Result<Committed, StoreError>;
 
     /// All signing keys, by the time at which they activate.
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError>;

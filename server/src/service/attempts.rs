@@ -1,0 +1,359 @@
+//! Attempts: what is decoded goes into a ceremony of the core, one client is looked up, and one step is
+//! carried out by the store.
+
+use std::sync::{Arc, PoisonError};
+
+use twofapi_crypto_core::{
+    ClientId, ClientRecord, Commitment, Error, Proof,
+    ceremony::{
+        Accepted, AuthenticationRequest, Check, EnrolmentRequest, Keys, Named, Permission, Refused,
+        RotationRequest, Wanted,
+    },
+};
+
+use super::{ChallengeName, EnrolmentToken, IssuedChallenge, Service};
+use crate::tokens::AccessToken;
+
+/// Who permits an enrolment.
+#[derive(Clone, Copy)]
+pub enum EnrolmentPermission<'a> {
+    /// The enrolment token that came with the request.
+    Token(&'a str),
+    /// The application that mounted the router has authenticated its user as this client.
+    HostApplication,
+}
+
+impl Service {
+    /// Issues a challenge for any well-formed client id, enrolled or not: it is stored nowhere.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the store or the random source fails.
+    pub async fn challenge(&self, client_id: &ClientId) -> Result<IssuedChallenge, Error> {
+        let (keys, now) = self.keys().await?;
+        let challenge = self
+            .terms
+            .challenge(&keys, client_id, now, &mut getrandom::SysRng)?;
+        Ok(IssuedChallenge {
+            expires_at: challenge.id.expires_at(),
+            name: ChallengeName {
+                id: challenge.id,
+                client_id: client_id.clone(),
+            },
+            nonce: challenge.nonce,
+        })
+    }
+
+    /// Enrols a commitment, given permission and a proof of possession.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] without permission or with a proof that is not accepted (the permission
+    /// stays good then); [`Error::AlreadyEnrolled`]; [`Error::Unavailable`].
+    pub async fn enrol(
+        &self,
+        client_id: &ClientId,
+        commitment: &Commitment,
+        proof: &Proof,
+        permission: EnrolmentPermission<'_>,
+    ) -> Result<ClientRecord, Error> {
+        let asked = self.terms.enrol(&EnrolmentRequest {
+            client_id: client_id.as_bytes(),
+            commitment: commitment.as_bytes(),
+            proof: &proof.to_bytes(),
+        })?;
+        let permission = match permission {
+            EnrolmentPermission::Token(token) => {
+                // Whoever has no permission gets no work done, and learns nothing of the id.
+                let key = EnrolmentToken::key(token);
+                if !self
+                    .store
+                    .is_invited(&key, client_id, self.clock.wall())
+                    .await?
+                {
+                    return Err(asked.refuse().into());
+                }
+                Permission::Invitation(key)
+            }
+            EnrolmentPermission::HostApplication => Permission::Host,
+        };
+        let accepted = self.carry_out(asked.permitted(permission)).await??;
+        tracing::info!(%client_id, "enrolled");
+        Ok(*accepted.record())
+    }
+
+    /// Checks a proof for a challenge and issues an access token.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] for every cause; [`Error::Throttled`] when the proof is good and the set of
+    /// spent challenges is full; [`Error::Unavailable`].
+    pub async fn verify(&self, name: &ChallengeName, proof: &Proof) -> Result<AccessToken, Error> {
+        let (keys, now) = self.keys().await?;
+        let challenge_id = name.id.to_text();
+        let proof = proof.to_bytes();
+        let request = AuthenticationRequest {
+            of: named(name, &challenge_id),
+            proof: &proof,
+            binding: None,
+        };
+        let wanted = self.terms.authenticate(&keys, now, &request);
+        let accepted = self.conclude(&name.client_id, wanted).await?;
+        let token = self.tokens.issue(accepted, self.clock.wall()).await?;
+        tracing::info!(client_id = %name.client_id, "authenticated");
+        Ok(token)
+    }
+
+    /// Replaces a client's commitment, given a proof of the old one over the rotation and a proof of
+    /// possession of the new one. Tokens from before the rotation are good no longer.
+    ///
+    /// # Errors
+    /// As [`Service::verify`]; also [`Error::Denied`] when another rotation was faster.
+    pub async fn rotate(
+        &self,
+        name: &ChallengeName,
+        proof_old: &Proof,
+        commitment_new: &Commitment,
+        proof_new: &Proof,
+    ) -> Result<ClientRecord, Error> {
+        let (keys, now) = self.keys().await?;
+        let challenge_id = name.id.to_text();
+        let (proof_old, proof_new) = (proof_old.to_bytes(), proof_new.to_bytes());
+        let request = RotationRequest {
+            of: named(name, &challenge_id),
+            proof_old: &proof_old,
+            commitment_new: commitment_new.as_bytes(),
+            proof_new: &proof_new,
+        };
+        let wanted = self.terms.rotate(&keys, now, &request);
+        let rotated = *self.conclude(&name.client_id, wanted).await?.record();
+        let version = rotated.commitment_version;
+        tracing::info!(client_id = %name.client_id, version, "rotated");
+        Ok(rotated)
+    }
+
+    /// Looks the client up and goes on to the end, whatever it is.
+    async fn conclude(
+        &self,
+        client_id: &ClientId,
+        wanted: Result<Wanted, Refused>,
+    ) -> Result<Accepted, Error> {
+        let outcome = match wanted {
+            Ok(wanted) => {
+                let record = self.store.client(client_id).await?;
+                let check = wanted.found(record, |decoy| Commitment::from_bytes(decoy))?;
+                self.carry_out(check).await?
+            }
+            Err(refused) => Err(refused),
+        };
+        outcome.map_err(|refused| {
+            match &refused {
+                Refused::Denied(cause) => tracing::info!(%client_id, ?cause, "denied"),
+                Refused::Throttled {
+                    retry_after_seconds,
+                } => {
+                    tracing::warn!(%client_id, retry_after_seconds, "no room for a spent challenge")
+                }
+                Refused::Failed(_) | Refused::AlreadyEnrolled => {}
+            }
+            refused.into()
+        })
+    }
+
+    /// Verifies, and has the store take the step that follows.
+    async fn carry_out(&self, check: Check) -> Result<Result<Accepted, Refused>, Error> {
+        let commit = match check.verify().settle() {
+            Ok(commit) => commit,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let committed = self.store.commit(commit.step(), self.clock.wall()).await?;
+        Ok(commit.done(committed))
+    }
+
+    /// The challenge keys of the epoch that the store is in, and the time by its clock.
+    async fn keys(&self) -> Result<(Arc<Keys>, u64), Error> {
+        let at = self.store.epoch(self.clock.wall()).await?;
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = match keys.as_ref() {
+            Some(keys) if keys.epoch() == at.epoch => Arc::clone(keys),
+            _ => {
+                let derived = Keys::derive(std::slice::from_ref(&self.root), at.epoch)?;
+                Arc::clone(keys.insert(Arc::new(derived)))
+            }
+        };
+        Ok((current, at.now))
+    }
+}
+
+fn named<'a>(name: &'a ChallengeName, challenge_id: &'a [u8]) -> Named<'a> {
+    Named::Apart {
+        client_id: name.client_id.as_bytes(),
+        challenge_id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Config,
+        clock::SystemClock,
+        service::{change_status, invite},
+        store::{EmbeddedStore, LifecycleChange},
+    };
+    use twofapi_crypto_core::{Authentication, Credential, Enrolment, Rotation, prove};
+    use zeroize::Zeroizing;
+
+    struct Scene {
+        service: Service,
+        store: Arc<EmbeddedStore>,
+        credential: Credential,
+    }
+
+    fn id(text: &str) -> ClientId {
+        ClientId::parse(text).unwrap()
+    }
+
+    impl Scene {
+        /// A service with room for `capacity` spent challenges, where `alice` and `sue` are enrolled
+        /// with one credential and `sue` is suspended.
+        async fn new(capacity: u32) -> Self {
+            let store = Arc::new(EmbeddedStore::in_memory(capacity).unwrap());
+            let config = Config::new("https://api.example.com".parse().unwrap());
+            let clock = Arc::new(SystemClock::new());
+            let service = Service::new(config, store.clone(), clock).await.unwrap();
+            let credential = Credential::generate(&mut getrandom::SysRng).unwrap();
+            for client_id in [id("alice"), id("sue")] {
+                let statement = Enrolment {
+                    client_id: &client_id,
+                };
+                let proof = prove(&credential, &statement, &mut getrandom::SysRng).unwrap();
+                let by = EnrolmentPermission::HostApplication;
+                let commitment = credential.commitment();
+                let enrolled = service.enrol(&client_id, commitment, &proof, by).await;
+                assert!(enrolled.unwrap().is_active());
+            }
+            change_status(&*store, &id("sue"), LifecycleChange::Suspend)
+                .await
+                .unwrap();
+            Self {
+                service,
+                store,
+                credential,
+            }
+        }
+
+        /// A challenge for this client and a proof that answers it.
+        async fn proven(&self, client_id: &ClientId) -> (ChallengeName, Proof) {
+            let issued = self.service.challenge(client_id).await.unwrap();
+            let statement = Authentication {
+                client_id,
+                nonce: &issued.nonce,
+                binding: self.service.binding(),
+            };
+            let proof = prove(&self.credential, &statement, &mut getrandom::SysRng).unwrap();
+            (issued.name, proof)
+        }
+
+        async fn verify(&self, name: &ChallengeName, proof: &Proof) -> Result<(), Error> {
+            self.service.verify(name, proof).await.map(drop)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_challenge_is_good_once_and_for_who_is_active() {
+        let scene = Scene::new(100).await;
+        let (name, proof) = scene.proven(&id("alice")).await;
+        let (_, wrong) = scene.proven(&id("alice")).await;
+        assert_eq!(scene.verify(&name, &wrong).await, Err(Error::Denied));
+        assert_eq!(scene.verify(&name, &proof).await, Ok(()));
+        assert_eq!(scene.verify(&name, &proof).await, Err(Error::Denied));
+        for nobody in ["stranger", "sue"] {
+            let (name, proof) = scene.proven(&id(nobody)).await;
+            assert_eq!(scene.verify(&name, &proof).await, Err(Error::Denied));
+        }
+    }
+
+    #[tokio::test]
+    async fn refused_proofs_take_no_room_and_unknown_clients_learn_nothing_of_a_full_set() {
+        let scene = Scene::new(2).await;
+        let alice = id("alice");
+        let (_, wrong) = scene.proven(&alice).await;
+        for _ in 0..50 {
+            let (name, _) = scene.proven(&alice).await;
+            assert_eq!(scene.verify(&name, &wrong).await, Err(Error::Denied));
+        }
+        for _ in 0..2 {
+            let (name, proof) = scene.proven(&alice).await;
+            assert_eq!(scene.verify(&name, &proof).await, Ok(()));
+        }
+        for (client_id, proof) in [("alice", Some(wrong)), ("stranger", None), ("sue", None)] {
+            let (name, own) = scene.proven(&id(client_id)).await;
+            let outcome = scene.verify(&name, &proof.unwrap_or(own)).await;
+            assert_eq!(outcome, Err(Error::Denied), "{client_id}");
+        }
+        // Only who has a good proof is told that there is no room, and its challenge stays good.
+        let (name, proof) = scene.proven(&alice).await;
+        for _ in 0..2 {
+            let outcome = scene.verify(&name, &proof).await;
+            assert!(matches!(
+                outcome,
+                Err(Error::Throttled {
+                    retry_after_seconds: 1..=120
+                })
+            ));
+        }
+    }
+
+    #[tokio::test]
+    async fn of_two_rotations_from_one_version_one_wins_and_takes_the_step_whole() {
+        let scene = Scene::new(100).await;
+        let alice = id("alice");
+        let mut outcomes = Vec::new();
+        for _ in 0..2 {
+            let issued = scene.service.challenge(&alice).await.unwrap();
+            let new = Credential::generate(&mut getrandom::SysRng).unwrap();
+            let binding = scene.service.binding();
+            let statement = Rotation::new(&alice, &issued.nonce, new.commitment(), binding);
+            let old = prove(
+                &scene.credential,
+                &statement.unwrap(),
+                &mut getrandom::SysRng,
+            );
+            let possession = Enrolment { client_id: &alice };
+            let new_proof = prove(&new, &possession, &mut getrandom::SysRng).unwrap();
+            let rotated = scene
+                .service
+                .rotate(&issued.name, &old.unwrap(), new.commitment(), &new_proof)
+                .await;
+            outcomes.push(rotated.map(|record| record.commitment_version));
+        }
+        assert_eq!(outcomes, [Ok(2), Err(Error::Denied)]);
+    }
+
+    #[tokio::test]
+    async fn a_suspended_client_is_let_in_again_when_it_is_resumed() {
+        let scene = Scene::new(10).await;
+        let sue = id("sue");
+        change_status(&*scene.store, &sue, LifecycleChange::Resume)
+            .await
+            .unwrap();
+        let (name, proof) = scene.proven(&sue).await;
+        assert_eq!(scene.verify(&name, &proof).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn an_invitation_for_an_enrolled_client_is_refused() {
+        let scene = Scene::new(10).await;
+        for (client_id, expected) in [("alice", Err(Error::AlreadyEnrolled)), ("new", Ok(()))] {
+            let made = invite(&*scene.store, &id(client_id), 1, 10).await;
+            assert_eq!(made.map(drop), expected);
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_in_debug_output() {
+        let token = AccessToken {
+            jwt: Zeroizing::new("s3cret".into()),
+            expires_in: 1,
+        };
+        assert!(!format!("{token:?}").contains("s3cret"));
+    }
+}
