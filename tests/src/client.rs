@@ -68,6 +68,12 @@ impl Api {
         }
     }
 
+    /// What this client's proofs are bound to.
+    #[must_use]
+    pub const fn binding(&self) -> &AuthenticationBinding {
+        &self.binding
+    }
+
     /// Posts a JSON body; an error means that there was no answer at all.
     ///
     /// # Errors

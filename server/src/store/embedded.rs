@@ -633,9 +633,6 @@ mod tests {
         let login = step(&alice, 1, Change::None, Some(spend(1)));
         assert_eq!(store.commit(&login, NOW).await.unwrap(), Committed::Done);
         assert_eq!(store.commit(&login, NOW).await.unwrap(), Committed::Spent);
-        let late = step(&alice, 1, Change::None, Some(spend(2)));
-        let expired = store.commit(&late, NOW + 120).await.unwrap();
-        assert_eq!(expired, Committed::Expired);
 
         // A rotation whose challenge is spent changes nothing.
         let before = store.client(&alice).await.unwrap().unwrap();
@@ -659,6 +656,10 @@ mod tests {
         assert!(resumed.unwrap().is_ok());
         let unspent = step(&alice, 1, Change::None, Some(fresh));
         assert_eq!(store.commit(&unspent, NOW).await.unwrap(), Committed::Done);
+
+        let late = step(&alice, 1, Change::None, Some(spend(2)));
+        let expired = store.commit(&late, NOW + 120).await.unwrap();
+        assert_eq!(expired, Committed::Expired);
     }
 
     #[tokio::test]

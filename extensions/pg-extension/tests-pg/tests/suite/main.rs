@@ -6,6 +6,7 @@ mod audit;
 mod bad_input;
 mod changes;
 mod clock;
+mod conformance;
 mod crash;
 mod dump;
 mod fake_session;

@@ -7,6 +7,7 @@ mod audience;
 mod auth;
 mod cluster;
 mod commands;
+mod conformance;
 mod durability;
 mod ending;
 mod hardened;

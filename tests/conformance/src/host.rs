@@ -1,0 +1,81 @@
+//! What an adapter tells the battery of its host.
+
+use twofapi_crypto_core::AuthenticationBinding;
+
+/// How a host answered an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It was accepted. After an authentication, this connection has a session.
+    Accepted,
+    /// It was refused with this code of protocol.md, section 13.
+    Refused(String),
+}
+
+impl Answer {
+    /// The refusal with this code.
+    #[must_use]
+    pub fn refused(code: &str) -> Self {
+        Self::Refused(code.to_owned())
+    }
+}
+
+/// A challenge as the host gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// Its id, as the host wants it back.
+    pub id: String,
+    /// Its nonce.
+    pub nonce: Vec<u8>,
+}
+
+/// What an operator does to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Keeps it out.
+    Suspend,
+    /// Lets it in again.
+    Resume,
+    /// Keeps it out for ever.
+    Revoke,
+}
+
+/// A connection to a host, with an operator's beside it. Bytes are as in the protocol; how they are written
+/// down is the adapter's affair.
+pub trait HostUnderTest {
+    /// What proofs must be bound to.
+    fn binding(&self) -> AuthenticationBinding;
+
+    /// Enrols with the host's permission.
+    fn enroll(&mut self, client_id: &str, commitment: &[u8], proof: &[u8]) -> Answer;
+
+    /// Asks for a challenge.
+    ///
+    /// # Errors
+    /// The host's refusal.
+    fn challenge(&mut self, client_id: &str) -> Result<Issued, Answer>;
+
+    /// Answers a challenge.
+    fn authenticate(&mut self, client_id: &str, challenge_id: &str, proof: &[u8]) -> Answer;
+
+    /// Asks for another commitment.
+    fn rotate(
+        &mut self,
+        client_id: &str,
+        challenge_id: &str,
+        proof_old: &[u8],
+        commitment_new: &[u8],
+        proof_new: &[u8],
+    ) -> Answer;
+
+    /// Acts as the operator.
+    fn operate(&mut self, client_id: &str, act: Act) -> Answer;
+
+    /// The version of the client's commitment, if it is enrolled.
+    fn version(&mut self, client_id: &str) -> Option<u32>;
+
+    /// Whose session this connection has, if it has one that is good.
+    fn whoami(&mut self) -> Option<String>;
+
+    /// Another connection to the same host, without a session.
+    fn another(&self) -> Box<dyn HostUnderTest + Send>;
+}
