@@ -3,6 +3,7 @@
 
 mod client;
 pub mod figures;
+pub mod http_host;
 mod server;
 pub mod vectors;
 
