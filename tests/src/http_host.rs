@@ -11,6 +11,11 @@ use crate::Api;
 
 /// The operator of a host; keeps the host alive.
 pub trait Operator: Send + Sync {
+    /// The client id of somebody of this name.
+    fn client_id(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
     /// A token with which this client id may be enrolled.
     ///
     /// # Errors
@@ -54,6 +59,10 @@ impl HttpHost {
 impl HostUnderTest for HttpHost {
     fn binding(&self) -> AuthenticationBinding {
         self.api.binding().clone()
+    }
+
+    fn client_id(&self, name: &str) -> String {
+        self.operator.client_id(name)
     }
 
     fn enroll(&mut self, client_id: &str, commitment: &[u8], proof: &[u8]) -> Answer {

@@ -11,6 +11,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use twofapi_conformance::{Act, Answer, run};
 use twofapi_tests::{
     Api,
@@ -25,6 +26,8 @@ struct Node {
     /// What to write to and what to read from; nothing when the service is to end.
     pipes: Mutex<Option<(ChildStdin, Lines<BufReader<ChildStdout>>)>>,
     origin: String,
+    /// Whether its clients are known by UUIDs only.
+    has_uuids: bool,
 }
 
 impl Node {
@@ -50,6 +53,7 @@ impl Node {
             child,
             pipes: Mutex::new(Some((stdin, lines))),
             origin,
+            has_uuids: store == "postgresStore",
         }
     }
 
@@ -67,6 +71,15 @@ impl Node {
 }
 
 impl Operator for Node {
+    fn client_id(&self, name: &str) -> String {
+        if !self.has_uuids {
+            return name.to_owned();
+        }
+        let hex = hex::encode(&Sha256::digest(name)[..16]);
+        let cuts = [0..8, 8..12, 12..16, 16..20, 20..32];
+        cuts.map(|cut| &hex[cut]).join("-")
+    }
+
     fn invite(&self, client_id: &str) -> Result<String, Answer> {
         let answer = self.ask("invite", client_id)?;
         Ok(answer["token"].as_str().expect("a token").to_owned())
@@ -124,6 +137,7 @@ hosts! {
     fastify_on_memory_does_what_every_host_does: "Fastify" on "memoryStore";
     hono_on_memory_does_what_every_host_does: "Hono" on "memoryStore";
     keys_in_redis_do_what_every_host_does: "Express" on "redisStore";
+    a_table_in_postgresql_does_what_every_host_does: "Express" on "postgresStore";
     redis_2fapi_behind_it_does_what_every_host_does: "Fastify" on "redisModuleStore";
     pg_2fapi_behind_it_does_what_every_host_does: "Hono" on "pgExtensionStore";
 }

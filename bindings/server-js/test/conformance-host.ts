@@ -53,22 +53,13 @@ async function onPostgres(server: Running, setUp: string, storeOf: (pool: Return
   return { store: storeOf(pool), close };
 }
 
-/** The table of an application whose users have names. */
-const TABLE = `CREATE TABLE zk_commitments (
-  user_id text PRIMARY KEY,
-  commitment bytea NOT NULL,
-  status text NOT NULL,
-  commitment_version integer NOT NULL,
-  created_at timestamptz NOT NULL
-);`;
-
 const STORES: Record<string, (audience: string) => Promise<Opened>> = {
   memoryStore: async () => ({ store: memoryStore(), close: async () => {} }),
   redisStore: async () => onRedis(await startRedis(), redisStore),
   redisModuleStore: async (audience) =>
     onRedis(await startRedisModule('--2fapi.audience', audience), redisModuleStore),
   postgresStore: async () =>
-    onPostgres(await startPostgres(setting('TWOFAPI_PG_BIN'), ''), TABLE + postgresSchema(), postgresStore),
+    onPostgres(await startPostgres(setting('TWOFAPI_PG_BIN'), ''), postgresSchema(), postgresStore),
   pgExtensionStore: async (audience) =>
     onPostgres(
       await startPostgres(

@@ -62,11 +62,11 @@ fn wrong(proof: [u8; Proof::LEN]) -> [u8; Proof::LEN] {
 
 fn an_enrolled_client_is_accepted_and_has_a_session(host: Host<'_>) {
     let person = Person::enrolled(host, "c-enrolled");
-    assert_eq!(host.version("c-enrolled"), Some(1));
+    assert_eq!(host.version(person.id.as_str()), Some(1));
     let mut connection = host.another();
     assert_eq!(connection.whoami(), None);
     assert_eq!(person.log_in(&mut *connection), Answer::Accepted);
-    assert_eq!(connection.whoami().as_deref(), Some("c-enrolled"));
+    assert_eq!(connection.whoami().as_deref(), Some(person.id.as_str()));
     assert_eq!(host.another().whoami(), None);
 }
 
@@ -79,28 +79,25 @@ fn a_client_id_is_enrolled_once(host: Host<'_>) {
 }
 
 fn an_enrolment_with_a_wrong_proof_leaves_nothing(host: Host<'_>) {
-    let person = Person::new("c-wrong-enrolment");
+    let person = Person::new(&host.client_id("c-wrong-enrolment"));
+    let id = person.id.clone();
     let commitment = *person.commitment().as_bytes();
-    let answer = host.enroll(
-        "c-wrong-enrolment",
-        &commitment,
-        &wrong(person.possession()),
-    );
+    let answer = host.enroll(id.as_str(), &commitment, &wrong(person.possession()));
     assert_eq!(answer, denied());
-    assert_eq!(host.version("c-wrong-enrolment"), None);
+    assert_eq!(host.version(id.as_str()), None);
     // Somebody else's enrolment proof of the same commitment says nothing of this client id.
     let elsewhere = Person {
-        id: "c-elsewhere".parse().expect("a client id"),
+        id: host.client_id("c-elsewhere").parse().expect("a client id"),
         credential: person.credential,
     };
-    let answer = host.enroll("c-wrong-enrolment", &commitment, &elsewhere.possession());
+    let answer = host.enroll(id.as_str(), &commitment, &elsewhere.possession());
     assert_eq!(answer, denied());
-    assert_eq!(host.version("c-wrong-enrolment"), None);
+    assert_eq!(host.version(id.as_str()), None);
     let _ = Person::enrolled(host, "c-wrong-enrolment");
 }
 
 fn an_unknown_client_gets_a_challenge_and_is_denied(host: Host<'_>) {
-    let stranger = Person::new("c-stranger");
+    let stranger = Person::new(&host.client_id("c-stranger"));
     let known = Person::enrolled(host, "c-known");
     let (a, b) = (stranger.challenge(host), known.challenge(host));
     assert_eq!(a.nonce.len(), b.nonce.len());
@@ -114,12 +111,14 @@ fn a_proof_is_accepted_once(host: Host<'_>) {
     let mut answers = Vec::new();
     for _ in 0..3 {
         let mut connection = host.another();
-        answers.push(connection.authenticate("c-replay", &issued.id, &proof));
+        answers.push(connection.authenticate(person.id.as_str(), &issued.id, &proof));
     }
     assert_eq!(answers, [Answer::Accepted, denied(), denied()]);
     // Nor is the challenge good for another proof.
     let fresh = person.answer(&issued, &host.binding());
-    let answer = host.another().authenticate("c-replay", &issued.id, &fresh);
+    let answer = host
+        .another()
+        .authenticate(person.id.as_str(), &issued.id, &fresh);
     assert_eq!(answer, denied());
 }
 
@@ -131,8 +130,8 @@ fn of_many_copies_of_a_proof_one_is_accepted(host: Host<'_>) {
         let attempts: Vec<_> = (0..8)
             .map(|_| {
                 let mut connection = host.another();
-                let id = issued.id.clone();
-                thread::spawn(move || connection.authenticate("c-copies", &id, &proof))
+                let (client, id) = (person.id.clone(), issued.id.clone());
+                thread::spawn(move || connection.authenticate(client.as_str(), &id, &proof))
             })
             .collect();
         let answers: Vec<_> = attempts
@@ -151,10 +150,12 @@ fn a_refused_proof_leaves_its_challenge_good(host: Host<'_>) {
     let proof = person.answer(&issued, &host.binding());
     for _ in 0..3 {
         let mut connection = host.another();
-        let answer = connection.authenticate("c-refused", &issued.id, &wrong(proof));
+        let answer = connection.authenticate(person.id.as_str(), &issued.id, &wrong(proof));
         assert_eq!(answer, denied());
     }
-    let answer = host.another().authenticate("c-refused", &issued.id, &proof);
+    let answer = host
+        .another()
+        .authenticate(person.id.as_str(), &issued.id, &proof);
     assert_eq!(answer, Answer::Accepted);
 }
 
@@ -171,11 +172,13 @@ fn a_challenge_is_good_for_its_client_only(host: Host<'_>) {
         nonce: hers.nonce.clone(),
     };
     let proof = b.answer(&mixed, &host.binding());
-    let answer = host.another().authenticate("c-his", &mixed.id, &proof);
+    let answer = host
+        .another()
+        .authenticate(b.id.as_str(), &mixed.id, &proof);
     assert_eq!(answer, denied());
     // What he did with his own challenge leaves hers as it was.
     let proof = a.answer(&hers, &host.binding());
-    let answer = host.another().authenticate("c-hers", &hers.id, &proof);
+    let answer = host.another().authenticate(a.id.as_str(), &hers.id, &proof);
     assert_eq!(answer, Answer::Accepted);
 }
 
@@ -195,7 +198,9 @@ fn a_proof_for_another_host_is_denied(host: Host<'_>) {
     ] {
         let issued = person.challenge(host);
         let proof = person.answer(&issued, &binding);
-        let answer = host.another().authenticate("c-relayed", &issued.id, &proof);
+        let answer = host
+            .another()
+            .authenticate(person.id.as_str(), &issued.id, &proof);
         assert_eq!(answer, denied());
     }
 }
@@ -209,24 +214,24 @@ fn a_proof_for_another_purpose_is_denied(host: Host<'_>) {
         person.rotation(&issued, &binding, next.commitment()),
     ] {
         let mut connection = host.another();
-        let answer = connection.authenticate("c-purposes", &issued.id, &proof);
+        let answer = connection.authenticate(person.id.as_str(), &issued.id, &proof);
         assert_eq!(answer, denied());
     }
     let issued = person.challenge(host);
     let answer = host.rotate(
-        "c-purposes",
+        person.id.as_str(),
         &issued.id,
         &person.answer(&issued, &binding),
         next.commitment().as_bytes(),
         &next.possession(),
     );
     assert_eq!(answer, denied());
-    assert_eq!(host.version("c-purposes"), Some(1));
-    let fresh = Person::new("c-purposes-2");
+    assert_eq!(host.version(person.id.as_str()), Some(1));
+    let fresh = Person::new(&host.client_id("c-purposes-2"));
     let issued = fresh.challenge(host);
     let authentication = fresh.answer(&issued, &binding);
     let answer = host.enroll(
-        "c-purposes-2",
+        fresh.id.as_str(),
         fresh.commitment().as_bytes(),
         &authentication,
     );
@@ -246,14 +251,16 @@ fn a_challenge_that_was_never_issued_is_denied(host: Host<'_>) {
     let proof = person.answer(&issued, &host.binding());
     for id in [changed, later] {
         let id = String::from_utf8(id).expect("ASCII");
-        let answer = host.another().authenticate("c-made-up", &id, &proof);
+        let answer = host.another().authenticate(person.id.as_str(), &id, &proof);
         assert_eq!(answer, denied(), "{id}");
     }
     for id in ["ch-", "", "nonsense"] {
-        let answer = host.another().authenticate("c-made-up", id, &proof);
+        let answer = host.another().authenticate(person.id.as_str(), id, &proof);
         assert_eq!(answer, denied(), "{id:?}");
     }
-    let answer = host.another().authenticate("c-made-up", &issued.id, &proof);
+    let answer = host
+        .another()
+        .authenticate(person.id.as_str(), &issued.id, &proof);
     assert_eq!(answer, Answer::Accepted);
 }
 
@@ -277,16 +284,16 @@ fn what_is_malformed_is_named_and_spends_nothing(host: Host<'_>) {
         (&zero, &invalid_encoding),
     ] {
         let mut connection = host.another();
-        let answer = connection.authenticate("c-malformed", &issued.id, bytes);
+        let answer = connection.authenticate(person.id.as_str(), &issued.id, bytes);
         assert_eq!(answer, *expected);
     }
-    let newcomer = Person::new("c-malformed-2");
+    let newcomer = Person::new(&host.client_id("c-malformed-2"));
     for (commitment, expected) in [
         (&[0_u8; 32][..], &invalid_encoding),
         (&[0xff; 32], &invalid_encoding),
         (&[1; 31], &invalid_length),
     ] {
-        let answer = host.enroll("c-malformed-2", commitment, &newcomer.possession());
+        let answer = host.enroll(newcomer.id.as_str(), commitment, &newcomer.possession());
         assert_eq!(answer, *expected);
     }
     for id in ["a b", "a..b", "-a", "2fapi-x"] {
@@ -298,7 +305,7 @@ fn what_is_malformed_is_named_and_spends_nothing(host: Host<'_>) {
     }
     let answer = host
         .another()
-        .authenticate("c-malformed", &issued.id, &proof);
+        .authenticate(person.id.as_str(), &issued.id, &proof);
     assert_eq!(answer, Answer::Accepted);
 }
 
@@ -310,7 +317,7 @@ fn an_announcement_that_is_no_element_is_denied(host: Host<'_>) {
     proof[..32].copy_from_slice(&NO_ELEMENT);
     let answer = host
         .another()
-        .authenticate("c-no-element", &issued.id, &proof);
+        .authenticate(person.id.as_str(), &issued.id, &proof);
     assert_eq!(answer, denied());
 }
 
@@ -323,20 +330,32 @@ const NO_ELEMENT: [u8; 32] = {
 
 fn a_suspended_client_is_denied_until_it_is_resumed(host: Host<'_>) {
     let person = Person::enrolled(host, "c-suspended");
-    assert_eq!(host.operate("c-suspended", Act::Suspend), Answer::Accepted);
+    assert_eq!(
+        host.operate(person.id.as_str(), Act::Suspend),
+        Answer::Accepted
+    );
     assert_eq!(person.log_in(&mut *host.another()), denied());
     let next = person.renewed();
     assert_eq!(person.rotate_to(&mut *host.another(), &next), denied());
-    assert_eq!(host.operate("c-suspended", Act::Suspend), Answer::Accepted);
-    assert_eq!(host.operate("c-suspended", Act::Resume), Answer::Accepted);
+    assert_eq!(
+        host.operate(person.id.as_str(), Act::Suspend),
+        Answer::Accepted
+    );
+    assert_eq!(
+        host.operate(person.id.as_str(), Act::Resume),
+        Answer::Accepted
+    );
     assert_eq!(person.log_in(&mut *host.another()), Answer::Accepted);
 }
 
 fn a_revoked_client_is_denied_for_ever(host: Host<'_>) {
     let person = Person::enrolled(host, "c-revoked");
-    assert_eq!(host.operate("c-revoked", Act::Revoke), Answer::Accepted);
+    assert_eq!(
+        host.operate(person.id.as_str(), Act::Revoke),
+        Answer::Accepted
+    );
     assert_eq!(person.log_in(&mut *host.another()), denied());
-    let resumed = host.operate("c-revoked", Act::Resume);
+    let resumed = host.operate(person.id.as_str(), Act::Resume);
     assert_eq!(resumed, Answer::refused("not_active"));
     assert_eq!(person.log_in(&mut *host.another()), denied());
     let again = person.renewed().enroll(host);
@@ -349,9 +368,12 @@ fn suspending_ends_the_session(host: Host<'_>) {
     let (mut one, mut other) = (host.another(), host.another());
     assert_eq!(person.log_in(&mut *one), Answer::Accepted);
     assert_eq!(bystander.log_in(&mut *other), Answer::Accepted);
-    assert_eq!(host.operate("c-thrown-out", Act::Suspend), Answer::Accepted);
+    assert_eq!(
+        host.operate(person.id.as_str(), Act::Suspend),
+        Answer::Accepted
+    );
     assert_eq!(one.whoami(), None);
-    assert_eq!(other.whoami().as_deref(), Some("c-bystander"));
+    assert_eq!(other.whoami().as_deref(), Some(bystander.id.as_str()));
 }
 
 fn a_rotation_replaces_the_credential(host: Host<'_>) {
@@ -361,7 +383,7 @@ fn a_rotation_replaces_the_credential(host: Host<'_>) {
         person.rotate_to(&mut *host.another(), &next),
         Answer::Accepted
     );
-    assert_eq!(host.version("c-rotated"), Some(2));
+    assert_eq!(host.version(person.id.as_str()), Some(2));
     assert_eq!(person.log_in(&mut *host.another()), denied());
     assert_eq!(next.log_in(&mut *host.another()), Answer::Accepted);
 }
@@ -381,7 +403,7 @@ fn a_rotation_ends_the_sessions_of_before(host: Host<'_>) {
 fn a_rotation_to_the_same_commitment_is_denied(host: Host<'_>) {
     let person = Person::enrolled(host, "c-same");
     assert_eq!(person.rotate_to(&mut *host.another(), &person), denied());
-    assert_eq!(host.version("c-same"), Some(1));
+    assert_eq!(host.version(person.id.as_str()), Some(1));
 }
 
 fn a_rotation_without_the_new_proof_changes_nothing(host: Host<'_>) {
@@ -390,14 +412,14 @@ fn a_rotation_without_the_new_proof_changes_nothing(host: Host<'_>) {
     let issued = person.challenge(host);
     let proof_old = person.rotation(&issued, &host.binding(), next.commitment());
     let elsewhere = Enrolment {
-        client_id: &"c-other".parse().expect("a client id"),
+        client_id: &host.client_id("c-other").parse().expect("a client id"),
     };
     let foreign = prove(&next, &elsewhere);
     for proof_new in [person.possession(), foreign] {
         let issued = person.challenge(host);
         let proof_old = person.rotation(&issued, &host.binding(), next.commitment());
         let answer = host.another().rotate(
-            "c-half",
+            person.id.as_str(),
             &issued.id,
             &proof_old,
             next.commitment().as_bytes(),
@@ -408,14 +430,14 @@ fn a_rotation_without_the_new_proof_changes_nothing(host: Host<'_>) {
     // The proof of one new commitment does not carry another one.
     let other = person.renewed();
     let answer = host.another().rotate(
-        "c-half",
+        person.id.as_str(),
         &issued.id,
         &proof_old,
         other.commitment().as_bytes(),
         &other.possession(),
     );
     assert_eq!(answer, denied());
-    assert_eq!(host.version("c-half"), Some(1));
+    assert_eq!(host.version(person.id.as_str()), Some(1));
     assert_eq!(person.log_in(&mut *host.another()), Answer::Accepted);
 }
 
@@ -429,7 +451,7 @@ fn a_rotation_by_another_credential_is_denied(host: Host<'_>) {
     let person = Person::enrolled(host, "c-hijacked");
     let (thief, next) = (person.renewed(), person.renewed());
     assert_eq!(thief.rotate_to(&mut *host.another(), &next), denied());
-    assert_eq!(host.version("c-hijacked"), Some(1));
+    assert_eq!(host.version(person.id.as_str()), Some(1));
 }
 
 fn of_two_rotations_of_one_version_one_wins(host: Host<'_>) {
@@ -443,7 +465,7 @@ fn of_two_rotations_of_one_version_one_wins(host: Host<'_>) {
             let proof_old = person.rotation(&issued, &binding, next.commitment());
             thread::spawn(move || {
                 let answer = connection.rotate(
-                    "c-race",
+                    next.id.as_str(),
                     &issued.id,
                     &proof_old,
                     next.commitment().as_bytes(),
@@ -461,7 +483,7 @@ fn of_two_rotations_of_one_version_one_wins(host: Host<'_>) {
         }
     }
     assert_eq!(winners.len(), 1);
-    assert_eq!(host.version("c-race"), Some(2));
+    assert_eq!(host.version(person.id.as_str()), Some(2));
     assert_eq!(winners[0].log_in(&mut *host.another()), Answer::Accepted);
 }
 
@@ -470,7 +492,9 @@ fn a_challenge_is_good_for_a_login_or_a_rotation_and_not_both(host: Host<'_>) {
     let next = person.renewed();
     let issued = person.challenge(host);
     let proof = person.answer(&issued, &host.binding());
-    let answer = host.another().authenticate("c-either", &issued.id, &proof);
+    let answer = host
+        .another()
+        .authenticate(person.id.as_str(), &issued.id, &proof);
     assert_eq!(answer, Answer::Accepted);
     let answer = person.rotate_with(&mut *host.another(), &issued, &next);
     assert_eq!(answer, denied());
@@ -478,15 +502,17 @@ fn a_challenge_is_good_for_a_login_or_a_rotation_and_not_both(host: Host<'_>) {
     let answer = person.rotate_with(&mut *host.another(), &issued, &next);
     assert_eq!(answer, Answer::Accepted);
     let proof = next.answer(&issued, &host.binding());
-    let answer = host.another().authenticate("c-either", &issued.id, &proof);
+    let answer = host
+        .another()
+        .authenticate(person.id.as_str(), &issued.id, &proof);
     assert_eq!(answer, denied());
 }
 
 fn an_unknown_client_cannot_rotate(host: Host<'_>) {
-    let stranger = Person::new("c-nobody");
+    let stranger = Person::new(&host.client_id("c-nobody"));
     let next = stranger.renewed();
     assert_eq!(stranger.rotate_to(&mut *host.another(), &next), denied());
-    assert_eq!(host.version("c-nobody"), None);
+    assert_eq!(host.version(stranger.id.as_str()), None);
 }
 
 #[cfg(test)]

@@ -45,6 +45,11 @@ pub trait HostUnderTest {
     /// What proofs must be bound to.
     fn binding(&self) -> AuthenticationBinding;
 
+    /// The client id of somebody of this name: the name, unless the host's ids are of another kind.
+    fn client_id(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
     /// Enrols with the host's permission.
     fn enroll(&mut self, client_id: &str, commitment: &[u8], proof: &[u8]) -> Answer;
 

@@ -26,10 +26,10 @@ impl Person {
         }
     }
 
-    /// Somebody whom the host has enrolled.
-    pub fn enrolled(host: &mut dyn HostUnderTest, id: &str) -> Self {
-        let person = Self::new(id);
-        assert_eq!(person.enroll(host), Answer::Accepted, "enrolling {id}");
+    /// Somebody of this name, whom the host has enrolled.
+    pub fn enrolled(host: &mut dyn HostUnderTest, name: &str) -> Self {
+        let person = Self::new(&host.client_id(name));
+        assert_eq!(person.enroll(host), Answer::Accepted, "enrolling {name}");
         person
     }
 
