@@ -8,10 +8,28 @@ use std::{
 
 use axum::http::HeaderMap;
 use governor::{
-    DefaultKeyedRateLimiter, Quota, RateLimiter,
-    clock::{Clock, DefaultClock},
+    Quota, RateLimiter, clock::Clock, middleware::NoOpMiddleware, nanos::Nanos,
+    state::keyed::DashMapStateStore,
 };
+use rustix::time::{ClockId, clock_gettime};
 use twofapi_crypto_core::Error;
+
+/// Goes on while the machine is suspended, and nobody can set it.
+#[derive(Clone, Debug)]
+struct SinceBoot;
+
+impl Clock for SinceBoot {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        let now = clock_gettime(ClockId::Boottime);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+        let part = u64::try_from(now.tv_nsec).unwrap_or_default();
+        Nanos::new(seconds.saturating_mul(1_000_000_000).saturating_add(part))
+    }
+}
+
+type Limiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, SinceBoot, NoOpMiddleware<Nanos>>;
 
 /// How many requests a source may make.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +42,7 @@ pub struct RateLimit {
 
 /// What each source has asked of us lately.
 pub struct Sources {
-    limiter: Option<DefaultKeyedRateLimiter<IpAddr>>,
-    clock: DefaultClock,
+    limiter: Option<Limiter>,
     trusted_hops: usize,
     since_cleaning: AtomicU32,
     /// Whether the operator was told that a forwarded address is not there.
@@ -42,9 +59,9 @@ impl Sources {
     pub fn new(limit: Option<RateLimit>, trusted_hops: usize) -> Self {
         Self {
             limiter: limit.map(|limit| {
-                RateLimiter::keyed(Quota::per_second(limit.per_second).allow_burst(limit.burst))
+                let quota = Quota::per_second(limit.per_second).allow_burst(limit.burst);
+                RateLimiter::dashmap_with_clock(quota, SinceBoot)
             }),
-            clock: DefaultClock::default(),
             trusted_hops,
             since_cleaning: AtomicU32::new(0),
             told: AtomicBool::new(false),
@@ -64,7 +81,7 @@ impl Sources {
         }
         let source = network(self.origin(peer.ip(), headers));
         limiter.check_key(&source).map_err(|denied| {
-            let wait = denied.wait_time_from(self.clock.now());
+            let wait = denied.wait_time_from(SinceBoot.now());
             Error::Throttled {
                 retry_after_seconds: u32::try_from(wait.as_secs())
                     .unwrap_or(u32::MAX)
@@ -147,6 +164,14 @@ mod tests {
 
     fn peer(text: &str) -> Option<SocketAddr> {
         Some(SocketAddr::new(text.parse().unwrap(), 1))
+    }
+
+    #[test]
+    fn limits_go_by_a_clock_that_counts_what_was_slept() {
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+        let uptime: f64 = uptime.split_whitespace().next().unwrap().parse().unwrap();
+        let ours = SinceBoot.now().as_u64() as f64 / 1e9;
+        assert!((ours - uptime).abs() < 5.0, "{ours} {uptime}");
     }
 
     #[test]
