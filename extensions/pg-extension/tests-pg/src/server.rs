@@ -119,6 +119,20 @@ impl Clock {
         Self { library, offset }
     }
 
+    /// The library leaves a file in shared memory for each process that it was in.
+    fn sweep_up() {
+        for file in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+            let name = file.file_name();
+            let pid = name
+                .to_str()
+                .filter(|name| name.contains("faketime_"))
+                .and_then(|name| name.rsplit('_').next());
+            if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+                let _ = fs::remove_file(file.path());
+            }
+        }
+    }
+
     fn set(&self, offset: &str) {
         fs::write(&self.offset, format!("{offset}\n")).expect("the clock");
     }
@@ -409,6 +423,9 @@ impl Drop for Server {
             tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }
         self.end("QUIT");
+        if self.clock.is_some() {
+            Clock::sweep_up();
+        }
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
