@@ -3,7 +3,7 @@
 
 /** A set of spent challenges of fixed memory. */
 export declare class SpentSet {
-  /** An empty set for `capacity` live entries, of 48 bytes each. */
+  /** An empty set for `capacity` live entries, of 72 bytes each. */
   constructor(capacity: number)
   /** `fresh`, `spent`, `expired`, or, if every place is held, the seconds until one falls free. */
   spend(spentKey: Uint8Array, expiresAt: number, now: number): 'fresh' | 'spent' | 'expired' | number

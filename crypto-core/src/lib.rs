@@ -74,8 +74,8 @@ mod sigma;
 mod testing;
 
 pub use challenge::{
-    Challenge, ChallengeId, ChallengeKey, ChallengeTtl, OwnedSpentSet, Spend, SpentHeader,
-    SpentKey, SpentSet, SpentSlot, SpentStats,
+    Challenge, ChallengeId, ChallengeKey, ChallengeTtl, OwnedSpentSet, ShareTag, Spend,
+    SpentHeader, SpentKey, SpentSet, SpentSlot, SpentStats,
 };
 pub use client::{CLIENT_ID_MAX, ClientId, ClientRecord, ClientStatus, Transition};
 pub use credential::{Commitment, Credential};

@@ -5,7 +5,7 @@ use twofapi_crypto_core::{OwnedSpentSet, Spend, SpentKey};
 
 use crate::error::{Fault, invalid_encoding, invalid_length};
 
-/// The most places a set may have: 480 MB of memory.
+/// The most places a set may have: 720 MB of memory.
 const CAPACITY_MAX: u32 = 10_000_000;
 
 /// A set of spent challenges of fixed memory.
@@ -26,7 +26,7 @@ fn seconds(now: i64) -> Result<u64, Fault> {
 
 #[napi]
 impl SpentSet {
-    /// An empty set for `capacity` live entries, of 48 bytes each.
+    /// An empty set for `capacity` live entries, of 72 bytes each.
     #[napi(constructor, catch_unwind)]
     pub fn new(capacity: u32) -> Result<Self, Fault> {
         if !(2..=CAPACITY_MAX).contains(&capacity) {

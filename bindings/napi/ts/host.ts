@@ -222,7 +222,7 @@ export function checkProof(proof: Uint8Array): void {
 export class SpentSet {
   readonly #set: InstanceType<typeof native.SpentSet>;
 
-  /** @param capacity accepted ones per lifetime of a challenge, 2 to 10,000,000, of 48 bytes each */
+  /** @param capacity accepted ones per lifetime of a challenge, 2 to 10,000,000, of 72 bytes each */
   constructor(capacity: number) {
     this.#set = calling(() => new native.SpentSet(whole(capacity, 'capacity', 2, 10_000_000)));
   }

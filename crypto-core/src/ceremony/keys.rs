@@ -5,12 +5,11 @@ use core::fmt;
 
 use hmac::Mac;
 use rand_core::TryCryptoRng;
-use siphasher::sip::SipHasher24;
 use zeroize::Zeroizing;
 
-use super::ShareTag;
 use crate::{
-    Challenge, ChallengeId, ChallengeKey, ChallengeTtl, ClientId, Denied, Error, challenge::keyed,
+    Challenge, ChallengeId, ChallengeKey, ChallengeTtl, ClientId, Denied, Error, ShareTag,
+    challenge::keyed,
 };
 
 const CHALLENGE_KEY_DST: &[u8] = b"2FApi-v1.0-ChallengeKey";
@@ -52,8 +51,8 @@ impl Root {
         self.number
     }
 
-    /// HMAC-SHA-512(root, DST ‖ LP(epoch)): 32 bytes challenge key, the next 16 for counting shares.
-    fn keys(&self, epoch: &Epoch) -> (ChallengeKey, Zeroizing<[u8; 16]>) {
+    /// First 32 bytes of HMAC-SHA-512(root, DST ‖ LP(epoch)).
+    fn challenge_key(&self, epoch: &Epoch) -> ChallengeKey {
         let mut mac = keyed(&self.bytes);
         mac.update(CHALLENGE_KEY_DST);
         mac.update(&(Epoch::LEN as u32).to_be_bytes());
@@ -61,9 +60,7 @@ impl Root {
         let tag = Zeroizing::new(<[u8; 64]>::from(mac.finalize().into_bytes()));
         let mut key = Zeroizing::new([0; ChallengeKey::LEN]);
         key.copy_from_slice(&tag[..ChallengeKey::LEN]);
-        let mut shares = Zeroizing::new([0; 16]);
-        shares.copy_from_slice(&tag[ChallengeKey::LEN..][..16]);
-        (ChallengeKey::from_bytes(*key), shares)
+        ChallengeKey::from_bytes(*key)
     }
 }
 
@@ -111,7 +108,6 @@ pub struct Keys {
     epoch: Epoch,
     /// The first one issues; every one is recognized.
     keys: Vec<(u8, ChallengeKey)>,
-    shares: Zeroizing<[u8; 16]>,
 }
 
 impl Keys {
@@ -130,19 +126,11 @@ impl Keys {
                 expected: "at least one, each with a number of its own",
             });
         }
-        let mut keys = Vec::with_capacity(roots.len());
-        let mut shares = Zeroizing::new([0; 16]);
-        for root in roots.iter().rev() {
-            let (key, of_root) = root.keys(&epoch);
-            keys.push((root.number, key));
-            shares = of_root;
-        }
-        keys.reverse();
-        Ok(Self {
-            epoch,
-            keys,
-            shares,
-        })
+        let keys = roots
+            .iter()
+            .map(|root| (root.number, root.challenge_key(&epoch)))
+            .collect();
+        Ok(Self { epoch, keys })
     }
 
     /// Which epoch they are of.
@@ -188,7 +176,7 @@ impl Keys {
     /// By what a client's share of a spent set is counted. Nobody without the key can find another client
     /// with the same tag.
     pub(super) fn share_tag(&self, client_id: &ClientId) -> ShareTag {
-        ShareTag(SipHasher24::new_with_key(&self.shares).hash(client_id.as_bytes()) as u32)
+        self.current().1.share_tag(client_id)
     }
 
     fn current(&self) -> &(u8, ChallengeKey) {
@@ -233,7 +221,7 @@ mod tests {
         mac.update(&[9; 16]);
         let expected = mac.finalize().into_bytes();
         assert_eq!(
-            root(3).keys(&epoch).0.as_bytes().as_slice(),
+            root(3).challenge_key(&epoch).as_bytes().as_slice(),
             &expected[..32]
         );
     }

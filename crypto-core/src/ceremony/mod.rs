@@ -127,5 +127,5 @@ pub use enrol::Asked;
 pub use keys::{Epoch, Keys, Root};
 pub use request::{AuthenticationRequest, EnrolmentRequest, Named, RotationRequest};
 pub use spent::{At, OwnedSpentSet, SpentHeader, SpentSet, SpentSlot, SpentStats};
-pub use step::{Cause, Change, Committed, Expect, Permission, Refused, ShareTag, Spend, Step};
+pub use step::{Cause, Change, Committed, Expect, Permission, Refused, Spend, Step};
 pub use terms::Terms;

@@ -12,7 +12,10 @@
 use alloc::{boxed::Box, vec, vec::Vec};
 
 use super::{Committed, Epoch, Spend};
-use crate::{ChallengeTtl, Error, SpentKey};
+use crate::{
+    ChallengeTtl, Error, SpentKey,
+    challenge::shares::{self, Counter, after, close_gap},
+};
 
 /// How many seconds ahead an entry may expire; a power of two beyond the longest TTL and skew.
 const RING: usize = 1024;
@@ -54,6 +57,15 @@ impl SpentSlot {
         counted: 0,
         count: 0,
     };
+}
+
+impl Counter for SpentSlot {
+    fn counter(&self) -> (u32, u32) {
+        (self.counted, self.count)
+    }
+    fn set_counter(&mut self, share: u32, count: u32) {
+        (self.counted, self.count) = (share, count);
+    }
 }
 
 /// The counters of the table, kept beside the slots.
@@ -189,9 +201,10 @@ impl<'a> SpentSet<'a> {
             self.sweep(SWEEP);
             return full;
         }
-        if self.count(spend.share.0) >= self.share() {
+        let share = shares::share_of(self.header.capacity);
+        if shares::count(self.slots, spend.share.0) >= share {
             self.sweep(SWEEP_FOR_SHARE);
-            if self.count(spend.share.0) >= self.share() {
+            if shares::count(self.slots, spend.share.0) >= share {
                 return full;
             }
         }
@@ -203,7 +216,7 @@ impl<'a> SpentSet<'a> {
         slot.key = *spend.key.as_bytes();
         slot.expires_at = spend.expires_at;
         slot.share = spend.share.0;
-        self.count_one(spend.share.0);
+        shares::count_one(self.slots, spend.share.0);
         self.header.taken += 1;
         self.header.held += 1;
         self.header.by_expiry[spend.expires_at as usize % RING] += 1;
@@ -226,11 +239,6 @@ impl<'a> SpentSet<'a> {
             capacity: self.header.capacity,
             held: self.header.held - expired,
         }
-    }
-
-    /// How many entries one client may have: a 64th of the capacity, at least 16.
-    fn share(&self) -> u32 {
-        (self.header.capacity / 64).max(16)
     }
 
     fn was_set_back(&self, now: u64) -> bool {
@@ -288,7 +296,7 @@ impl<'a> SpentSet<'a> {
             if slot.expires_at != 0 && slot.expires_at <= self.header.mark {
                 // Another entry may have moved here: look again next time.
                 self.free(at);
-                self.uncount_one(slot.share);
+                shares::uncount_one(self.slots, slot.share);
             } else {
                 self.header.cursor = after(at, self.slots.len()) as u32;
             }
@@ -314,89 +322,12 @@ impl<'a> SpentSet<'a> {
         gap.share = 0;
         self.header.taken -= 1;
     }
-
-    /// Where a client's entries are counted, or the free place for it.
-    fn counter(&self, share: u32) -> Result<usize, usize> {
-        let mut at = counter_home(share, self.slots.len());
-        loop {
-            let slot = &self.slots[at];
-            if slot.count == 0 {
-                return Err(at);
-            }
-            if slot.counted == share {
-                return Ok(at);
-            }
-            at = after(at, self.slots.len());
-        }
-    }
-
-    /// How many entries the client has, expired ones that were not swept yet among them.
-    fn count(&self, share: u32) -> u32 {
-        self.counter(share).map_or(0, |at| self.slots[at].count)
-    }
-
-    fn count_one(&mut self, share: u32) {
-        let (Ok(at) | Err(at)) = self.counter(share);
-        let slot = &mut self.slots[at];
-        slot.counted = share;
-        slot.count += 1;
-    }
-
-    fn uncount_one(&mut self, share: u32) {
-        let Ok(at) = self.counter(share) else { return };
-        self.slots[at].count -= 1;
-        if self.slots[at].count > 0 {
-            return;
-        }
-        let len = self.slots.len();
-        let gap = close_gap(
-            self.slots,
-            at,
-            |slot| (slot.count != 0).then(|| counter_home(slot.counted, len)),
-            |gap, slot| {
-                gap.counted = slot.counted;
-                gap.count = slot.count;
-            },
-        );
-        self.slots[gap].counted = 0;
-        self.slots[gap].count = 0;
-    }
-}
-
-/// Moves entries of linear probing up into the place at `gap`, and says which place is free in the end.
-/// `home` is where looking for the entry of a slot begins, nowhere for a free one.
-fn close_gap(
-    slots: &mut [SpentSlot],
-    mut gap: usize,
-    home: impl Fn(&SpentSlot) -> Option<usize>,
-    shift: impl Fn(&mut SpentSlot, &SpentSlot),
-) -> usize {
-    let len = slots.len();
-    let mut at = gap;
-    loop {
-        at = after(at, len);
-        let slot = slots[at];
-        let Some(home) = home(&slot) else { return gap };
-        // An entry may move to the gap unless its home lies behind the gap, cyclically.
-        if (at + len - home) % len >= (at + len - gap) % len {
-            shift(&mut slots[gap], &slot);
-            gap = at;
-        }
-    }
 }
 
 fn home(key: &[u8; SpentKey::LEN], slots: usize) -> usize {
     let [a, b, c, d, e, f, g, h, ..] = *key;
     let hash = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
     ((u128::from(hash) * slots as u128) >> 64) as usize
-}
-
-fn counter_home(share: u32, slots: usize) -> usize {
-    ((u64::from(share) * slots as u64) >> 32) as usize
-}
-
-const fn after(at: usize, slots: usize) -> usize {
-    if at + 1 == slots { 0 } else { at + 1 }
 }
 
 /// A set with memory of its own.
@@ -425,7 +356,7 @@ impl OwnedSpentSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ceremony::ShareTag, testing::rng};
+    use crate::{ShareTag, testing::rng};
     use alloc::collections::BTreeMap;
     use proptest::prelude::*;
 

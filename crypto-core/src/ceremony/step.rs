@@ -1,7 +1,7 @@
 //! What an attempt asks of the store, what the store may answer, and how attempts end.
 
 use super::{Epoch, Keys};
-use crate::{Challenge, ClientId, ClientRecord, Error, SpentKey};
+use crate::{Challenge, ClientId, ClientRecord, Error, ShareTag, SpentKey};
 
 /// What the store has to do in one atomic and durable action, or not at all. In this order: see that
 /// the record is as [`expect`](Self::expect)ed; see that the challenge is alive by the store's clock, of
@@ -64,10 +64,6 @@ impl Spend {
         }
     }
 }
-
-/// A client, as a spent set counts its entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ShareTag(pub(super) u32);
 
 /// What becomes of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! How a challenge is named: to its client by its id, in the set of spent challenges by its key.
+//! How a challenge is named: to its client by its id, in the set of spent challenges by its key and by whose
+//! it is.
 
 use core::{fmt, str::FromStr};
 
@@ -121,6 +122,11 @@ impl fmt::Debug for SpentKey {
         f.write_str("SpentKey(secret)")
     }
 }
+
+/// A client, as a spent set counts its entries. From the host's key, so that nobody else can find another
+/// client with the same tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShareTag(pub(crate) u32);
 
 #[cfg(test)]
 mod tests {

@@ -6,15 +6,18 @@ use core::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use rand_core::TryCryptoRng;
 use sha2::Sha512;
+use siphasher::sip::SipHasher24;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{
-    id::{ChallengeId, ID_BYTES, SpentKey},
+    id::{ChallengeId, ID_BYTES, ShareTag, SpentKey},
     ttl::ChallengeTtl,
 };
 use crate::{ClientId, Denied, Error, Nonce};
 
 const CHALLENGE_DST: &[u8] = b"2FApi-v1.0-Challenge";
+/// Never the beginning of what a nonce is computed from: that goes on with a length.
+const SHARES_DST: &[u8] = b"2FApi-v1.0-SpentShares";
 
 /// What a host knows of a challenge: computed, never stored.
 #[derive(Clone, Debug)]
@@ -34,9 +37,10 @@ pub struct Challenge {
 pub struct ChallengeKey {
     bytes: Zeroizing<[u8; Self::LEN]>,
     keyed: Hmac<Sha512>,
+    shares: Zeroizing<[u8; 16]>,
 }
 
-/// Both parts are zeroized by their own drop.
+/// All parts are zeroized by their own drop.
 impl ZeroizeOnDrop for ChallengeKey {}
 
 impl ChallengeKey {
@@ -59,7 +63,20 @@ impl ChallengeKey {
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         let bytes = Zeroizing::new(bytes);
         let keyed = keyed(&bytes);
-        Self { bytes, keyed }
+        let tag = keyed.clone().chain_update(SHARES_DST).finalize();
+        let mut shares = Zeroizing::new([0; 16]);
+        shares.copy_from_slice(&tag.into_bytes()[..16]);
+        Self {
+            bytes,
+            keyed,
+            shares,
+        }
+    }
+
+    /// By what a client's share of the spent set is counted.
+    #[must_use]
+    pub fn share_tag(&self, client_id: &ClientId) -> ShareTag {
+        ShareTag(SipHasher24::new_with_key(&self.shares).hash(client_id.as_bytes()) as u32)
     }
 
     /// The key itself, for hosts that keep it in shared memory or a shared store.
@@ -228,6 +245,14 @@ mod tests {
             .recompute(&client("alice"), issued.id, NOW, ttl)
             .unwrap();
         assert_ne!(other.nonce, issued.nonce);
+    }
+
+    #[test]
+    fn clients_are_counted_under_tags_that_depend_on_the_key() {
+        let tag = |key: u8, id| ChallengeKey::from_bytes([key; 32]).share_tag(&client(id));
+        assert_eq!(tag(1, "alice"), tag(1, "alice"));
+        assert_ne!(tag(1, "alice"), tag(1, "bob"));
+        assert_ne!(tag(1, "alice"), tag(2, "alice"));
     }
 
     #[test]

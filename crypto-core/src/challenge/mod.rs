@@ -2,10 +2,11 @@
 
 mod id;
 mod key;
+pub(crate) mod shares;
 mod spent;
 mod ttl;
 
-pub use id::{ChallengeId, SpentKey};
+pub use id::{ChallengeId, ShareTag, SpentKey};
 pub(crate) use key::keyed;
 pub use key::{Challenge, ChallengeKey};
 pub use spent::{OwnedSpentSet, Spend, SpentHeader, SpentSet, SpentSlot, SpentStats};

@@ -11,7 +11,11 @@
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
-use super::{id::SpentKey, ttl::ChallengeTtl};
+use super::{
+    id::{ShareTag, SpentKey},
+    shares::{self, Counter, after, close_gap},
+    ttl::ChallengeTtl,
+};
 
 /// How many seconds ahead an entry may expire; a power of two beyond the longest TTL.
 const RING: usize = 1024;
@@ -27,6 +31,9 @@ fn home(key: &[u8; SpentKey::LEN], slots: usize) -> usize {
 /// Slots looked at for expired entries per insertion.
 const SWEEP: usize = 8;
 
+/// Slots looked at before a client is told that its share is used up.
+const SWEEP_FOR_SHARE: usize = 4096;
+
 const FREE: u8 = 0;
 const HELD: u8 = 1;
 const REFUSED: u8 = 2;
@@ -38,7 +45,14 @@ pub struct SpentSlot {
     key: [u8; SpentKey::LEN],
     expires_at: u32,
     state: u8,
-    unused: [u8; 3],
+    /// Whether it counts for its client's share.
+    shared: bool,
+    unused: [u8; 2],
+    /// Whose it is.
+    share: u32,
+    /// Whose entries are counted here, and how many they are.
+    counted: u32,
+    count: u32,
 }
 
 impl SpentSlot {
@@ -47,8 +61,30 @@ impl SpentSlot {
         key: [0; SpentKey::LEN],
         expires_at: 0,
         state: FREE,
-        unused: [0; 3],
+        shared: false,
+        unused: [0; 2],
+        share: 0,
+        counted: 0,
+        count: 0,
     };
+
+    /// Takes the entry of another slot; what is counted here stays.
+    fn take(&mut self, entry: &Self) {
+        *self = Self {
+            counted: self.counted,
+            count: self.count,
+            ..*entry
+        };
+    }
+}
+
+impl Counter for SpentSlot {
+    fn counter(&self) -> (u32, u32) {
+        (self.counted, self.count)
+    }
+    fn set_counter(&mut self, share: u32, count: u32) {
+        (self.counted, self.count) = (share, count);
+    }
 }
 
 /// The counters of the table, kept beside the slots.
@@ -149,32 +185,66 @@ impl<'a> SpentSet<'a> {
     /// Spends a challenge, before the equation is looked at: of many callers with one challenge,
     /// one is told [`Spend::Fresh`].
     pub fn spend(&mut self, key: &SpentKey, expires_at: u32, now: u64) -> Spend {
+        self.spend_of(None, key, expires_at, now)
+    }
+
+    /// The same for a set of which each client has a share, so that none can keep the others out: one
+    /// client's pending and accepted attempts hold at most a 64th of the capacity, but may hold 16.
+    pub fn spend_within_share(
+        &mut self,
+        share: ShareTag,
+        key: &SpentKey,
+        expires_at: u32,
+        now: u64,
+    ) -> Spend {
+        self.spend_of(Some(share.0), key, expires_at, now)
+    }
+
+    fn spend_of(&mut self, share: Option<u32>, key: &SpentKey, expires_at: u32, now: u64) -> Spend {
         self.advance(now);
         let clock = self.header.clock;
         if expires_at <= clock || (expires_at - clock) as usize >= RING {
             return Spend::Expired;
         }
-        let at = match self.find(key) {
-            Ok(_) => return Spend::Spent,
-            Err(free) => free,
-        };
-        if self.has_no_place() {
+        if self.find(key).is_ok() {
+            return Spend::Spent;
+        }
+        let mut full = self.has_no_place();
+        if full {
             // A full table is swept as well, so that it recovers without insertions.
-            self.sweep();
+            self.sweep(SWEEP);
+        } else if let Some(share) = share {
+            let most = shares::share_of(self.header.capacity);
+            full = shares::count(self.slots, share) >= most;
+            if full {
+                self.sweep(SWEEP_FOR_SHARE);
+                full = shares::count(self.slots, share) >= most;
+            }
+        }
+        if full {
             return Spend::Full {
                 retry_after: self.next_expiry(),
             };
         }
-        self.slots[at] = SpentSlot {
+        // Sweeping has moved entries.
+        let Err(at) = self.find(key) else {
+            return Spend::Spent;
+        };
+        self.slots[at].take(&SpentSlot {
             key: *key.as_bytes(),
             expires_at,
             state: HELD,
-            unused: [0; 3],
-        };
+            shared: share.is_some(),
+            share: share.unwrap_or_default(),
+            ..SpentSlot::FREE
+        });
+        if let Some(share) = share {
+            shares::count_one(self.slots, share);
+        }
         self.header.taken += 1;
         self.header.held += 1;
         self.header.by_expiry[expires_at as usize % RING][0] += 1;
-        self.sweep();
+        self.sweep(SWEEP);
         Spend::Fresh
     }
 
@@ -189,6 +259,11 @@ impl<'a> SpentSet<'a> {
         let second = &mut self.header.by_expiry[slot.expires_at as usize % RING];
         second[0] -= 1;
         self.header.held -= 1;
+        // A stranger can have attempts refused in a client's name: they are not the client's.
+        if slot.shared {
+            self.slots[at].shared = false;
+            shares::uncount_one(self.slots, slot.share);
+        }
         if self.header.refused < self.header.capacity / 2 {
             second[1] += 1;
             self.header.refused += 1;
@@ -260,54 +335,42 @@ impl<'a> SpentSet<'a> {
             if slot.key == *key.as_bytes() {
                 return Ok(at);
             }
-            at = self.after(at);
+            at = after(at, self.slots.len());
         }
     }
 
-    fn sweep(&mut self) {
-        if self.header.taken == self.header.held + self.header.refused {
-            // Nothing that has expired lies about.
-            return;
-        }
-        for _ in 0..SWEEP {
+    /// Looks at some slots and frees those whose entries have expired.
+    fn sweep(&mut self, slots: usize) {
+        for _ in 0..slots.min(self.slots.len()) {
+            if self.header.taken == self.header.held + self.header.refused {
+                // Nothing that has expired lies about.
+                return;
+            }
             let at = self.header.cursor as usize;
-            let slot = &self.slots[at];
+            let slot = self.slots[at];
             if slot.state != FREE && slot.expires_at <= self.header.clock {
                 // Another entry may have moved here: look again next time.
                 self.free(at);
+                if slot.shared {
+                    shares::uncount_one(self.slots, slot.share);
+                }
             } else {
-                self.header.cursor = self.after(at) as u32;
+                self.header.cursor = after(at, self.slots.len()) as u32;
             }
         }
     }
 
     /// Frees a slot and closes the gap, so that looking for a key can stop at the first free slot.
-    fn free(&mut self, mut gap: usize) {
+    fn free(&mut self, at: usize) {
         let len = self.slots.len();
-        let mut at = gap;
-        loop {
-            at = self.after(at);
-            let slot = self.slots[at];
-            if slot.state == FREE {
-                break;
-            }
-            // An entry may move to the gap unless its home lies behind the gap, cyclically.
-            let home = home(&slot.key, len);
-            if (at + len - home) % len >= (at + len - gap) % len {
-                self.slots[gap] = slot;
-                gap = at;
-            }
-        }
-        self.slots[gap] = SpentSlot::FREE;
+        let gap = close_gap(
+            self.slots,
+            at,
+            |slot| (slot.state != FREE).then(|| home(&slot.key, len)),
+            SpentSlot::take,
+        );
+        self.slots[gap].take(&SpentSlot::FREE);
         self.header.taken -= 1;
-    }
-
-    fn after(&self, at: usize) -> usize {
-        if at + 1 == self.slots.len() {
-            0
-        } else {
-            at + 1
-        }
     }
 }
 
@@ -318,7 +381,7 @@ pub struct OwnedSpentSet {
 }
 
 impl OwnedSpentSet {
-    /// An empty set for `capacity` live entries (at least two), of 48 bytes each and 8 KiB once.
+    /// An empty set for `capacity` live entries (at least two), of 72 bytes each and 8 KiB once.
     #[must_use]
     pub fn new(capacity: u32) -> Self {
         Self {
@@ -414,6 +477,40 @@ mod tests {
         // The first half kept its place, and so is still refused as used.
         for n in 0..50 {
             assert_eq!(set.spend(&key(n), expiry(120), NOW), Spend::Spent);
+        }
+    }
+
+    #[test]
+    fn one_client_fills_its_share_of_a_set_and_keeps_nobody_out() {
+        let mut owned = OwnedSpentSet::new(6400);
+        let mut set = owned.set();
+        let (greedy, other) = (ShareTag(7), ShareTag(8));
+        for n in 0..100 {
+            let spent = set.spend_within_share(greedy, &key(n), expiry(120), NOW);
+            assert_eq!(spent, Spend::Fresh);
+        }
+        for n in 100..2000 {
+            let spent = set.spend_within_share(greedy, &key(n), expiry(120), NOW + 10);
+            assert!(matches!(spent, Spend::Full { .. }));
+        }
+        let spent = set.spend_within_share(other, &key(2000), expiry(120), NOW + 10);
+        assert_eq!(spent, Spend::Fresh);
+        // What strangers have refused in a client's name takes nothing of its share.
+        for n in 3000..3300 {
+            let spent = set.spend_within_share(other, &key(n), expiry(120), NOW + 10);
+            assert_eq!(spent, Spend::Fresh);
+            set.refused(&key(n));
+        }
+        for n in 4000..4099 {
+            let spent = set.spend_within_share(other, &key(n), expiry(120), NOW + 10);
+            assert_eq!(spent, Spend::Fresh, "{n}");
+        }
+        let spent = set.spend_within_share(other, &key(4099), expiry(120), NOW + 10);
+        assert!(matches!(spent, Spend::Full { .. }));
+        // Its own entries expire like everybody's, and nobody has to come by for that.
+        for n in 5000..5100 {
+            let spent = set.spend_within_share(greedy, &key(n), expiry(300), NOW + 120);
+            assert_eq!(spent, Spend::Fresh, "{n}");
         }
     }
 

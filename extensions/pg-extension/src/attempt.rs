@@ -6,8 +6,8 @@ use core::sync::atomic::Ordering;
 use getrandom::SysRng;
 use twofapi_crypto_core::{
     Authentication, AuthenticationBinding, Challenge, ChallengeId, ClientId, ClientRecord,
-    Commitment, Denied, Enrolment, Error, Proof, Rotation, Spend, SpentSet, deny_unknown_client,
-    verify, verify_rotation,
+    Commitment, Denied, Enrolment, Error, Proof, Rotation, ShareTag, Spend, SpentSet,
+    deny_unknown_client, verify, verify_rotation,
 };
 
 use crate::{
@@ -46,17 +46,18 @@ pub(crate) fn issue(shared: Shared, client_id: &ClientId) -> Result<Challenge, E
     Ok(challenge)
 }
 
-/// Computes a challenge again from its id, and says by which key.
+/// Computes a challenge again from its id, and says by which key, and by what its client's share of the spent
+/// set is counted under that one.
 pub(crate) fn recompute(
     shared: Shared,
     client_id: &ClientId,
     challenge_id: &[u8],
-) -> Result<(Challenge, u64), Denied> {
+) -> Result<(Challenge, u64, ShareTag), Denied> {
     let id = ChallengeId::from_text_bytes(challenge_id)?;
     shared.with_challenge_key(|key, epoch| {
         let challenge =
             key.recompute(client_id, id, clock::unix_seconds(), gucs::challenge_ttl())?;
-        Ok((challenge, epoch))
+        Ok((challenge, epoch, key.share_tag(client_id)))
     })
 }
 
@@ -138,7 +139,7 @@ fn spend_then(
     challenge_id: &[u8],
     check: impl Fn(&Challenge, Option<&ClientRecord>) -> Result<(), Outcome>,
 ) -> Attempt {
-    let Ok((challenge, epoch)) = recompute(shared, client_id, challenge_id) else {
+    let Ok((challenge, epoch, share)) = recompute(shared, client_id, challenge_id) else {
         return Ok(Err(Outcome::DeniedChallenge));
     };
     let client = ClientKey::new(audit::database(), client_id);
@@ -175,7 +176,7 @@ fn spend_then(
     let spend = |set: &mut SpentSet<'_>, moment: Moment| {
         // A challenge of a key that is no longer the key cannot be looked up in what is spent now.
         if moment.epoch == epoch {
-            set.spend(&challenge.spent_key, expires_at, moment.now)
+            set.spend_within_share(share, &challenge.spent_key, expires_at, moment.now)
         } else {
             Spend::Expired
         }

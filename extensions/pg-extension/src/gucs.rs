@@ -113,7 +113,7 @@ fn numbers_and_choices() {
     GucRegistry::define_int_guc(
         c"twofapi.spent_capacity",
         c"How many spent challenges the server remembers at once.",
-        c"Each takes 48 bytes of shared memory. When as many logins were accepted within one \
+        c"Each takes 72 bytes of shared memory. When as many logins were accepted within one \
           challenge_ttl, the next ones are throttled.",
         &SPENT_CAPACITY,
         16,

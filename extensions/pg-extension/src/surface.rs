@@ -165,7 +165,7 @@ fn get_challenge_nonce(id: Bytes<'_>, challenge: Bytes<'_>) -> Option<Vec<u8>> {
         let (id, challenge) = (client_id(id)?, challenge_id(challenge)?);
         Ok(attempt::recompute(shared, &id, challenge)
             .ok()
-            .map(|(challenge, _)| challenge.nonce.as_bytes().to_vec()))
+            .map(|(challenge, ..)| challenge.nonce.as_bytes().to_vec()))
     };
     nonce().unwrap_or_else(|error: Error| errors::raise(&error))
 }

@@ -14,7 +14,7 @@ import type { Store } from '../store.js';
 
 /** Settings of {@link memoryStore}. */
 export interface MemoryOptions extends RecordsOptions {
-  /** How many accepted logins are remembered per lifetime of a challenge; 100,000 unless set, of 48 bytes each. */
+  /** How many accepted logins are remembered per lifetime of a challenge; 100,000 unless set, of 72 bytes each. */
   readonly spentCapacity?: number;
   /** Says that it is known that each process has clients and challenges of its own. */
   readonly allowManyProcesses?: boolean;

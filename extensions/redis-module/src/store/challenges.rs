@@ -72,14 +72,13 @@ pub(crate) fn recompute(
     })
 }
 
-/// Uses a challenge up, before the proof is looked at.
-pub(crate) fn spend(challenge: &Challenge) -> Result<Spend, Error> {
+/// Uses a challenge of this client's up, before the proof is looked at.
+pub(crate) fn spend(client_id: &ClientId, challenge: &Challenge) -> Result<Spend, Error> {
     let (now, expires_at) = (clock::unix_seconds(), challenge.id.expires_at());
     with(|challenges| {
-        challenges
-            .spent
-            .set()
-            .spend(&challenge.spent_key, expires_at, now)
+        let share = challenges.key.share_tag(client_id);
+        let mut spent = challenges.spent.set();
+        spent.spend_within_share(share, &challenge.spent_key, expires_at, now)
     })
 }
 

@@ -77,7 +77,7 @@ pub(super) fn spend(
             Some(retry_after) => return Err(throttled(retry_after)),
             None => None,
         },
-        Some(client) => match challenges::spend(&challenge)? {
+        Some(client) => match challenges::spend(client_id, &challenge)? {
             Spend::Fresh => Some(client),
             Spend::Spent | Spend::Expired => None,
             Spend::Full { retry_after } => return Err(throttled(retry_after)),

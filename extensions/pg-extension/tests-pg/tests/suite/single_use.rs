@@ -234,6 +234,24 @@ fn a_set_full_of_accepted_proofs_throttles_and_forgets_nothing_and_recovers() {
 }
 
 #[test]
+fn a_client_that_uses_its_share_of_the_spent_set_up_keeps_nobody_else_out() {
+    let server = Server::start("twofapi.spent_capacity = 100");
+    let mut connection = server.database().connect();
+    let greedy = Client::enrolled(&mut connection, "greedy");
+    let alice = Client::enrolled(&mut connection, "alice");
+    for _ in 0..16 {
+        assert!(greedy.log_in(&mut connection));
+    }
+    let challenge = greedy.challenge(&mut connection);
+    let proof = greedy.proof(&challenge);
+    let answer = greedy.authenticate(&mut connection, &challenge, &proof);
+    assert_eq!(refusal(answer).0, "53400");
+    for _ in 0..16 {
+        assert!(alice.log_in(&mut connection));
+    }
+}
+
+#[test]
 fn a_million_challenges_leave_memory_flat_and_the_client_able_to_log_in() {
     let mut s = scene();
     let ask = "SELECT count(twofapi.issue_challenge('alice')) FROM generate_series(1, $1::int)";

@@ -229,6 +229,21 @@ fn a_set_full_of_accepted_proofs_throttles_forgets_nothing_early_and_recovers() 
 }
 
 #[test]
+fn a_client_that_uses_its_share_of_the_set_up_keeps_nobody_else_out() {
+    let server = Server::start("2fapi.spent-capacity 100");
+    let mut connection = server.connect();
+    let greedy = Client::enrolled("greedy", &mut connection);
+    let alice = Client::enrolled("alice", &mut connection);
+    for _ in 0..16 {
+        assert_eq!(greedy.log_in(&mut connection), Ok(Value::Okay));
+    }
+    assert_eq!(prefix(&greedy.log_in(&mut connection)), "LIMIT");
+    for _ in 0..16 {
+        assert_eq!(alice.log_in(&mut connection), Ok(Value::Okay));
+    }
+}
+
+#[test]
 fn a_restart_makes_old_challenges_worthless() {
     let mut server = Server::start("appendonly yes\nappendfsync always");
     let alice = Client::enrolled("alice", &mut server.connect());
