@@ -84,7 +84,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "DAYS", default_value_t = 30, env = "TWOFAPI_ROTATE_KEYS_AFTER",
           value_parser = clap::value_parser!(u64).range(1..=365))]
     rotate_keys_after: u64,
-    /// How many challenges can be spent within one challenge's life (48 bytes of memory each)
+    /// How many challenges can be spent within one challenge's life (64 bytes of memory each)
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, env = "TWOFAPI_SPENT_CAPACITY",
           value_parser = clap::value_parser!(u32).range(2..=100_000_000))]
     spent_capacity: u32,

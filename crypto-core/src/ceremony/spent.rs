@@ -3,7 +3,8 @@
 //! and PostgreSQL's shared memory alike.
 //!
 //! An entry is added by the step that accepts, and leaves when its challenge has expired, never earlier.
-//! One client holds at most a 64th of the places, so that none can keep the others out.
+//! Once half of the places are taken, one client gets no more than a 64th of them, so that none can keep the
+//! others out.
 //!
 //! Every operation takes bounded time. Places are counted by the second in which they expire, so that
 //! "full" is exact at once; the slots themselves are swept a few per insertion. With twice as many slots
@@ -201,10 +202,9 @@ impl<'a> SpentSet<'a> {
             self.sweep(SWEEP);
             return full;
         }
-        let share = shares::share_of(self.header.capacity);
-        if shares::count(self.slots, spend.share.0) >= share {
+        if self.has_used_its_share(spend) {
             self.sweep(SWEEP_FOR_SHARE);
-            if shares::count(self.slots, spend.share.0) >= share {
+            if self.has_used_its_share(spend) {
                 return full;
             }
         }
@@ -239,6 +239,11 @@ impl<'a> SpentSet<'a> {
             capacity: self.header.capacity,
             held: self.header.held - expired,
         }
+    }
+
+    fn has_used_its_share(&self, spend: &Spend) -> bool {
+        let SpentHeader { held, capacity, .. } = *self.header;
+        shares::is_used_up(self.slots, spend.share.0, held, capacity)
     }
 
     fn was_set_back(&self, now: u64) -> bool {
@@ -433,22 +438,27 @@ mod tests {
     fn one_client_fills_its_share_and_keeps_nobody_out() {
         let mut owned = OwnedSpentSet::new(6400, epoch(1));
         let mut set = owned.set();
-        for n in 0..100 {
+        for n in 0..3200 {
             assert_eq!(set.accept(&spend(n, 7, 120), NOW), Committed::Done);
         }
-        for n in 100..2000 {
+        for n in 3200..5000 {
             assert!(matches!(
                 set.accept(&spend(n, 7, 120), NOW + 10),
                 Committed::Full { .. }
             ));
         }
-        assert_eq!(set.stats(NOW).held, 100);
-        for n in 2000..3000 {
-            let other = spend(n, n as u32, 120);
+        assert_eq!(set.stats(NOW).held, 3200);
+        for n in 0..1000 {
+            let other = spend(10_000 + n, n as u32 % 10 + 100, 120);
             assert_eq!(set.accept(&other, NOW + 10), Committed::Done);
         }
-        // Its own entries expire like everybody's, and nobody has to come by for that.
-        for n in 3000..3100 {
+        let of_the_share = spend(20_000, 100, 120);
+        assert!(matches!(
+            set.accept(&of_the_share, NOW + 10),
+            Committed::Full { .. }
+        ));
+        // Entries expire, and nobody has to come by for that.
+        for n in 30_000..33_000 {
             let later = set.accept(&spend(n, 7, 300), NOW + 120);
             assert_eq!(later, Committed::Done, "{n}");
         }
@@ -565,7 +575,10 @@ mod tests {
                             Committed::Expired
                         } else if model.contains_key(&id) {
                             Committed::Spent
-                        } else if model.len() as u32 >= capacity || of_client >= 16 {
+                        } else if {
+                            let live = model.len() as u32;
+                            live >= capacity || (live >= capacity / 2 && of_client >= 16)
+                        } {
                             let next = model.values().min().unwrap();
                             Committed::Full { retry_after: *next - mark as u32 }
                         } else {

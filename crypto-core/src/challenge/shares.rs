@@ -9,13 +9,14 @@ pub(crate) trait Counter: Copy {
     fn set_counter(&mut self, share: u32, count: u32);
 }
 
-/// How many entries one client may have in a set of this capacity: a 64th, at least 16.
-pub(crate) fn share_of(capacity: u32) -> u32 {
-    (capacity / 64).max(16)
+/// Whether the client has used its share up: a 64th of the capacity, but 16, once half of the places are
+/// taken. Before that nobody is in anybody's way.
+pub(crate) fn is_used_up<S: Counter>(slots: &[S], share: u32, live: u32, capacity: u32) -> bool {
+    live >= capacity / 2 && count(slots, share) >= (capacity / 64).max(16)
 }
 
 /// How many entries the client has.
-pub(crate) fn count<S: Counter>(slots: &[S], share: u32) -> u32 {
+fn count<S: Counter>(slots: &[S], share: u32) -> u32 {
     place(slots, share).map_or(0, |at| slots[at].counter().1)
 }
 

@@ -188,8 +188,9 @@ impl<'a> SpentSet<'a> {
         self.spend_of(None, key, expires_at, now)
     }
 
-    /// The same for a set of which each client has a share, so that none can keep the others out: one
-    /// client's pending and accepted attempts hold at most a 64th of the capacity, but may hold 16.
+    /// The same for a set of which each client has a share, so that none can keep the others out: once half
+    /// of the places are taken, a client whose pending and accepted attempts hold a 64th of the capacity (but
+    /// 16) gets no more.
     pub fn spend_within_share(
         &mut self,
         share: ShareTag,
@@ -214,11 +215,10 @@ impl<'a> SpentSet<'a> {
             // A full table is swept as well, so that it recovers without insertions.
             self.sweep(SWEEP);
         } else if let Some(share) = share {
-            let most = shares::share_of(self.header.capacity);
-            full = shares::count(self.slots, share) >= most;
+            full = self.has_used_its_share(share);
             if full {
                 self.sweep(SWEEP_FOR_SHARE);
-                full = shares::count(self.slots, share) >= most;
+                full = self.has_used_its_share(share);
             }
         }
         if full {
@@ -290,6 +290,11 @@ impl<'a> SpentSet<'a> {
             held: self.header.held,
             refused: self.header.refused,
         }
+    }
+
+    fn has_used_its_share(&self, share: u32) -> bool {
+        let live = self.header.held + self.header.refused;
+        shares::is_used_up(self.slots, share, live, self.header.capacity)
     }
 
     fn has_no_place(&self) -> bool {
@@ -485,30 +490,28 @@ mod tests {
         let mut owned = OwnedSpentSet::new(6400);
         let mut set = owned.set();
         let (greedy, other) = (ShareTag(7), ShareTag(8));
-        for n in 0..100 {
+        for n in 0..3200 {
             let spent = set.spend_within_share(greedy, &key(n), expiry(120), NOW);
             assert_eq!(spent, Spend::Fresh);
         }
-        for n in 100..2000 {
+        for n in 3200..5000 {
             let spent = set.spend_within_share(greedy, &key(n), expiry(120), NOW + 10);
             assert!(matches!(spent, Spend::Full { .. }));
         }
-        let spent = set.spend_within_share(other, &key(2000), expiry(120), NOW + 10);
-        assert_eq!(spent, Spend::Fresh);
         // What strangers have refused in a client's name takes nothing of its share.
-        for n in 3000..3300 {
+        for n in 10_000..10_300 {
             let spent = set.spend_within_share(other, &key(n), expiry(120), NOW + 10);
             assert_eq!(spent, Spend::Fresh);
             set.refused(&key(n));
         }
-        for n in 4000..4099 {
+        for n in 20_000..20_100 {
             let spent = set.spend_within_share(other, &key(n), expiry(120), NOW + 10);
             assert_eq!(spent, Spend::Fresh, "{n}");
         }
-        let spent = set.spend_within_share(other, &key(4099), expiry(120), NOW + 10);
+        let spent = set.spend_within_share(other, &key(20_100), expiry(120), NOW + 10);
         assert!(matches!(spent, Spend::Full { .. }));
-        // Its own entries expire like everybody's, and nobody has to come by for that.
-        for n in 5000..5100 {
+        // Entries expire, and nobody has to come by for that.
+        for n in 30_000..33_000 {
             let spent = set.spend_within_share(greedy, &key(n), expiry(300), NOW + 120);
             assert_eq!(spent, Spend::Fresh, "{n}");
         }

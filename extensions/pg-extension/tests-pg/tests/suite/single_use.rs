@@ -239,7 +239,7 @@ fn a_client_that_uses_its_share_of_the_spent_set_up_keeps_nobody_else_out() {
     let mut connection = server.database().connect();
     let greedy = Client::enrolled(&mut connection, "greedy");
     let alice = Client::enrolled(&mut connection, "alice");
-    for _ in 0..16 {
+    for _ in 0..50 {
         assert!(greedy.log_in(&mut connection));
     }
     let challenge = greedy.challenge(&mut connection);

@@ -234,7 +234,7 @@ fn a_client_that_uses_its_share_of_the_set_up_keeps_nobody_else_out() {
     let mut connection = server.connect();
     let greedy = Client::enrolled("greedy", &mut connection);
     let alice = Client::enrolled("alice", &mut connection);
-    for _ in 0..16 {
+    for _ in 0..50 {
         assert_eq!(greedy.log_in(&mut connection), Ok(Value::Okay));
     }
     assert_eq!(prefix(&greedy.log_in(&mut connection)), "LIMIT");
