@@ -528,12 +528,16 @@ fn full_spent_set(record: &mut dyn FnMut(&str, f64)) {
     const CAPACITY: i64 = 1_000_000;
     let (_full, database, mut full, alice) = quiet("");
     let (_empty, _, mut empty, bob) = quiet("");
+    // One client has no more than its share of the second half.
+    let many: Vec<_> = (0..128)
+        .map(|n| Client::enrolled(&mut full, &format!("client-{n}")))
+        .collect();
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 let mut connection = database.connect();
                 for _ in 0..49 {
-                    let tickets = tickets(&mut connection, &alice, 10_000);
+                    let tickets = tickets(&mut connection, &many, 10_000);
                     spend(&mut connection, &tickets, || {});
                 }
             });
