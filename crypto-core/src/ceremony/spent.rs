@@ -570,15 +570,13 @@ mod tests {
                             epoch: at.epoch,
                             ..spend(n << 40 | u64::from(client) << 32 | u64::from(expires_at), client, 0)
                         };
+                        let live = model.len() as u32;
                         let of_client = model.keys().filter(|(_, c, _)| *c == client).count();
                         let expected = if u64::from(expires_at) <= mark {
                             Committed::Expired
                         } else if model.contains_key(&id) {
                             Committed::Spent
-                        } else if {
-                            let live = model.len() as u32;
-                            live >= capacity || (live >= capacity / 2 && of_client >= 16)
-                        } {
+                        } else if live >= capacity || (live >= capacity / 2 && of_client >= 16) {
                             let next = model.values().min().unwrap();
                             Committed::Full { retry_after: *next - mark as u32 }
                         } else {
