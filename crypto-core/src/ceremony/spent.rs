@@ -571,10 +571,11 @@ mod tests {
                             ..spend(n << 40 | u64::from(client) << 32 | u64::from(expires_at), client, 0)
                         };
                         let live = model.len() as u32;
+                        let used = model.contains_key(&id);
                         let of_client = model.keys().filter(|(_, c, _)| *c == client).count();
                         let expected = if u64::from(expires_at) <= mark {
                             Committed::Expired
-                        } else if model.contains_key(&id) {
+                        } else if used {
                             Committed::Spent
                         } else if live >= capacity || (live >= capacity / 2 && of_client >= 16) {
                             let next = model.values().min().unwrap();
