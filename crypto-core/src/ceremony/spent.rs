@@ -192,20 +192,17 @@ impl<'a> SpentSet<'a> {
         if self.find(&spend.key).is_ok() {
             return Committed::Spent;
         }
-        let full = Committed::Full {
-            retry_after: self.next_expiry(),
-        };
         if self.header.held >= self.header.capacity
             || self.header.taken as usize + 1 >= self.slots.len()
         {
             // A full table is swept as well, so that it recovers without insertions.
             self.sweep(SWEEP);
-            return full;
+            return self.full();
         }
         if self.has_used_its_share(spend) {
             self.sweep(SWEEP_FOR_SHARE);
             if self.has_used_its_share(spend) {
-                return full;
+                return self.full();
             }
         }
         // Sweeping has moved entries.
@@ -238,6 +235,13 @@ impl<'a> SpentSet<'a> {
         SpentStats {
             capacity: self.header.capacity,
             held: self.header.held - expired,
+        }
+    }
+
+    /// There is no place: told when the next one falls free, which only then is looked for.
+    fn full(&self) -> Committed {
+        Committed::Full {
+            retry_after: self.next_expiry(),
         }
     }
 
