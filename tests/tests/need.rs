@@ -117,15 +117,24 @@ fn sudo_is_used_at_a_terminal_only_after_a_yes_and_asks_for_no_password_elsewher
     let path = directory.path();
     fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
     // In the place of sudo: it says what it was asked to do, and does nothing.
-    let sudo = path.join("sudo");
+    // Both programs are put there by a child: one that this process writes cannot be run while a child of
+    // another test still holds the file open (ETXTBSY).
+    let install = |from: &Path, to: &Path| {
+        let done = Command::new("install")
+            .args(["-m", "755"])
+            .args([from, to])
+            .status();
+        assert!(done.unwrap().success());
+    };
+    let draft = path.join("draft");
     fs::write(
-        &sudo,
+        &draft,
         "#!/bin/sh\nprintf '%s\\n' \"$*\" >> \"$(dirname \"$0\")/asked\"\n",
     )
     .unwrap();
-    fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755)).unwrap();
+    install(&draft, &path.join("sudo"));
     let need = path.join("need");
-    fs::copy(script(), &need).unwrap();
+    install(&script(), &need);
     let asked = || fs::read_to_string(path.join("asked")).unwrap_or_default();
     let stranger = |program: &str| {
         let mut command = Command::new(program);

@@ -49,7 +49,13 @@ impl Town {
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(directory.path(), mode).unwrap();
         let program = directory.path().join("2fapi");
-        fs::copy(env!("CARGO_BIN_EXE_2fapi"), &program).unwrap();
+        // By a child: a program that this process writes cannot be run while a child of another test
+        // still holds the file open (ETXTBSY).
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_2fapi"))
+            .arg(&program)
+            .status();
+        assert!(copied.unwrap().success());
         Self { directory, program }
     }
 

@@ -1,6 +1,11 @@
 //! The quick start of the README, line by line in psql.
 
-use std::{env, fs, io::Write as _, path::Path, process::Stdio};
+use std::{
+    env, fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use twofapi_tests_pg::{Client, Server, bin_dir, run_as_server, server_user_owns};
 
@@ -17,9 +22,14 @@ fn the_quick_start_works_line_by_line_in_psql() {
     let server = Server::start("");
     let home = server.dir().join("home");
     fs::create_dir(&home).unwrap();
-    // The command, where the server's user may run it.
+    // The command, where the server's user may run it; copied by a child, because a program that this
+    // process writes cannot be run while a child of another test holds the file open (ETXTBSY).
     let command = env::var("TWOFAPI_COMMAND").expect("TWOFAPI_COMMAND, set by scripts/run");
-    fs::copy(command, home.join("2fapi")).unwrap();
+    let copied = Command::new("cp")
+        .arg(command)
+        .arg(home.join("2fapi"))
+        .status();
+    assert!(copied.unwrap().success());
     server_user_owns(&home);
     let path = format!("{}:{}", home.display(), env::var("PATH").unwrap());
     let mut psql = run_as_server(bin_dir().join("psql"))

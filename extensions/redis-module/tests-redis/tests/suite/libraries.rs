@@ -2,7 +2,8 @@
 //! pool over the end of sessions, a hardened cluster.
 
 use std::{
-    env, fs,
+    env,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -27,7 +28,8 @@ fn operator(server: &Server) -> Connection {
     connection
 }
 
-/// A home with the command `2fapi` and alice's credential in it.
+/// A home with the command `2fapi` and alice's credential in it. A link: a program that this process
+/// writes cannot be run while a child of another test still holds the file open (ETXTBSY).
 struct Home {
     folder: TempDir,
 }
@@ -36,7 +38,7 @@ impl Home {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let command = env::var("TWOFAPI_COMMAND").expect("TWOFAPI_COMMAND, set by scripts/run");
-        fs::copy(command, folder.path().join("2fapi")).unwrap();
+        symlink(command, folder.path().join("2fapi")).unwrap();
         let home = Self { folder };
         home.says("2fapi", &["keygen", "alice"]);
         home

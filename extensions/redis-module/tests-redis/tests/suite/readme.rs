@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::symlink,
     process::{Command, Stdio},
 };
 
@@ -16,14 +16,13 @@ fn run(block: &str, server: &Server) -> String {
     let home = server.dir().join("home");
     fs::create_dir(&home).unwrap();
     let command = env::var("TWOFAPI_COMMAND").expect("TWOFAPI_COMMAND, set by scripts/run");
-    fs::copy(command, home.join("2fapi")).unwrap();
-    let redis_cli = home.join("redis-cli");
-    let own_port = format!(
-        "#!/bin/sh\nPATH=${{PATH#*:}} exec redis-cli -p {} \"$@\"\n",
+    // No program is written by this process: it could not be run while a child of another test still
+    // holds the file open (ETXTBSY).
+    symlink(command, home.join("2fapi")).unwrap();
+    let script = format!(
+        "redis-cli() {{ command redis-cli -p {} \"$@\"; }}\n{script}",
         server.port()
     );
-    fs::write(&redis_cli, own_port).unwrap();
-    fs::set_permissions(&redis_cli, fs::Permissions::from_mode(0o755)).unwrap();
 
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])
