@@ -1,0 +1,64 @@
+//! Makes the vector files that are ours: seeded, so that every run gives the same bytes.
+//!
+//! Each refused case is made from an accepted one, which it names, by one change. Where a check other
+//! than the equation has to refuse it, the equation is made to hold, so that the case cannot pass for
+//! the wrong reason.
+
+mod challenge;
+mod client_ids;
+mod recovery;
+mod sigma;
+#[cfg(test)]
+mod tests;
+
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
+};
+use serde::Serialize;
+use sha2::{Digest, Sha512};
+use twofapi_crypto_core::curve25519_dalek::Scalar;
+
+/// The generated files, by name.
+#[must_use]
+pub fn files() -> Vec<(&'static str, String)> {
+    vec![
+        ("sigma-generated-v1.json", pretty(&sigma::file())),
+        ("challenge-generated-v1.json", pretty(&challenge::file())),
+        ("client-id-v1.json", pretty(&client_ids::file())),
+        ("recovery-phrase-v1.json", pretty(&recovery::file())),
+    ]
+}
+
+/// A client id of 128 characters.
+const LONGEST: &str = "zZ9._-@+zZ9._-@+zZ9._-@+zZ9._-@+zZ9._-@+zZ9._-@+zZ9._-@+zZ9._-@+\
+                       zZ9._-@+zZ9._-@+zZ9._-@+zZ9._-@+zZ9._-@+zZ9._-@+zZ9._-@+zZ9._-@+";
+
+fn pretty(file: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(file).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn rng(domain: &str) -> ChaCha20Rng {
+    let digest: [u8; 64] = Sha512::digest(["2FApi vectors v1: ", domain].concat()).into();
+    let mut seed = [0; 32];
+    seed.copy_from_slice(&digest[..32]);
+    ChaCha20Rng::from_seed(seed)
+}
+
+fn scalar(rng: &mut ChaCha20Rng) -> Scalar {
+    let mut wide = [0; 64];
+    rng.fill_bytes(&mut wide);
+    Scalar::from_bytes_mod_order_wide(&wide)
+}
+
+fn random<const N: usize>(rng: &mut ChaCha20Rng) -> [u8; N] {
+    let mut bytes = [0; N];
+    rng.fill_bytes(&mut bytes);
+    bytes
+}
+
+fn lp(field: &[u8]) -> Vec<u8> {
+    [&(field.len() as u32).to_be_bytes()[..], field].concat()
+}

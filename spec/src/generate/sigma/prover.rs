@@ -1,0 +1,142 @@
+//! A prover whose every value is known, announcement nonces among them: no prover of the core is one.
+
+use rand_chacha::ChaCha20Rng;
+use sha2::{Digest, Sha512};
+use twofapi_crypto_core::{
+    GENERATOR_G, GENERATOR_H, SUITE, TRANSCRIPT_DST, commit, curve25519_dalek::Scalar,
+};
+
+use super::super::{lp, scalar};
+use crate::cases::SigmaCase;
+
+pub(crate) fn hash(transcript: &[u8]) -> Scalar {
+    let digest = Sha512::new_with_prefix(TRANSCRIPT_DST).chain_update(transcript);
+    Scalar::from_bytes_mod_order_wide(&digest.finalize().into())
+}
+
+/// All that an accepted proof is made of. Proving again after a change gives a case whose equation
+/// holds for what was changed.
+#[derive(Clone)]
+pub(super) struct Proven {
+    pub(super) name: String,
+    pub(super) client_id: String,
+    pub(super) nonce: Vec<u8>,
+    pub(super) binding: Vec<u8>,
+    pub(super) secret: Scalar,
+    pub(super) blinding: Scalar,
+    pub(super) k_s: Scalar,
+    pub(super) k_r: Scalar,
+}
+
+pub(super) type Fields = [Vec<u8>; 8];
+
+// Which of the fields they are.
+pub(crate) const COMMITMENT: usize = 3;
+pub(crate) const ANNOUNCEMENT: usize = 4;
+
+impl Proven {
+    pub(super) fn new(
+        rng: &mut ChaCha20Rng,
+        name: &str,
+        client_id: &str,
+        nonce: &[u8],
+        binding: &[u8],
+    ) -> Self {
+        Self {
+            name: name.into(),
+            client_id: client_id.into(),
+            nonce: nonce.to_vec(),
+            binding: binding.to_vec(),
+            secret: scalar(rng),
+            blinding: scalar(rng),
+            k_s: scalar(rng),
+            k_r: scalar(rng),
+        }
+    }
+
+    pub(super) fn commitment(&self) -> [u8; 32] {
+        commit(&self.secret, &self.blinding).compress().to_bytes()
+    }
+
+    pub(super) fn announcement(&self) -> [u8; 32] {
+        commit(&self.k_s, &self.k_r).compress().to_bytes()
+    }
+
+    /// The eight fields of the transcript.
+    pub(super) fn fields(&self) -> Fields {
+        [
+            SUITE.to_vec(),
+            GENERATOR_G.to_vec(),
+            GENERATOR_H.to_vec(),
+            self.commitment().to_vec(),
+            self.announcement().to_vec(),
+            self.client_id.as_bytes().to_vec(),
+            self.nonce.clone(),
+            self.binding.clone(),
+        ]
+    }
+
+    pub(super) fn transcript(&self) -> Vec<u8> {
+        self.fields().iter().flat_map(|field| lp(field)).collect()
+    }
+
+    pub(super) fn transcript_without(&self, left_out: usize) -> Vec<u8> {
+        let fields = self.fields();
+        let kept = fields.iter().enumerate().filter(|(i, _)| *i != left_out);
+        kept.flat_map(|(_, field)| lp(field)).collect()
+    }
+
+    pub(super) fn proof(&self) -> [u8; 96] {
+        self.proof_for(&hash(&self.transcript()))
+    }
+
+    /// The proof for a challenge scalar that need not be the right one.
+    pub(super) fn proof_for(&self, c: &Scalar) -> [u8; 96] {
+        join(
+            &self.announcement(),
+            &(self.k_s + c * self.secret),
+            &(self.k_r + c * self.blinding),
+        )
+    }
+
+    pub(super) fn accepted(&self) -> SigmaCase {
+        let transcript = self.transcript();
+        SigmaCase {
+            secret: Some(hex::encode(self.secret.as_bytes())),
+            blinding: Some(hex::encode(self.blinding.as_bytes())),
+            k_s: Some(hex::encode(self.k_s.as_bytes())),
+            k_r: Some(hex::encode(self.k_r.as_bytes())),
+            challenge: Some(hex::encode(hash(&transcript).as_bytes())),
+            transcript: Some(hex::encode(transcript)),
+            ..self.bare(&self.proof())
+        }
+    }
+
+    /// The case as a host sees it.
+    pub(super) fn bare(&self, proof: &[u8]) -> SigmaCase {
+        SigmaCase {
+            name: self.name.clone(),
+            client_id: self.client_id.clone(),
+            nonce: hex::encode(&self.nonce),
+            channel_binding: hex::encode(&self.binding),
+            commitment: hex::encode(self.commitment()),
+            proof: hex::encode(proof),
+            ..SigmaCase::default()
+        }
+    }
+
+    /// The same prover, proving something else; the equation holds.
+    pub(super) fn proving(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut other = self.clone();
+        change(&mut other);
+        other
+    }
+}
+
+pub(super) fn join(announcement: &[u8], response_s: &Scalar, response_r: &Scalar) -> [u8; 96] {
+    let mut proof = [0; 96];
+    proof[..32].copy_from_slice(announcement);
+    proof[32..64].copy_from_slice(response_s.as_bytes());
+    proof[64..].copy_from_slice(response_r.as_bytes());
+    proof
+}

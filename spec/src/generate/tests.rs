@@ -1,0 +1,139 @@
+//! What is generated is what is checked in, and is what it says.
+
+use super::{
+    files, lp,
+    sigma::{
+        self,
+        prover::{ANNOUNCEMENT, COMMITMENT, hash},
+    },
+};
+use crate::{cases::SigmaCase, check};
+use std::{collections::HashSet, fs, path::Path};
+use twofapi_crypto_core::{
+    GENERATOR_G, GENERATOR_H, SUITE,
+    curve25519_dalek::{Scalar, ristretto::CompressedRistretto},
+    generators,
+};
+
+fn directory() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/vectors"))
+}
+
+#[test]
+fn generating_gives_the_files_that_are_checked_in() {
+    for (name, text) in files() {
+        let checked_in = fs::read_to_string(directory().join(name)).unwrap_or_default();
+        assert!(checked_in == text, "{name} is not what generating gives");
+    }
+}
+
+#[test]
+fn every_vector_file_agrees() {
+    let mut seen = 0;
+    for entry in fs::read_dir(directory()).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            let report = check(&fs::read_to_string(&path).unwrap()).unwrap();
+            assert_eq!(report.disagreements, [], "{}", path.display());
+            assert!(report.accepted > 0 && report.rejected > 0);
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 6);
+}
+
+#[test]
+fn every_refused_proof_names_an_accepted_one_that_it_was_made_from() {
+    let file = sigma::file();
+    let accepted: HashSet<_> = file.accepted.iter().map(|case| &case.name).collect();
+    let mut names = HashSet::new();
+    for case in &file.rejected {
+        assert!(
+            accepted.contains(case.of.as_ref().unwrap()),
+            "{}",
+            case.name
+        );
+        assert!(names.insert(&case.name), "{} is there twice", case.name);
+        let good = file
+            .accepted
+            .iter()
+            .find(|c| Some(&c.name) == case.of.as_ref());
+        let good = good.unwrap();
+        let shown = |c: &SigmaCase| {
+            let SigmaCase {
+                client_id,
+                nonce,
+                channel_binding,
+                commitment,
+                proof,
+                ..
+            } = c.clone();
+            [client_id, nonce, channel_binding, commitment, proof]
+        };
+        assert_ne!(
+            shown(case),
+            shown(good),
+            "{} is its own original",
+            case.name
+        );
+    }
+}
+
+/// Looks at the equation and at nothing else: no size, no range, no purpose. A field may be left
+/// out of the hash.
+fn lax_equation_holds(case: &SigmaCase, left_out: Option<usize>) -> bool {
+    let bytes = |digits: &String| hex::decode(digits).unwrap();
+    let (commitment, proof) = (bytes(&case.commitment), bytes(&case.proof));
+    let fields = [
+        SUITE.to_vec(),
+        GENERATOR_G.to_vec(),
+        GENERATOR_H.to_vec(),
+        commitment.clone(),
+        proof[..32].to_vec(),
+        case.client_id.clone().into_bytes(),
+        bytes(&case.nonce),
+        bytes(&case.channel_binding),
+    ];
+    let kept = fields
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| Some(*i) != left_out);
+    let c = hash(&kept.flat_map(|(_, field)| lp(field)).collect::<Vec<_>>());
+    let point = |bytes: &[u8]| {
+        CompressedRistretto::from_slice(bytes)
+            .unwrap()
+            .decompress()
+            .unwrap()
+    };
+    let scalar = |bytes: &[u8]| Scalar::from_bytes_mod_order(bytes.try_into().unwrap());
+    let (g, h) = generators();
+    g * scalar(&proof[32..64]) + h * scalar(&proof[64..])
+        == point(&proof[..32]) + point(&commitment) * c
+}
+
+#[test]
+fn equations_hold_where_a_name_says_so_and_nowhere_else() {
+    let mut seen = [0; 3];
+    for case in &sigma::file().rejected {
+        let name = case.name.as_str();
+        let forged = [
+            ("forged-if-announcement-not-hashed", ANNOUNCEMENT),
+            ("forged-if-commitment-not-hashed", COMMITMENT),
+        ];
+        if let Some((_, field)) = forged.into_iter().find(|(forged, _)| *forged == name) {
+            assert!(lax_equation_holds(case, Some(field)), "{name}");
+            seen[0] += 1;
+        }
+        if name.ends_with("-valid-equation") {
+            assert!(lax_equation_holds(case, None), "{name}");
+            seen[1] += 1;
+        } else if case.reason.as_deref() == Some("equation") {
+            assert!(!lax_equation_holds(case, None), "{name}");
+            seen[2] += 1;
+        }
+    }
+    assert!(seen[0] == 2 && seen[1] > 30 && seen[2] > 40, "{seen:?}");
+}
