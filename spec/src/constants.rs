@@ -6,6 +6,7 @@ use twofapi_crypto_core::{
     Audience, AuthenticationBinding, CHANNEL_BINDING_MAX, CLIENT_ID_MAX, ChallengeKey,
     ChallengeTtl, ClientId, Commitment, Credential, ELEMENT_LEN, Enrolment, ErrorCode, GENERATOR_G,
     GENERATOR_H, GENERATOR_H_DST, Nonce, Proof, Rotation, SUITE, Statement, TRANSCRIPT_DST,
+    ceremony::{Epoch, Root, Terms},
     transcript,
 };
 
@@ -203,6 +204,21 @@ pub fn typescript() -> String {
             "The longest life of a challenge in seconds.",
             "CHALLENGE_TTL_MAX_SECONDS",
             ChallengeTtl::MAX_SECONDS.to_string(),
+        ),
+        (
+            "How wrong a host's reading of a shared clock may be at most, in seconds.",
+            "CHALLENGE_SKEW_MAX_SECONDS",
+            Terms::MAX_SKEW.to_string(),
+        ),
+        (
+            "Length of a root, from which a host derives challenge keys.",
+            "ROOT_LENGTH",
+            number(Root::LEN),
+        ),
+        (
+            "Length of the epoch of a set of spent challenges.",
+            "EPOCH_LENGTH",
+            number(Epoch::LEN),
         ),
     ];
     let mut text = String::from(

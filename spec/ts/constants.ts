@@ -70,6 +70,15 @@ export const CHALLENGE_TTL_DEFAULT_SECONDS = 120;
 /** The longest life of a challenge in seconds. */
 export const CHALLENGE_TTL_MAX_SECONDS = 900;
 
+/** How wrong a host's reading of a shared clock may be at most, in seconds. */
+export const CHALLENGE_SKEW_MAX_SECONDS = 60;
+
+/** Length of a root, from which a host derives challenge keys. */
+export const ROOT_LENGTH = 32;
+
+/** Length of the epoch of a set of spent challenges. */
+export const EPOCH_LENGTH = 16;
+
 /** Every code of the protocol, in the order of the specification. */
 export const ERROR_CODES = [
   'invalid_client_id',

@@ -17,6 +17,7 @@
     )
 )]
 
+mod ceremony;
 mod challenge;
 mod error;
 mod low_level;

@@ -1,28 +1,66 @@
-//! The core's set of spent challenges, in the memory of the process.
+//! The core's set of accepted challenges, in the memory of the process, with its epoch.
 
+use napi::{Env, bindgen_prelude::Uint8ArraySlice};
 use napi_derive::napi;
-use twofapi_crypto_core::{OwnedSpentSet, Spend, SpentKey};
+use twofapi_crypto_core::{
+    Error,
+    ceremony::{self, Committed, Epoch, OwnedSpentSet},
+};
 
-use crate::error::{Fault, invalid_encoding, invalid_length};
+use crate::{
+    error::{Fault, fault, invalid_encoding},
+    low_level::bytes,
+};
 
 /// The most places a set may have: 720 MB of memory.
 const CAPACITY_MAX: u32 = 10_000_000;
 
-/// A set of spent challenges of fixed memory.
-#[napi]
-pub struct SpentSet(OwnedSpentSet);
-
-fn key(bytes: &[u8]) -> Result<SpentKey, Fault> {
-    let bytes = bytes
-        .try_into()
-        .map_err(|_| invalid_length("spentKey must be 16 bytes"))?;
-    Ok(SpentKey::from_bytes(bytes))
-}
-
-fn seconds(now: i64) -> Result<u64, Fault> {
+pub(crate) fn seconds(now: i64) -> Result<u64, Fault> {
     now.try_into()
         .map_err(|_| invalid_encoding("now must be in Unix seconds, not negative"))
 }
+
+/// A challenge that is spent by being accepted.
+#[napi]
+pub struct Spend(ceremony::Spend);
+
+#[napi]
+impl Spend {
+    pub(crate) const fn of(spend: ceremony::Spend) -> Self {
+        Self(spend)
+    }
+
+    /// Under what it goes into the set, 16 bytes.
+    #[napi(getter, catch_unwind)]
+    pub fn key<'env>(&self, env: &'env Env) -> Result<Uint8ArraySlice<'env>, Fault> {
+        bytes(env, self.0.key.as_bytes())
+    }
+
+    /// In Unix seconds: it may leave the set then, never earlier.
+    #[napi(getter)]
+    pub fn expires_at(&self) -> u32 {
+        self.0.expires_at
+    }
+
+    /// The epoch that it was issued in, 16 bytes.
+    #[napi(getter, catch_unwind)]
+    pub fn epoch<'env>(&self, env: &'env Env) -> Result<Uint8ArraySlice<'env>, Fault> {
+        bytes(env, self.0.epoch.as_bytes())
+    }
+}
+
+/// The epoch and the clock of a set.
+#[napi(object, object_from_js = false)]
+pub struct At<'env> {
+    /// 16 bytes.
+    pub epoch: Uint8ArraySlice<'env>,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// A set of spent challenges of fixed memory.
+#[napi]
+pub struct SpentSet(OwnedSpentSet);
 
 #[napi]
 impl SpentSet {
@@ -32,42 +70,40 @@ impl SpentSet {
         if !(2..=CAPACITY_MAX).contains(&capacity) {
             return Err(invalid_encoding("capacity must be 2 to 10000000 entries"));
         }
-        Ok(Self(OwnedSpentSet::new(capacity)))
+        Ok(Self(OwnedSpentSet::new(capacity, drawn().map_err(fault)?)))
     }
 
-    /// `fresh`, `spent`, `expired`, or, if every place is held, the seconds until one falls free.
-    #[napi(
-        catch_unwind,
-        ts_return_type = "'fresh' | 'spent' | 'expired' | number"
-    )]
-    pub fn spend(
-        &mut self,
-        spent_key: &[u8],
-        expires_at: u32,
-        now: i64,
-    ) -> Result<napi::Either<&'static str, u32>, Fault> {
-        let spend = self
-            .0
-            .set()
-            .spend(&key(spent_key)?, expires_at, seconds(now)?);
-        Ok(match spend {
-            Spend::Fresh => napi::Either::A("fresh"),
-            Spend::Spent => napi::Either::A("spent"),
-            Spend::Expired => napi::Either::A("expired"),
-            Spend::Full { retry_after } => napi::Either::B(retry_after),
+    /// The epoch and the time to go by when the clock says `now`.
+    #[napi(catch_unwind)]
+    pub fn at<'env>(&mut self, env: &'env Env, now: i64) -> Result<At<'env>, Fault> {
+        let at = self.0.set().at(seconds(now)?, drawn).map_err(fault)?;
+        Ok(At {
+            epoch: bytes(env, at.epoch.as_bytes())?,
+            now: i64::try_from(at.now).map_err(|_| invalid_encoding("now is too late"))?,
         })
     }
 
-    /// Says that the attempt which spent this challenge was refused.
-    #[napi(catch_unwind)]
-    pub fn mark_refused(&mut self, spent_key: &[u8]) -> Result<(), Fault> {
-        self.0.set().refused(&key(spent_key)?);
-        Ok(())
+    /// Spends a challenge in the step that accepts; if there is no place, the seconds until one falls free.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "'done' | 'spent' | 'expired' | 'stale_epoch' | number"
+    )]
+    pub fn accept(
+        &mut self,
+        spend: &Spend,
+        now: i64,
+    ) -> Result<napi::Either<&'static str, u32>, Fault> {
+        Ok(match self.0.set().accept(&spend.0, seconds(now)?) {
+            Committed::Done => napi::Either::A("done"),
+            Committed::Spent => napi::Either::A("spent"),
+            Committed::Expired => napi::Either::A("expired"),
+            Committed::Full { retry_after } => napi::Either::B(retry_after),
+            // What else a store may answer is not a set's to say.
+            _ => napi::Either::A("stale_epoch"),
+        })
     }
+}
 
-    /// The seconds until a place falls free, if every place is held.
-    #[napi(catch_unwind)]
-    pub fn retry_after_seconds(&mut self, now: i64) -> Result<Option<u32>, Fault> {
-        Ok(self.0.set().full(seconds(now)?))
-    }
+fn drawn() -> Result<Epoch, Error> {
+    Epoch::generate(&mut getrandom::SysRng)
 }

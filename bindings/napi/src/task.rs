@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use napi::{Env, Error, Result, Task, bindgen_prelude::Uint8Array};
 
-use crate::error::Fault;
+use twofapi_crypto_core::ceremony;
+
+use crate::{ceremony::Checked, error::Fault};
 
 type Job<T> = Box<dyn FnOnce() -> std::result::Result<T, Fault> + Send>;
 
@@ -100,6 +102,28 @@ impl Task for Proving {
     }
 }
 
+/// An attempt whose proof is looked at. Its verdict comes back inside of it.
+pub struct Verifying(Once<ceremony::Checked>);
+
+impl Verifying {
+    pub(crate) fn of(job: impl FnOnce() -> ceremony::Checked + Send + 'static) -> Self {
+        Self(Once::of(move || Ok(job())))
+    }
+}
+
+impl Task for Verifying {
+    type Output = ceremony::Checked;
+    type JsValue = Checked;
+
+    fn compute(&mut self) -> Result<ceremony::Checked> {
+        self.0.compute()
+    }
+
+    fn resolve(&mut self, _: Env, checked: ceremony::Checked) -> Result<Checked> {
+        Ok(Checked::of(checked))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +133,7 @@ mod tests {
         assert!(Verdict::of(|| panic!("a bug")).compute().is_err());
         assert!(Verdicts::of(|| panic!("a bug")).compute().is_err());
         assert!(Proving::of(|| panic!("a bug")).compute().is_err());
+        assert!(Verifying::of(|| panic!("a bug")).compute().is_err());
         assert!(Verdict::of(|| true).compute().unwrap());
     }
 

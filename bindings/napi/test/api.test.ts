@@ -134,20 +134,6 @@ test('points and scalars are judged', () => {
   assert.equal(addon.constantTimeEq(point, zero.slice(1)), false);
 });
 
-test('a spent set hears of a challenge once, and forgets nothing early', () => {
-  const set = new addon.SpentSet(4);
-  const { spentKey, expiresAt } = challengeOf();
-  const now = expiresAt - 100;
-  assert.equal(set.spend(spentKey, expiresAt, now), 'fresh');
-  assert.equal(set.spend(spentKey, expiresAt, now), 'spent');
-  assert.equal(set.spend(spentKey, expiresAt, expiresAt), 'expired');
-  const full = new addon.SpentSet(2);
-  const answers = Array.from({ length: 5 }, () => full.spend(challengeOf().spentKey, expiresAt, now));
-  assert.equal(typeof answers.at(-1), 'number');
-  assert.equal(full.retryAfterSeconds(now), answers.at(-1));
-  assert.equal(set.retryAfterSeconds(now), undefined);
-});
-
 test('texts of bytes are exact', () => {
   const data = Uint8Array.of(0, 255, 16);
   assert.equal(addon.toHex(data), '00ff10');

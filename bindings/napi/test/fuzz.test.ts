@@ -162,15 +162,24 @@ test(`${CALLS} calls with odd arguments: an error or a no each time`, () => {
 
 test('texts, numbers and lists of the wrong kind are errors with a code', () => {
   const set = new addon.SpentSet(2);
+  const terms = new addon.Terms({ channelBinding: bytes(4) });
+  const ours = new addon.Keys({ root: bytes(32), epoch: bytes(16) });
   const texts: ((odd: never) => unknown)[] = [addon.audienceBinding, addon.checkClientId, addon.fromHex, addon.fromBase64Url];
   const numbers: ((odd: never) => unknown)[] = [
     (odd) => new addon.SpentSet(odd),
-    (odd) => set.spend(bytes(16), odd, 1),
-    (odd) => set.spend(bytes(16), 1, odd),
-    (odd) => set.retryAfterSeconds(odd),
+    (odd) => set.at(odd),
     (odd) => addon.issueChallenge({ clientId: 'a', challengeKey: bytes(32), ttlSeconds: odd ?? Number.NaN }),
   ];
-  const keys: ((odd: never) => unknown)[] = [(odd) => set.spend(odd, 1, 1), (odd) => set.markRefused(odd)];
+  const keys: ((odd: never) => unknown)[] = [
+    (odd) => set.accept(odd, 1),
+    (odd) => new addon.Keys({ root: odd, epoch: bytes(16) }),
+    (odd) => new addon.Keys({ root: bytes(32), epoch: odd }),
+    (odd) => terms.challenge(odd, 1, 'a'),
+    (odd) => terms.authenticate(odd, 1, { clientId: 'a', challengeId: 'ch-1', proof: bytes(96) }),
+    (odd) => terms.authenticate(ours, 1, { clientId: 'a', challengeId: 'ch-1', proof: odd }),
+    (odd) => terms.rotate(ours, 1, { clientId: 'a', challengeId: 'ch-1', proofOld: odd, commitmentNew: odd, proofNew: odd }),
+    (odd) => terms.enroll({ clientId: 'a', commitment: odd, proof: odd }),
+  ];
   const lists: ((odd: never) => unknown)[] = [(odd) => addon.verifyBatch([odd])];
   const refused = (call: () => unknown) => assert.throws(call, addon.TwoFApiError, String(call));
   for (const odd of ODD.map((make) => make())) {

@@ -1,6 +1,6 @@
 // The host's side: challenges, and whether a proof stands behind a statement.
 
-import type { IssuedChallenge } from '@2fapi/protocol-spec';
+import { CHALLENGE_TTL_DEFAULT_SECONDS, CHALLENGE_TTL_MAX_SECONDS, type IssuedChallenge } from '@2fapi/protocol-spec';
 
 import { calling, callingAsync } from './errors.js';
 import { bytes, clientId, list, object, text, whole } from './inputs.js';
@@ -8,7 +8,6 @@ import { native } from './load.js';
 import { inTurn } from './pool.js';
 
 const none = new Uint8Array(0);
-const U32_MAX = 0xffff_ffff;
 
 /** A proof of possession. */
 export interface EnrollmentToVerify {
@@ -171,7 +170,7 @@ const source = (it: ChallengeSource): [Uint8Array, number, number] => {
   const { challengeKey, ttlSeconds, now } = object(it, 'the argument');
   return [
     bytes(challengeKey, 'challengeKey'),
-    whole(ttlSeconds, 'ttlSeconds', 1, 900, 120),
+    whole(ttlSeconds, 'ttlSeconds', 1, CHALLENGE_TTL_MAX_SECONDS, CHALLENGE_TTL_DEFAULT_SECONDS),
     whole(now, 'now', 0, Number.MAX_SAFE_INTEGER, Math.floor(Date.now() / 1000)),
   ];
 };
@@ -216,32 +215,4 @@ export function checkCommitment(commitment: Uint8Array): void {
 /** @throws TwoFApiError saying what keeps it from being a proof that is worth looking at */
 export function checkProof(proof: Uint8Array): void {
   calling(() => native.checkProof(bytes(proof, 'proof')));
-}
-
-/** Challenges that are used up, in fixed memory of this process: the core's own set. */
-export class SpentSet {
-  readonly #set: InstanceType<typeof native.SpentSet>;
-
-  /** @param capacity accepted ones per lifetime of a challenge, 2 to 10,000,000, of 72 bytes each */
-  constructor(capacity: number) {
-    this.#set = calling(() => new native.SpentSet(whole(capacity, 'capacity', 2, 10_000_000)));
-  }
-
-  /** `fresh` once; with every place taken, the seconds until one falls free. */
-  spend(spentKey: Uint8Array, expiresAt: number, now: number): 'fresh' | 'spent' | 'expired' | number {
-    const key = bytes(spentKey, 'spentKey');
-    const expiry = whole(expiresAt, 'expiresAt', 0, U32_MAX);
-    const time = whole(now, 'now', 0, Number.MAX_SAFE_INTEGER);
-    return calling(() => this.#set.spend(key, expiry, time));
-  }
-
-  /** The attempt was refused: the challenge stays spent, and gives its place to accepted ones. */
-  markRefused(spentKey: Uint8Array): void {
-    calling(() => this.#set.markRefused(bytes(spentKey, 'spentKey')));
-  }
-
-  /** The seconds until a place falls free, when every place is taken. */
-  retryAfterSeconds(now: number): number | undefined {
-    return calling(() => this.#set.retryAfterSeconds(whole(now, 'now', 0, Number.MAX_SAFE_INTEGER))) ?? undefined;
-  }
 }

@@ -22,7 +22,6 @@ export {
   denyUnknownClientAsync,
   issueChallenge,
   recomputeChallenge,
-  SpentSet,
   verifyAuthentication,
   verifyAuthenticationAsync,
   verifyBatch,
@@ -37,6 +36,25 @@ export {
   type HostChallenge,
   type RotationToVerify,
 } from './host.js';
+export {
+  Keys,
+  nextStatus,
+  SpentSet,
+  Terms,
+  type Asked,
+  type AuthenticationRequest,
+  type ChallengeOf,
+  type Check,
+  type Checked,
+  type Commit,
+  type Committed,
+  type EnrollmentRequest,
+  type RotationRequest,
+  type Spend,
+  type Step,
+  type TermsOptions,
+  type Wanted,
+} from './ceremony.js';
 export {
   buildTranscript,
   commit,

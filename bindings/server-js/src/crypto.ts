@@ -1,25 +1,20 @@
 // The native addon, as this package uses it.
 
-import {
-  TwoFApiError,
-  checkClientId,
-  recomputeChallenge,
-  type ChallengeSource,
-  type HostChallenge,
-} from '@2fapi/crypto-napi';
+import { Terms, TwoFApiError, checkClientId } from '@2fapi/crypto-napi';
 import { ERROR_CODES, type ErrorCode } from '@2fapi/protocol-spec';
 
 export {
+  Keys,
   SpentSet,
+  Terms,
   audienceBinding,
   checkClientId as mustBeClientId,
   checkCommitment as mustBeCommitment,
   checkProof as mustBeProof,
-  denyUnknownClientAsync as denyInVain,
-  issueChallenge as issue,
-  verifyAuthenticationAsync as authenticationHolds,
-  verifyEnrollmentAsync as enrollmentHolds,
-  verifyRotationAsync as rotationHolds,
+  nextStatus,
+  type Commit,
+  type Spend,
+  type Wanted,
 } from '@2fapi/crypto-napi';
 
 export const error = (code: ErrorCode, message: string): TwoFApiError => new TwoFApiError(code, message);
@@ -28,15 +23,26 @@ export const error = (code: ErrorCode, message: string): TwoFApiError => new Two
 export const codeOf = (error: unknown): ErrorCode | undefined =>
   error instanceof TwoFApiError ? error.code : undefined;
 
-/** A challenge that somebody claims to have been issued; undefined when it has expired, or never was. */
-export function recompute(from: ChallengeSource & { readonly challengeId: string }): HostChallenge | undefined {
-  checkClientId(from.clientId);
+/** Whether it has the form of a client id. */
+export function isClientId(text: string): boolean {
   try {
-    return recomputeChallenge(from);
+    checkClientId(text);
+    return true;
   } catch (error) {
-    if (codeOf(error) === 'denied') return undefined;
+    if (codeOf(error) === 'invalid_client_id') return false;
     throw error;
   }
+}
+
+/** When trying again makes sense, in seconds, as a `throttled` says. */
+export const retryAfterOf = (error: unknown): number =>
+  error instanceof TwoFApiError ? (error.retryAfterSeconds ?? 1) : 1;
+
+const decoding = new Terms({ channelBinding: new Uint8Array(0) });
+
+/** @throws TwoFApiError saying what is malformed of an enrolment, before anybody is asked whether it is permitted */
+export function mustBeEnrollment(clientId: string, commitment: Uint8Array, proof: Uint8Array): void {
+  decoding.enroll({ clientId, commitment, proof });
 }
 
 /** An error that another host of the protocol answered under its code. */

@@ -15,7 +15,16 @@ export type {
   Store,
   Verdict,
 } from './store.js';
-export { storeOver, type Inserted, type Records, type RecordsOptions, type Spend } from './records.js';
+export type { Spend } from './crypto.js';
+export {
+  storeOver,
+  type Acceptance,
+  type Accepted,
+  type Epoch,
+  type Inserted,
+  type Records,
+  type RecordsOptions,
+} from './records.js';
 export { memoryStore, type MemoryOptions } from './stores/memory.js';
 export type { RedisClient } from './stores/redis-client.js';
 export { redisStore, type RedisOptions, type RedisStep } from './stores/redis-keys.js';

@@ -1,20 +1,35 @@
-// A store over plain records: proofs are verified here, on Node's thread pool; a database keeps clients
-// and the set of used challenges.
+// A store over plain records: the ceremonies of the core decide, on Node's thread pool; a database keeps
+// clients and the challenges that were accepted, and carries out one step for each attempt.
 
-import {
-  CHALLENGE_TTL_DEFAULT_SECONDS,
-  CHALLENGE_TTL_MAX_SECONDS,
-  type ClientRecord,
-  type ClientStatus,
-} from '@2fapi/protocol-spec';
+import { CHALLENGE_TTL_DEFAULT_SECONDS, CHALLENGE_TTL_MAX_SECONDS, type ClientRecord } from '@2fapi/protocol-spec';
 
-import { challengeKeys, unixSeconds } from './challenge-keys.js';
 import * as crypto from './crypto.js';
 import { onlyKnown, wholeNumber } from './settings.js';
 import type { Authentication, KnownClient, LifecycleChange, Redeem, Rotation, Store, Verdict } from './store.js';
 
-/** What became of a challenge that was to be used up. */
-export type Spend = 'fresh' | 'spent' | 'expired' | { readonly retryAfterSeconds: number };
+/** Which life of a set of accepted challenges it is, and its clock. */
+export interface Epoch {
+  /** 16 bytes, not secret: drawn anew whenever the set may have lost an entry. Challenges of another epoch are dead. */
+  readonly epoch: Uint8Array;
+  /** 32 bytes, drawn with the epoch: who knows them can predict nonces. */
+  readonly root: Uint8Array;
+  /** Unix seconds, by the clock that the step goes by. */
+  readonly now: number;
+}
+
+/** What an accepted attempt asks of a database, in one atomic and durable action or not at all. */
+export interface Acceptance {
+  readonly clientId: string;
+  /** The record must be active and of this version, or the answer is `changed`. */
+  readonly commitmentVersion: number;
+  /** The challenge: of the current epoch (`stale_epoch`), alive by the set's clock (`expired`), not there (`spent`). Then it is. */
+  readonly spend: crypto.Spend;
+  /** What takes the place of the record, where there is something. */
+  readonly record: ClientRecord | undefined;
+}
+
+/** What became of an acceptance. All but `done`: nothing. */
+export type Accepted = 'done' | 'changed' | 'spent' | 'expired' | 'stale_epoch' | { readonly retryAfterSeconds: number };
 
 /** What became of a client that was to be added. `refused`: what permits it was used up, or there is no such user. */
 export type Inserted = 'inserted' | 'exists' | 'refused';
@@ -24,11 +39,10 @@ export interface Records<Step = unknown> {
   /** Whether `insert` can redeem something in its own step. */
   readonly redeems: boolean;
   /**
-   * The key of the challenges that expire in a period, an hour counted from 1970: 32 random bytes, drawn by
-   * whoever asks for it first, the same in every process, and forgotten after the period. It must go
-   * where the used challenges go: whatever forgets those early must take the key with them.
+   * The epoch of the set in which this client's challenges are spent, the same in every process. It is kept where
+   * the set is: whatever forgets entries must take the epoch with it. Costs the same for clients that are not there.
    */
-  challengeKey(period: number): Promise<Uint8Array>;
+  epoch(clientId: string): Promise<Epoch>;
   find(clientId: string): Promise<ClientRecord | undefined>;
   /**
    * Adds a client unless there is one of that id, whatever its status. Atomic: if `redeem` is given, it is
@@ -37,15 +51,8 @@ export interface Records<Step = unknown> {
   insert(clientId: string, record: ClientRecord, redeem?: Redeem<Step>): Promise<Inserted>;
   /** Replaces a record that is still as it was read; false when it is not. Atomic. */
   replace(clientId: string, was: ClientRecord, is: ClientRecord): Promise<boolean>;
-  /**
-   * Uses a challenge up. Atomic: of all that try, in whichever process, one hears `fresh`. The key is
-   * 16 bytes and can be forgotten when the challenge has expired, not before.
-   */
-  spend(spentKey: Uint8Array, expiresAt: number, now: number): Promise<Spend>;
-  /** The proof for a challenge that was used up was refused; it stays used. */
-  markRefused?(spentKey: Uint8Array, expiresAt: number): Promise<void>;
-  /** When a place falls free, in seconds, if there is none. */
-  retryAfterSeconds?(now: number): Promise<number | undefined>;
+  /** Carries an acceptance out. Of all that have one challenge, in whichever process, one hears `done`. */
+  accept(acceptance: Acceptance): Promise<Accepted>;
 }
 
 /** Settings of {@link storeOver}. */
@@ -53,9 +60,6 @@ export interface RecordsOptions {
   /** How long a challenge lives, 1 to 900 seconds; 120 unless set. */
   readonly challengeTtlSeconds?: number;
 }
-
-/** A client as a proof found it. */
-type Proven = { readonly record: ClientRecord } | { readonly verdict: Verdict };
 
 /** Makes a store of records. */
 export function storeOver<Step>(records: Records<Step>, options: RecordsOptions = {}): Store<Step> {
@@ -66,62 +70,56 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
     1,
     CHALLENGE_TTL_MAX_SECONDS,
   );
-  const keys = challengeKeys(records, ttlSeconds);
+  // Made now, since the first one of a process takes some milliseconds; one service has one channel binding.
+  let current = { channelBinding: new Uint8Array(0), terms: new crypto.Terms({ channelBinding: new Uint8Array(0), ttlSeconds }) };
 
-  /**
-   * Uses the challenge of an active client up, before the proof is looked at. Unknown and inactive
-   * clients and used challenges cost the same work, and answer alike.
-   */
-  async function proven(
+  function termsOf(channelBinding: Uint8Array): crypto.Terms {
+    if (!Buffer.from(current.channelBinding).equals(channelBinding)) {
+      current = { channelBinding: Uint8Array.from(channelBinding), terms: new crypto.Terms({ channelBinding, ttlSeconds }) };
+    }
+    return current.terms;
+  }
+
+  /** From what was sent to the verdict: one client is looked up, and one step carried out. */
+  async function concluded(
     clientId: string,
-    challengeId: string,
-    inVain: (nonce: Uint8Array) => Promise<unknown>,
-    check: (nonce: Uint8Array, commitment: Uint8Array) => Promise<boolean>,
-  ): Promise<Proven> {
-    const denied: Proven = { verdict: { outcome: 'denied' } };
+    begin: (keys: crypto.Keys, now: number) => crypto.Wanted,
+  ): Promise<Verdict> {
     crypto.mustBeClientId(clientId);
-    const now = unixSeconds();
-    const challengeKey = await keys.of(challengeId, now);
-    if (challengeKey === undefined) return denied;
-    const challenge = crypto.recompute({ clientId, challengeId, challengeKey, ttlSeconds, now });
-    if (challenge === undefined) return denied;
-    const { nonce, spentKey, expiresAt } = challenge;
-    const record = await records.find(clientId);
-    if (record?.status !== 'active') {
-      const retryAfterSeconds = await records.retryAfterSeconds?.(now);
-      if (retryAfterSeconds !== undefined) {
-        return { verdict: { outcome: 'throttled', retryAfterSeconds } };
-      }
-      await inVain(nonce);
-      return denied;
-    }
-    const spend = await records.spend(spentKey, expiresAt, now);
-    if (typeof spend === 'object') return { verdict: { outcome: 'throttled', ...spend } };
-    // A set of used challenges that was lost took the key with it: what was issued under the key is dead.
-    if (spend !== 'fresh' || !(await keys.stillIs(challengeKey, expiresAt))) {
-      await inVain(nonce);
-      return denied;
-    }
-    if (await check(nonce, record.commitment)) return { record };
-    await records.markRefused?.(spentKey, expiresAt);
-    return denied;
+    const at = await records.epoch(clientId);
+    return verdictOf(async () => {
+      const check = begin(new crypto.Keys(at), at.now).found(await records.find(clientId));
+      const commit = (await check.verify()).settle();
+      const { expectedVersion: commitmentVersion, spend, record } = commit.step;
+      if (commitmentVersion === undefined || spend === undefined) throw new Error('this step is none of an attempt');
+      return commit.done(await records.accept({ clientId, commitmentVersion, spend, record }));
+    });
   }
 
   return {
     redeems: records.redeems,
 
-    async challenge(clientId) {
+    async challenge(clientId, channelBinding) {
       crypto.mustBeClientId(clientId);
-      const now = unixSeconds();
-      const challengeKey = await keys.at(now + ttlSeconds);
-      return crypto.issue({ clientId, challengeKey, ttlSeconds, now });
+      const at = await records.epoch(clientId);
+      return termsOf(channelBinding).challenge(new crypto.Keys(at), at.now, clientId);
     },
 
     async enroll(clientId, commitment, proof, redeem) {
-      if (!(await crypto.enrollmentHolds({ clientId, commitment, proof }))) return 'denied';
-      const record = { commitment, commitmentVersion: 1, status: 'active' } as const;
+      const check = current.terms.enroll({ clientId, commitment, proof }).permitted();
+      const checked = await check.verify();
+      let commit: crypto.Commit;
+      try {
+        commit = checked.settle();
+      } catch (error) {
+        if (crypto.codeOf(error) === 'denied') return 'denied';
+        throw error;
+      }
+      const { record } = commit.step;
+      if (record === undefined) throw new Error('this step is none of an enrolment');
       switch (await records.insert(clientId, record, redeem)) {
         case 'inserted':
+          commit.done('done');
           return 'enrolled';
         case 'exists':
           return 'already_enrolled';
@@ -130,49 +128,11 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
       }
     },
 
-    async authenticate({ clientId, challengeId, proof, channelBinding }: Authentication) {
-      crypto.mustBeProof(proof);
-      const found = await proven(
-        clientId,
-        challengeId,
-        (nonce) => crypto.denyInVain({ clientId, nonce, channelBinding, proof }),
-        (nonce, commitment) =>
-          crypto.authenticationHolds({ clientId, commitment, nonce, channelBinding, proof }),
-      );
-      if ('verdict' in found) return found.verdict;
-      // Meanwhile the client may have been suspended, revoked or rotated.
-      const now = await records.find(clientId);
-      const same =
-        now?.status === 'active' && now.commitmentVersion === found.record.commitmentVersion;
-      if (!same) return { outcome: 'denied' };
-      return { outcome: 'accepted', commitmentVersion: now.commitmentVersion };
-    },
+    authenticate: ({ channelBinding, ...request }: Authentication) =>
+      concluded(request.clientId, (keys, now) => termsOf(channelBinding).authenticate(keys, now, request)),
 
-    async rotate({ clientId, challengeId, proofOld, commitmentNew, proofNew, channelBinding }: Rotation) {
-      crypto.mustBeProof(proofOld);
-      crypto.mustBeProof(proofNew);
-      crypto.mustBeCommitment(commitmentNew);
-      const found = await proven(
-        clientId,
-        challengeId,
-        (nonce) => crypto.denyInVain({ clientId, nonce, channelBinding, proof: proofOld }),
-        (nonce, commitment) =>
-          crypto.rotationHolds({
-            clientId,
-            commitment,
-            nonce,
-            channelBinding,
-            commitmentNew,
-            proofOld,
-            proofNew,
-          }),
-      );
-      if ('verdict' in found) return found.verdict;
-      const commitmentVersion = found.record.commitmentVersion + 1;
-      const is: ClientRecord = { commitment: commitmentNew, commitmentVersion, status: 'active' };
-      const replaced = await records.replace(clientId, found.record, is);
-      return replaced ? { outcome: 'accepted', commitmentVersion } : { outcome: 'denied' };
-    },
+    rotate: ({ channelBinding, ...request }: Rotation) =>
+      concluded(request.clientId, (keys, now) => termsOf(channelBinding).rotate(keys, now, request)),
 
     async find(clientId): Promise<KnownClient | undefined> {
       return records.find(clientId);
@@ -183,7 +143,7 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
       for (let tries = 0; tries < 5; tries += 1) {
         const was = await records.find(clientId);
         if (was === undefined) throw crypto.error('not_enrolled', 'the client was never enrolled');
-        const status = nextStatus(was.status, change);
+        const status = crypto.nextStatus(was, change);
         if (status === was.status) return;
         if (await records.replace(clientId, was, { ...was, status })) return;
       }
@@ -192,8 +152,19 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
   };
 }
 
-function nextStatus(was: ClientStatus, change: LifecycleChange): ClientStatus {
-  if (change === 'revoke') return 'revoked';
-  if (was === 'revoked') throw crypto.error('not_active', 'the client is revoked, and that is final');
-  return change === 'suspend' ? 'suspended' : 'active';
+/** How an attempt ends: accepted, or refused by the ceremony; what fails otherwise is an error. */
+async function verdictOf(attempt: () => Promise<ClientRecord>): Promise<Verdict> {
+  try {
+    const { commitmentVersion } = await attempt();
+    return { outcome: 'accepted', commitmentVersion };
+  } catch (error) {
+    switch (crypto.codeOf(error)) {
+      case 'denied':
+        return { outcome: 'denied' };
+      case 'throttled':
+        return { outcome: 'throttled', retryAfterSeconds: crypto.retryAfterOf(error) };
+      default:
+        throw error;
+    }
+  }
 }

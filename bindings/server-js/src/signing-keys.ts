@@ -5,7 +5,7 @@ import { KeyObject, createPrivateKey, createPublicKey } from 'node:crypto';
 
 import { calculateJwkThumbprint, errors, exportJWK, generateKeyPair, type JWK } from 'jose';
 
-import { unixSeconds } from './challenge-keys.js';
+import { unixSeconds } from './clock.js';
 import { onlyKnown, wholeNumber } from './settings.js';
 
 /** An Ed25519 key that signs access tokens, as a private JWK. Keep it secret. */

@@ -71,9 +71,9 @@ export interface Store<Step = unknown> {
     proof: Uint8Array,
     redeem?: Redeem<Step>,
   ): Promise<EnrollmentOutcome>;
-  /** Uses the challenge up, then looks at the proof. */
+  /** Looks at the proof, and accepts it in one step that uses the challenge up. */
   authenticate(attempt: Authentication): Promise<Verdict>;
-  /** Uses the challenge up, then looks at both proofs and replaces the commitment. */
+  /** Looks at both proofs, and replaces the commitment in one step that uses the challenge up. */
   rotate(attempt: Rotation): Promise<Verdict>;
   /** The client, if it was ever enrolled. */
   find(clientId: string): Promise<KnownClient | undefined>;

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 
 import { SignJWT, errors, jwtVerify, type JWK } from 'jose';
 
-import { unixSeconds } from './challenge-keys.js';
+import { unixSeconds } from './clock.js';
 import type { KeyRing } from './signing-keys.js';
 
 /** Who an access token stands for. */

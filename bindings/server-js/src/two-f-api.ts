@@ -2,7 +2,9 @@
 // adapters of the frameworks have in common.
 
 import {
+  ELEMENT_LENGTH,
   PATHS,
+  PROOF_LENGTH,
   type AccessToken,
   type Challenge,
   type Enrolled,
@@ -12,7 +14,7 @@ import {
 
 import { bearerOf } from './bearer.js';
 import { fieldsOf } from './body.js';
-import { audienceBinding, mustBeClientId } from './crypto.js';
+import * as crypto from './crypto.js';
 import { limiterOf, type Limits } from './limits.js';
 import { ProblemError, problemOf } from './problem.js';
 import { functionOrNothing, onlyKnown, originOf, wholeNumber } from './settings.js';
@@ -116,7 +118,7 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
   const limiter = limiterOf(options.limits);
   const keys = await keyRingOf(options.signingKey, options.signingKeys, ttlSeconds);
   const tokens: Tokens = tokensOf(keys, audience, ttlSeconds);
-  const channelBinding = audienceBinding(audience);
+  const channelBinding = crypto.audienceBinding(audience);
   const onError = options.onError ?? ((error) => console.error('2fapi:', error));
   const realm = `realm="${audience}"`;
 
@@ -147,14 +149,14 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
   const enroll: Handler = async (request, context) => {
     if (mayEnroll === false) throw new ProblemError('not_found', 'nobody enrols here');
     const body = await fieldsOf(request, ['commitment', 'proof']);
-    const [commitment, proof] = [body.bytes('commitment', 32), body.bytes('proof', 96)];
+    const [commitment, proof] = [body.bytes('commitment', ELEMENT_LENGTH), body.bytes('proof', PROOF_LENGTH)];
     const token = bearerOf(request.headers.get('authorization'));
     const user = await context.user?.();
     // Who is logged in at the application, and names nobody, means itself.
     const given = body.clientIdIfGiven();
     if (given === undefined && context.user !== undefined && user === undefined) throw notAuthorized(token !== undefined);
     const clientId = given ?? user ?? body.clientId();
-    mustBeClientId(clientId);
+    crypto.mustBeEnrollment(clientId, commitment, proof);
     const enrollment: EnrollmentRequest = { clientId, token, user, request };
     if ((await mayEnroll(enrollment)) !== true) throw notAuthorized(token !== undefined);
     const used = redeem && ((step: Step) => redeem(enrollment, step));
@@ -186,8 +188,10 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
 
   const verify: Handler = async (request) => {
     const body = await fieldsOf(request, ['challenge_id', 'proof'], false);
-    const proof = body.bytes('proof', 96);
-    const named = challengeOf(body.text('challenge_id'));
+    const proof = body.bytes('proof', PROOF_LENGTH);
+    const name = body.text('challenge_id');
+    crypto.mustBeProof(proof);
+    const named = challengeOf(name);
     if (named === undefined) throw denied();
     const verdict = await store.authenticate({ ...named, proof, channelBinding });
     if (verdict.outcome === 'throttled') throw throttled('logins', verdict.retryAfterSeconds);
@@ -203,10 +207,14 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
 
   const rotate: Handler = async (request) => {
     const body = await fieldsOf(request, ['challenge_id', 'proof_old', 'commitment_new', 'proof_new'], false);
-    const proofOld = body.bytes('proof_old', 96);
-    const commitmentNew = body.bytes('commitment_new', 32);
-    const proofNew = body.bytes('proof_new', 96);
-    const named = challengeOf(body.text('challenge_id'));
+    const proofOld = body.bytes('proof_old', PROOF_LENGTH);
+    const commitmentNew = body.bytes('commitment_new', ELEMENT_LENGTH);
+    const proofNew = body.bytes('proof_new', PROOF_LENGTH);
+    const name = body.text('challenge_id');
+    crypto.mustBeProof(proofOld);
+    crypto.mustBeCommitment(commitmentNew);
+    crypto.mustBeProof(proofNew);
+    const named = challengeOf(name);
     if (named === undefined) throw denied();
     const verdict = await store.rotate({ ...named, proofOld, commitmentNew, proofNew, channelBinding });
     if (verdict.outcome === 'throttled') throw throttled('logins', verdict.retryAfterSeconds);
@@ -276,6 +284,7 @@ function json(body: object, status = 200): Response {
 /** `<id>.<client id>`; what no host has issued is denied, not malformed. */
 function challengeOf(named: string): { challengeId: string; clientId: string } | undefined {
   const dot = named.indexOf('.');
-  if (dot < 0) return undefined;
-  return { challengeId: named.slice(0, dot), clientId: named.slice(dot + 1) };
+  const clientId = named.slice(dot + 1);
+  if (dot < 0 || !crypto.isClientId(clientId)) return undefined;
+  return { challengeId: named.slice(0, dot), clientId };
 }

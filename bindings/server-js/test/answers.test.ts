@@ -8,7 +8,7 @@ import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 
 import { createTwoFApi, generateSigningKey, memoryStore, redisStore, type Store, type TwoFApi } from '../src/index.js';
-import { AUDIENCE, TestClient } from './client.js';
+import { AUDIENCE, BINDING, TestClient } from './client.js';
 import { startRedis } from './servers.js';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -88,19 +88,20 @@ test('every attempt does the same work, whoever makes it', async () => {
   }
 });
 
-test('a full set of used challenges says when to come back, to strangers as to clients, and forgets nothing', async () => {
+test('a full set of used challenges says when to come back to who has a good proof, nothing to others, and forgets nothing', async () => {
   const store = memoryStore({ spentCapacity: 2 });
   const twoFApi = await serving(store);
   const alice = new TestClient('alice');
   await alice.enroll(store);
   const accepted = [await logIn(twoFApi, alice), await logIn(twoFApi, alice)];
   assert.deepEqual(accepted.map(({ response }) => response.status), [200, 200]);
-  for (const client of [alice, new TestClient('stranger')]) {
-    const { response } = await logIn(twoFApi, client);
-    assert.equal(response.status, 429);
-    const seconds = Number(response.headers.get('retry-after'));
-    assert(seconds >= 1 && seconds <= 120, String(seconds));
-    assert.equal(((await response.json()) as { code: string }).code, 'throttled');
+  const { response } = await logIn(twoFApi, alice);
+  assert.equal(response.status, 429);
+  const seconds = Number(response.headers.get('retry-after'));
+  assert(seconds >= 1 && seconds <= 120, String(seconds));
+  assert.equal(((await response.json()) as { code: string }).code, 'throttled');
+  for (const stranger of [new TestClient('stranger'), new TestClient('alice')]) {
+    assert.equal((await logIn(twoFApi, stranger)).response.status, 401);
   }
   for (const { body } of accepted) assert.equal((await post(twoFApi, '/auth/zkp/verify', body)).status, 401);
 });
@@ -132,17 +133,22 @@ for (const library of ['redis', 'ioredis'] as const) {
       await alice.enroll(store);
       const { response } = await logIn(twoFApi, alice);
       const { access_token } = (await response.json()) as { access_token: string };
+      const open = await store.challenge('alice', BINDING);
       await server.stop();
-      const { response: refused } = await logIn(twoFApi, alice);
+      const challenged = await post(twoFApi, '/auth/zkp/challenge', { client_id: 'alice' });
+      const refused = await post(twoFApi, '/auth/zkp/verify', {
+        challenge_id: `${open.challengeId}.alice`,
+        proof: hex(alice.proof(open)),
+      });
       const protectedRoute = await twoFApi.authenticate(`Bearer ${access_token}`);
       assert(protectedRoute instanceof Response);
-      for (const answer of [refused, protectedRoute]) {
+      for (const answer of [challenged, refused, protectedRoute]) {
         assert.equal(answer.status, 503);
         const text = await answer.text();
         assert.equal((JSON.parse(text) as { code: string }).code, 'unavailable');
         assert.doesNotMatch(text, /redis|ECONN|socket|127\.0\.0\.1/i);
       }
-      assert.equal(errors.length, 2);
+      assert.equal(errors.length, 3);
     } finally {
       if (client instanceof Redis) client.disconnect();
       else client.destroy();

@@ -64,8 +64,8 @@ export class TestClient {
     return this.answer(store, await store.challenge(this.clientId, BINDING));
   }
 
-  async rotate(store: Store): Promise<Verdict> {
-    const { challengeId, nonce } = await store.challenge(this.clientId, BINDING);
+  async rotate(store: Store, challenge?: IssuedChallenge): Promise<Verdict> {
+    const { challengeId, nonce } = challenge ?? (await store.challenge(this.clientId, BINDING));
     const next = new TestClient(this.clientId);
     const { commitment, proof } = next.enrollment();
     const verdict = await store.rotate({

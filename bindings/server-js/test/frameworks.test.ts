@@ -12,7 +12,7 @@ import Fastify from 'fastify';
 import * as forExpress from '../src/express.js';
 import * as forFastify from '../src/fastify.js';
 import { createTwoFApi, generateSigningKey, memoryStore, type TwoFApi } from '../src/index.js';
-import { AUDIENCE, BINDING, TestClient } from './client.js';
+import { AUDIENCE, BINDING, TestClient, enrollBody } from './client.js';
 import { FRAMEWORKS, at, type Service } from './services.js';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -135,7 +135,13 @@ for (const [name, start] of Object.entries(FRAMEWORKS)) {
       await problem(await post(path, []), 400, 'malformed_request');
       await problem(await post('/auth/zkp/verify', { challenge_id: 'ch-1.alice', proof: '00' }), 400, 'invalid_length');
       await problem(await post('/auth/zkp/verify', { challenge_id: 'ch-1.alice', proof: 'zz'.repeat(96) }), 400, 'invalid_encoding');
-      await problem(await post('/auth/zkp/verify', { challenge_id: 'nothing', proof: '00'.repeat(96) }), 401, 'denied');
+      await problem(await post('/auth/zkp/verify', { challenge_id: 'nothing', proof: '00'.repeat(96) }), 400, 'invalid_encoding');
+      const { proof } = enrollBody(new TestClient('alice'));
+      for (const challenge_id of ['nothing', 'ch-ffffffff0123456789abcdef', 'ch-ffffffff0123456789abcdef.a b']) {
+        await problem(await post('/auth/zkp/verify', { challenge_id, proof }), 401, 'denied');
+      }
+      const enrolling = { ...enrollBody(new TestClient('alice')), commitment: '00'.repeat(32) };
+      await problem(await post('/auth/zkp/enroll', enrolling), 400, 'invalid_encoding');
       const got = await get(path);
       assert.equal(got.headers.get('allow'), 'POST');
       await problem(got, 405, 'method_not_allowed');

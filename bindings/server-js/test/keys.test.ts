@@ -5,7 +5,7 @@ import { mock, test } from 'node:test';
 
 import { SignJWT, createLocalJWKSet, decodeJwt, decodeProtectedHeader, importJWK, jwtVerify, type JSONWebKeySet } from 'jose';
 
-import { createTwoFApi, generateSigningKey, memoryStore, storeOver, type Records, type TwoFApi } from '../src/index.js';
+import { createTwoFApi, generateSigningKey, memoryStore, storeOver, type Epoch, type Records, type TwoFApi } from '../src/index.js';
 import { AUDIENCE, BINDING, TestClient, enrollBody, loggedIn, type Post } from './client.js';
 
 const HOUR = 3600;
@@ -131,16 +131,20 @@ test('a list of signing keys that cannot be right is refused', async () => {
   await assert.rejects(make({ signingKey: { ...key, d: 'c2VjcmV0' } }), (error: Error) => !error.message.includes('c2VjcmV0'));
 });
 
-/** Records of one client that count which keys were asked for. */
-function counting(): { records: Records; asked: Map<number, Uint8Array> } {
-  const asked = new Map<number, Uint8Array>();
+/** Records of one client that count how often an epoch was drawn, and that can lose what was accepted. */
+function counting(): { records: Records; drawn(): number; lose(): void } {
   const kept = new Map<string, unknown>();
+  const accepted = new Set<string>();
+  let epochs = 0;
+  let at: Omit<Epoch, 'now'> | undefined;
   const records: Records = {
     redeems: false,
-    challengeKey: async (period) => {
-      const key = asked.get(period) ?? crypto.getRandomValues(new Uint8Array(32));
-      asked.set(period, key);
-      return key;
+    epoch: async () => {
+      if (at === undefined) {
+        at = { epoch: crypto.getRandomValues(new Uint8Array(16)), root: crypto.getRandomValues(new Uint8Array(32)) };
+        epochs += 1;
+      }
+      return { ...at, now: Math.floor(Date.now() / 1000) };
     },
     find: async (id) => kept.get(id) as never,
     insert: async (id, record) => {
@@ -148,48 +152,71 @@ function counting(): { records: Records; asked: Map<number, Uint8Array> } {
       return 'inserted';
     },
     replace: async () => false,
-    spend: async (key) => {
-      const name = Buffer.from(key).toString('hex');
-      if (kept.has(name)) return 'spent';
-      kept.set(name, true);
-      return 'fresh';
+    accept: async ({ spend }) => {
+      if (at === undefined || !Buffer.from(spend.epoch).equals(at.epoch)) return 'stale_epoch';
+      const name = Buffer.from(spend.key).toString('hex');
+      if (accepted.has(name)) return 'spent';
+      accepted.add(name);
+      return 'done';
     },
   };
-  return { records, asked };
+  const lose = (): void => {
+    accepted.clear();
+    at = undefined;
+  };
+  return { records, drawn: () => epochs, lose };
 }
 
-test('the key of challenges is another each hour, and a challenge from the hour before is good while it lives', async () => {
-  const { records, asked } = counting();
+test('challenges are of an epoch, and with what was accepted in it they are all dead', async () => {
+  const { records, drawn, lose } = counting();
   const store = storeOver(records);
   const alice = new TestClient('alice');
   await alice.enroll(store);
-  // The last challenges of the hour before, and the first of this one, by when they expire.
-  const before = await at(START - 121, () => store.challenge('alice', BINDING));
-  const after = await at(START - 120, () => store.challenge('alice', BINDING));
-  assert.deepEqual([...asked.keys()], [START / HOUR - 1, START / HOUR]);
-  assert.equal(before.expiresAt, START - 1);
-  await at(START - 10, async () => {
-    for (const challenge of [before, after]) {
-      assert.equal((await alice.answer(store, challenge)).outcome, 'accepted');
-      assert.equal((await alice.answer(store, challenge)).outcome, 'denied');
-    }
+  const [used, open] = [await store.challenge('alice', BINDING), await store.challenge('alice', BINDING)];
+  assert.equal((await alice.answer(store, used)).outcome, 'accepted');
+  lose();
+  for (const challenge of [used, open]) assert.equal((await alice.answer(store, challenge)).outcome, 'denied');
+  assert.equal((await alice.logIn(store)).outcome, 'accepted');
+  assert.equal(drawn(), 2);
+});
+
+test('an epoch that ends between verification and step takes the attempt with it', async () => {
+  const { records, lose } = counting();
+  const store = storeOver({
+    ...records,
+    accept: async (acceptance) => {
+      lose();
+      return records.accept(acceptance);
+    },
   });
-  await at(START + 10 * HOUR, async () => {
-    assert.equal((await alice.logIn(store)).outcome, 'accepted');
-  });
-  assert.equal(new Set([...asked.values()].map(String)).size, 3);
+  const alice = new TestClient('alice');
+  await alice.enroll(store);
+  assert.equal((await alice.logIn(store)).outcome, 'denied');
+});
+
+test('a challenge lives for its time by the clock of the store, whatever that of the process says', async () => {
+  const { records } = counting();
+  let now = START;
+  const store = storeOver({ ...records, epoch: async (id) => ({ ...(await records.epoch(id)), now }) });
+  const alice = new TestClient('alice');
+  await alice.enroll(store);
+  const [first, second] = [await store.challenge('alice', BINDING), await store.challenge('alice', BINDING)];
+  assert.equal(first.expiresAt, START + 120);
+  now = START + 119;
+  assert.equal((await alice.answer(store, first)).outcome, 'accepted');
+  now = START + 120;
+  assert.equal((await alice.answer(store, second)).outcome, 'denied');
 });
 
 test('no stranger has keys drawn for times to come', async () => {
-  const { records, asked } = counting();
+  const { records, drawn } = counting();
   const store = storeOver(records);
   const alice = new TestClient('alice');
   await alice.enroll(store);
   const real = await store.challenge('alice', BINDING);
-  const before = asked.size;
   for (const expiry of ['00000000', 'ffffffff', (real.expiresAt + 2 * HOUR).toString(16).padStart(8, '0')]) {
     const challenge = { ...real, challengeId: `ch-${expiry}0123456789abcdef` };
     assert.equal((await alice.answer(store, challenge)).outcome, 'denied');
   }
-  assert.equal(asked.size, before);
+  assert.equal(drawn(), 1);
 });

@@ -5,8 +5,9 @@ import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { isMainThread } from 'node:worker_threads';
 
-import type { ClientRecord } from '@2fapi/protocol-spec';
+import { ROOT_LENGTH, type ClientRecord } from '@2fapi/protocol-spec';
 
+import { unixSeconds } from '../clock.js';
 import { SpentSet } from '../crypto.js';
 import { storeOver, type RecordsOptions } from '../records.js';
 import { onlyKnown } from '../settings.js';
@@ -37,10 +38,10 @@ export function memoryStore(options: MemoryOptions = {}): Store<undefined> {
         'use redisStore or postgresStore, or pass allowManyProcesses: true if that is what you want',
     );
   }
-  const keys = new Map<number, Uint8Array>();
   const clients = new Map<string, ClientRecord>();
   const enrolling = new Map<string, Promise<unknown>>();
   const spent = new SpentSet(spentCapacity ?? 100_000);
+  const root = randomBytes(ROOT_LENGTH);
   const copied = (record: ClientRecord): ClientRecord => ({
     ...record,
     commitment: Uint8Array.from(record.commitment),
@@ -48,12 +49,7 @@ export function memoryStore(options: MemoryOptions = {}): Store<undefined> {
   return storeOver(
     {
       redeems: true,
-      challengeKey: async (period) => {
-        const key = keys.get(period) ?? randomBytes(32);
-        keys.set(period, key);
-        for (const old of keys.keys()) if (old < period - 1) keys.delete(old);
-        return key;
-      },
+      epoch: async () => ({ ...spent.at(unixSeconds()), root }),
       find: async (clientId) => clients.get(clientId),
       insert: async (clientId, record, redeem) => {
         while (enrolling.has(clientId)) await enrolling.get(clientId);
@@ -76,12 +72,13 @@ export function memoryStore(options: MemoryOptions = {}): Store<undefined> {
         clients.set(clientId, copied(is));
         return true;
       },
-      spend: async (spentKey, expiresAt, now) => {
-        const spend = spent.spend(spentKey, expiresAt, now);
-        return typeof spend === 'number' ? { retryAfterSeconds: spend } : spend;
+      accept: async ({ clientId, commitmentVersion, spend, record }) => {
+        const was = clients.get(clientId);
+        if (was?.status !== 'active' || was.commitmentVersion !== commitmentVersion) return 'changed';
+        const committed = spent.accept(spend, unixSeconds());
+        if (committed === 'done' && record !== undefined) clients.set(clientId, copied(record));
+        return committed;
       },
-      markRefused: async (spentKey) => spent.markRefused(spentKey),
-      retryAfterSeconds: async (now) => spent.retryAfterSeconds(now),
     },
     common,
   );

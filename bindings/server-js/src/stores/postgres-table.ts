@@ -2,12 +2,19 @@
 
 import { randomBytes } from 'node:crypto';
 
-import type { ClientRecord, ClientStatus } from '@2fapi/protocol-spec';
+import {
+  CHALLENGE_SKEW_MAX_SECONDS,
+  CHALLENGE_TTL_MAX_SECONDS,
+  ELEMENT_LENGTH,
+  EPOCH_LENGTH,
+  ROOT_LENGTH,
+  type ClientRecord,
+  type ClientStatus,
+} from '@2fapi/protocol-spec';
 
-import { PERIOD_SECONDS } from '../challenge-keys.js';
 import * as crypto from '../crypto.js';
 import { once } from '../once.js';
-import { storeOver, type Inserted, type RecordsOptions } from '../records.js';
+import { storeOver, type Epoch, type Inserted, type RecordsOptions } from '../records.js';
 import { onlyKnown } from '../settings.js';
 import type { Store } from '../store.js';
 import { identifier, inTransaction, serverError, type PgPool, type PgStep } from './pg-pool.js';
@@ -20,25 +27,30 @@ export interface PostgresOptions extends RecordsOptions {
 
 /**
  * What {@link postgresStore} needs, as SQL for a migration: commitments by the id of a user, unless that table is
- * there already; the challenges that are used up, and the keys that challenges are computed from. Whoever can
- * write to these tables decides who is enrolled; whoever can read the last one can predict nonces.
+ * there already; the challenges that were accepted, with their epoch and what challenges are computed from. Whoever
+ * can write to these tables decides who is enrolled; whoever can read the last one can predict nonces. It may be run
+ * again, and brings tables of before up to date.
  */
 export function postgresSchema(table = 'zk_commitments'): string {
   const name = identifier(table);
   const index = `${name.replace(/^.*\./, '')}_challenges_expires_at`;
-  // Used challenges and keys are in one table that is lost as a whole after a crash: the challenges are dead then.
+  // Accepted challenges and their epoch are in one table that is lost as a whole after a crash: challenges are dead then.
   return `CREATE TABLE IF NOT EXISTS ${name} (
   user_id uuid PRIMARY KEY,
-  commitment bytea NOT NULL CHECK (octet_length(commitment) = 32),
+  commitment bytea NOT NULL CHECK (octet_length(commitment) = ${ELEMENT_LENGTH}),
   status text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'suspended', 'revoked')),
   commitment_version integer NOT NULL DEFAULT 1 CHECK (commitment_version >= 1),
   created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE UNLOGGED TABLE IF NOT EXISTS ${name}_challenges (
   id bytea PRIMARY KEY,
-  challenge_key bytea CHECK (octet_length(challenge_key) = 32),
+  challenge_key bytea CHECK (octet_length(challenge_key) = ${ROOT_LENGTH}),
   expires_at bigint NOT NULL
 );
+ALTER TABLE ${name}_challenges
+  ADD COLUMN IF NOT EXISTS epoch bytea CHECK (octet_length(epoch) = ${EPOCH_LENGTH}),
+  ADD COLUMN IF NOT EXISTS mark bigint,
+  ADD COLUMN IF NOT EXISTS incarnation text;
 CREATE INDEX IF NOT EXISTS ${index} ON ${name}_challenges (expires_at);
 `;
 }
@@ -61,29 +73,47 @@ interface Columns {
   readonly hasCreatedAt: boolean;
 }
 
+/** The clock of the database, which all processes go by. */
+const NOW = 'floor(extract(epoch FROM clock_timestamp()))::bigint';
+
+/** The key of the row that keeps the epoch, among those of challenges. It never expires. */
+const EPOCH_ROW = "decode('', 'hex')";
+const NEVER = '9223372036854775807';
+
+/** How many logins of a process there are from one to the next time that it deletes what has expired. */
+const PURGED_EVERY = 64;
+const PURGED_AT_ONCE = 10_000;
+
 const NEEDED = ['user_id', 'commitment', 'status', 'commitment_version'] as const;
 
 /**
  * Clients as rows of `zk_commitments (user_id uuid, commitment, status, commitment_version, created_at)`. Client ids
- * are user ids: UUIDs in lower case. The commitment is `bytea`, or text in hex. Used challenges are deleted when they
- * have expired, a few at each login. `redeem` gets the connection of the transaction that adds the client.
+ * are user ids: UUIDs in lower case. The commitment is `bytea`, or text in hex. Accepted challenges are deleted when they
+ * have expired. `redeem` gets the connection of the transaction that adds the client.
  */
 export function postgresStore(pool: PgPool, options: PostgresOptions = {}): Store<PgStep> {
   const { table: named = 'zk_commitments', ...common } = options;
   onlyKnown(common, 'setting of postgresStore', ['challengeTtlSeconds', 'table']);
   const table = identifier(named);
   const challenges = `${table}_challenges`;
+  // An epoch is of one run of one server and of one file of the table: what was restored from elsewhere is of another.
+  const incarnation = `(extract(epoch FROM pg_postmaster_start_time())::text || ' ' || pg_relation_filepath('${challenges}'))`;
 
   const columns = once(async (): Promise<Columns> => {
     const { rows } = await pool.query(
-      `SELECT attname AS name, format_type(atttypid, NULL) AS type, to_regclass($2) IS NOT NULL AS complete
+      `SELECT attname AS name, format_type(atttypid, NULL) AS type,
+              (SELECT relpersistence FROM pg_class WHERE oid = to_regclass($2)) AS challenges,
+              EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass($2) AND attname = 'incarnation') AS complete
          FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`,
       [table, challenges],
     );
-    const found = rows as { name: string; type: string; complete: boolean }[];
+    const found = rows as { name: string; type: string; challenges: string | null; complete: boolean }[];
     const missing = NEEDED.filter((name) => !found.some((column) => column.name === name));
     if (missing.length > 0) throw new Error(`${table} has no ${missing.join(', ')}: postgresSchema() is the migration`);
-    if (found[0]?.complete !== true) throw new Error(`there is no ${challenges}: postgresSchema() is the migration`);
+    if (found[0]?.challenges == null) throw new Error(`there is no ${challenges}: postgresSchema() is the migration`);
+    if (!found[0].complete) throw new Error(`${challenges} is from before: run postgresSchema() again, the migration`);
+    // A backup or a replica would bring accepted challenges back as they once were, with their epoch.
+    if (found[0].challenges !== 'u') throw new Error(`${challenges} must be UNLOGGED, as postgresSchema() makes it`);
     const type = found.find(({ name }) => name === 'commitment')?.type ?? '';
     if (!['bytea', 'text', 'character varying', 'character'].includes(type)) {
       throw new Error(`${table}.commitment must be bytea, or text for hex digits, and is ${type}`);
@@ -99,7 +129,7 @@ export function postgresStore(pool: PgPool, options: PostgresOptions = {}): Stor
   function recordOf(row: Row): ClientRecord {
     const { commitment, commitment_version, status } = row;
     const bytes = typeof commitment === 'string' ? Buffer.from(commitment.replace(/^\\x/, '').trim(), 'hex') : commitment;
-    if (bytes.length !== 32) throw new Error(`a commitment in ${table} is not of 32 bytes`);
+    if (bytes.length !== ELEMENT_LENGTH) throw new Error(`a commitment in ${table} is not of ${ELEMENT_LENGTH} bytes`);
     return { commitment: bytes, commitmentVersion: Number(commitment_version), status };
   }
 
@@ -119,26 +149,70 @@ export function postgresStore(pool: PgPool, options: PostgresOptions = {}): Stor
     }
   }
 
+  /**
+   * The step as one statement: the client is locked, so that nobody suspends or rotates it meanwhile, and so is the epoch,
+   * so that nobody deletes it together with what was accepted; whether the challenge still is alive is seen once it is in.
+   */
+  const stepOf = (isRotation: boolean): string => `
+    WITH epoch AS (SELECT mark FROM ${challenges}
+           WHERE id = ${EPOCH_ROW} AND epoch = $5 AND incarnation = ${incarnation} AND mark <= ${NOW} + 60 FOR KEY SHARE),
+         client AS (SELECT FROM ${table} WHERE user_id = $1 AND status = 'active' AND commitment_version = $2
+           FOR ${isRotation ? 'NO KEY UPDATE' : 'SHARE'}),
+         spent AS (INSERT INTO ${challenges} (id, expires_at)
+           SELECT $3::bytea, $4::bigint FROM epoch, client
+            WHERE $4::bigint > greatest(epoch.mark, ${NOW})
+              AND $4::bigint <= ${NOW} + ${CHALLENGE_TTL_MAX_SECONDS + CHALLENGE_SKEW_MAX_SECONDS}
+           ON CONFLICT (id) DO NOTHING
+           RETURNING expires_at > greatest((SELECT mark FROM epoch), ${NOW}) AS live)
+         ${isRotation ? `, replaced AS (UPDATE ${table} SET commitment = $6, commitment_version = $7 FROM spent
+           WHERE spent.live AND user_id = $1 RETURNING 1)` : ''}
+    SELECT (SELECT count(*) FROM client)::int AS clients, (SELECT count(*) FROM epoch)::int AS epochs,
+           (SELECT live FROM spent) AS live, $4::bigint <= ${NOW} AS passed,
+           ${isRotation ? '(SELECT count(*) FROM replaced)::int' : '1'} AS replaced`;
+
+  async function epochOf(): Promise<Epoch | undefined> {
+    const { rows } = await pool.query(
+      `SELECT epoch, challenge_key AS root, greatest(mark, ${NOW})::text AS now
+         FROM ${challenges} WHERE id = ${EPOCH_ROW} AND incarnation = ${incarnation} AND mark <= ${NOW} + 60`,
+    );
+    const row = rows[0] as { epoch: Uint8Array; root: Uint8Array; now: string } | undefined;
+    return row && { ...row, now: Number(row.now) };
+  }
+
+  let accepted = 0;
+
+  /** Deletes what has expired and says so in the mark, in one transaction. Logins do not wait for it. */
+  function purgeNowAndThen(): void {
+    accepted += 1;
+    if (accepted % PURGED_EVERY !== 0) return;
+    const gone = pool.query(
+      `WITH marked AS (UPDATE ${challenges} SET mark = ${NOW} WHERE id = ${EPOCH_ROW} AND mark < ${NOW} RETURNING mark)
+       DELETE FROM ${challenges} WHERE id IN (
+         SELECT id FROM ${challenges} WHERE expires_at <= (SELECT mark - 60 FROM marked)
+          LIMIT ${PURGED_AT_ONCE} FOR UPDATE SKIP LOCKED)`,
+    );
+    // The next one tries again; that a database does not work is told by what needs it.
+    gone.catch(() => {});
+  }
+
   return storeOver<PgStep>(
     {
       redeems: typeof pool.connect === 'function',
-      challengeKey: async (period) => {
-        const id = Buffer.alloc(8);
-        id.writeBigUInt64BE(BigInt(period));
-        const kept = async (): Promise<Uint8Array | undefined> => {
-          const { rows } = await pool.query(`SELECT challenge_key FROM ${challenges} WHERE id = $1`, [id]);
-          return (rows[0] as { challenge_key: Uint8Array } | undefined)?.challenge_key;
-        };
+      epoch: async () => {
         await columns();
-        const found = await kept();
-        if (found !== undefined) return found;
+        const kept = await epochOf();
+        if (kept !== undefined) return kept;
         // Whoever comes first draws it; all the others take that one.
         await pool.query(
-          `INSERT INTO ${challenges} (id, challenge_key, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-          [id, randomBytes(32), (period + 1) * PERIOD_SECONDS],
+          `INSERT INTO ${challenges} AS kept (id, epoch, challenge_key, mark, incarnation, expires_at)
+           VALUES (${EPOCH_ROW}, $1, $2, ${NOW}, ${incarnation}, ${NEVER}) ON CONFLICT (id) DO UPDATE
+             SET epoch = EXCLUDED.epoch, challenge_key = EXCLUDED.challenge_key, mark = EXCLUDED.mark,
+                 incarnation = EXCLUDED.incarnation
+           WHERE kept.incarnation IS DISTINCT FROM EXCLUDED.incarnation OR kept.mark > EXCLUDED.mark + 60`,
+          [randomBytes(EPOCH_LENGTH), randomBytes(ROOT_LENGTH)],
         );
-        const drawn = await kept();
-        if (drawn === undefined) throw new Error(`${challenges} keeps no key: is the clock of the database behind?`);
+        const drawn = await epochOf();
+        if (drawn === undefined) throw new Error(`${challenges} keeps no epoch: does something else delete from it?`);
         return drawn;
       },
       find: async (clientId) => {
@@ -176,18 +250,17 @@ export function postgresStore(pool: PgPool, options: PostgresOptions = {}): Stor
         );
         return rowCount === 1;
       },
-      spend: async (spentKey, expiresAt) => {
-        // By the clock of the database, and a minute late, since clocks differ: it forgets what it would refuse.
-        const { rowCount } = await pool.query(
-          `WITH late AS (SELECT extract(epoch FROM clock_timestamp()) - 60 AS at),
-                gone AS (DELETE FROM ${challenges} WHERE id IN (
-                  SELECT id FROM ${challenges} WHERE expires_at < (SELECT at FROM late)
-                   LIMIT 10 FOR UPDATE SKIP LOCKED))
-           INSERT INTO ${challenges} (id, expires_at)
-           SELECT $1, $2::bigint FROM late WHERE $2::bigint >= at ON CONFLICT DO NOTHING`,
-          [Buffer.from(spentKey), expiresAt],
-        );
-        return rowCount === 1 ? 'fresh' : 'spent';
+      accept: async ({ clientId, commitmentVersion, spend, record }) => {
+        const values = [clientId, commitmentVersion, Buffer.from(spend.key), spend.expiresAt, Buffer.from(spend.epoch)];
+        const is = record && [written(record.commitment, await columns()), record.commitmentVersion];
+        const { rows } = await pool.query(stepOf(is !== undefined), is === undefined ? values : [...values, ...is]);
+        purgeNowAndThen();
+        const { clients, epochs, live, passed, replaced } = rows[0] as Record<string, unknown>;
+        if (clients !== 1) return 'changed';
+        if (epochs !== 1) return 'stale_epoch';
+        if (live === true && replaced !== 1) throw new Error(`a client in ${table} was locked and not replaced`);
+        if (live === true) return 'done';
+        return live === false || passed === true ? 'expired' : 'spent';
       },
     },
     common,

@@ -2,11 +2,17 @@
 
 import { randomBytes } from 'node:crypto';
 
-import type { ClientRecord, ClientStatus } from '@2fapi/protocol-spec';
+import {
+  CHALLENGE_SKEW_MAX_SECONDS,
+  CHALLENGE_TTL_MAX_SECONDS,
+  EPOCH_LENGTH,
+  ROOT_LENGTH,
+  type ClientRecord,
+  type ClientStatus,
+} from '@2fapi/protocol-spec';
 
-import { PERIOD_SECONDS, unixSeconds } from '../challenge-keys.js';
 import { once } from '../once.js';
-import { storeOver, type RecordsOptions } from '../records.js';
+import { storeOver, type Accepted, type RecordsOptions } from '../records.js';
 import { onlyKnown } from '../settings.js';
 import type { Store } from '../store.js';
 import { sender, text, type RedisClient } from './redis-client.js';
@@ -55,10 +61,54 @@ redis.call('SET', KEYS[1], ARGV[1])
 return 'inserted'`;
 
 /**
+ * What a client's set of accepted challenges is at: a sorted set by expiry, in which the epoch and the newest second
+ * that it acted on (the mark) lie beyond all expiries, so that whatever takes entries away takes the epoch as well. The
+ * epoch is of one history of one master: after a restart or a failover, which may have lost writes, it is another's.
+ */
+const SET = `local info = redis.call('INFO', 'replication')
+local history = string.match(info, 'master_replid:(%x+)')
+if not history or not string.find(info, 'role:master', 1, true) then
+  return redis.error_reply('this Redis is no master, or does not say its master_replid') end
+local now = tonumber(redis.call('TIME')[1])
+local kept = {}
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '+inf', '+inf')) do
+  local name, value = string.match(member, '^(%a+) (.*)$')
+  kept[name] = value
+end
+local epoch, root, of = string.match(kept.epoch or '', '^(%x+) (%x+) (%x+)$')
+local mark = tonumber(kept.mark or '0')
+if of ~= history or now + 60 < mark then epoch = nil end
+`;
+
+/** The client, its set; an epoch and a root to begin with. Of who is not enrolled nothing is kept. */
+const EPOCH = `${SET}if epoch then return { epoch, root, math.max(now, mark) } end
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('DEL', KEYS[2])
+  redis.call('ZADD', KEYS[2], '+inf', 'epoch ' .. ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. history, '+inf', 'mark ' .. now)
+end
+return { ARGV[1], ARGV[2], now }`;
+
+/** The client, its set; the version, the challenge, its expiry, its epoch, and the record to be, if there is one. */
+const ACCEPT = `${SET}local status, version = string.match(redis.call('GET', KEYS[1]) or '', '^1 (%a+) (%d+) ')
+if status ~= 'active' or version ~= ARGV[1] then return 'changed' end
+if epoch ~= ARGV[4] then return 'stale_epoch' end
+now = math.max(now, mark)
+local expiry = tonumber(ARGV[3])
+if expiry <= now or expiry > now + ${CHALLENGE_TTL_MAX_SECONDS + CHALLENGE_SKEW_MAX_SECONDS} then return 'expired' end
+if redis.call('ZADD', KEYS[2], 'NX', expiry, ARGV[2]) == 0 then return 'spent' end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+if now ~= mark then
+  redis.call('ZREM', KEYS[2], 'mark ' .. kept.mark)
+  redis.call('ZADD', KEYS[2], '+inf', 'mark ' .. now)
+end
+if ARGV[5] ~= '' then redis.call('SET', KEYS[1], ARGV[5]) end
+return 'done'`;
+
+/**
  * Clients as keys of a Redis without our module. The Redis must not evict keys
  * (`maxmemory-policy noeviction`) and must be durable (`appendonly yes`), and whoever can write to it
- * decides who is enrolled. A used challenge is a key until it expires, also when its proof was
- * refused: put a rate limit before the service.
+ * decides who is enrolled, and whoever can read it can predict nonces. The challenges that a client was accepted
+ * with are kept beside it until they expire; refused attempts leave nothing.
  */
 export function redisStore(client: RedisClient, options: RedisOptions = {}): Store<RedisStep> {
   const { prefix = 'zk:', allowEviction = false, ...common } = options;
@@ -66,8 +116,9 @@ export function redisStore(client: RedisClient, options: RedisOptions = {}): Sto
   if (typeof prefix !== 'string') throw new TypeError('prefix must be a string');
   const send = sender(client);
   const nameOf = (clientId: string): string => `${prefix}client:{${clientId}}`;
-  const spentName = (spentKey: Uint8Array): string =>
-    `${prefix}spent:${Buffer.from(spentKey).toString('hex')}`;
+  /** Where the client is, in a cluster as well, so that one script sees both. */
+  const setOf = (clientId: string): string => `${prefix}spent:{${clientId}}`;
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
   /** A used challenge that is evicted is good again. */
   const keepsAll = once(async (): Promise<void> => {
@@ -85,15 +136,12 @@ export function redisStore(client: RedisClient, options: RedisOptions = {}): Sto
   return storeOver<RedisStep>(
     {
       redeems: true,
-      challengeKey: async (period) => {
+      epoch: async (clientId) => {
         await keepsAll();
-        const name = `${prefix}challenge-key:${period}`;
-        const kept = await send('GET', name);
-        if (kept !== null) return Buffer.from(text(kept), 'hex');
-        // Whoever comes first draws it; all the others take that one.
-        const seconds = Math.max(60, (period + 1) * PERIOD_SECONDS - unixSeconds() + 60);
-        await send('SET', name, randomBytes(32).toString('hex'), 'NX', 'EX', String(seconds));
-        return Buffer.from(text(await send('GET', name)), 'hex');
+        const drawn = [randomBytes(EPOCH_LENGTH), randomBytes(ROOT_LENGTH)].map(hex);
+        const answer = await send('EVAL', EPOCH, '2', nameOf(clientId), setOf(clientId), ...drawn);
+        const [epoch, root, now] = answer as [unknown, unknown, unknown];
+        return { epoch: Buffer.from(text(epoch), 'hex'), root: Buffer.from(text(root), 'hex'), now: Number(now) };
       },
       find: async (clientId) => {
         const line = await send('GET', nameOf(clientId));
@@ -113,11 +161,10 @@ export function redisStore(client: RedisClient, options: RedisOptions = {}): Sto
       },
       replace: async (clientId, was, is) =>
         Number(await send('EVAL', REPLACE, '1', nameOf(clientId), encoded(was), encoded(is))) === 1,
-      spend: async (spentKey, expiresAt, now) => {
-        // Redis's clock may be behind ours by as much as nobody keeps clocks apart.
-        const seconds = String(expiresAt - now + 60);
-        const taken = await send('SET', spentName(spentKey), '1', 'NX', 'EX', seconds);
-        return taken === null ? 'spent' : 'fresh';
+      accept: async ({ clientId, commitmentVersion, spend, record }) => {
+        const words = [String(commitmentVersion), hex(spend.key), String(spend.expiresAt), hex(spend.epoch)];
+        const is = record === undefined ? '' : encoded(record);
+        return text(await send('EVAL', ACCEPT, '2', nameOf(clientId), setOf(clientId), ...words, is)) as Accepted;
       },
     },
     common,
