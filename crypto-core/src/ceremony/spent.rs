@@ -167,8 +167,7 @@ impl<'a> SpentSet<'a> {
     ) -> Result<At, Error> {
         if self.was_set_back(now) {
             let epoch = draw()?;
-            *self.header = SpentHeader::new(self.header.capacity, epoch);
-            self.slots.fill(SpentSlot::FREE);
+            self.renew(epoch);
         }
         self.advance(now);
         Ok(At {
@@ -176,6 +175,12 @@ impl<'a> SpentSet<'a> {
             // Beyond 2106 there are no challenges, and nobody is told of a time before.
             now: now.max(u64::from(self.header.mark)),
         })
+    }
+
+    /// Begins a new epoch: every challenge that was issued is dead, and every entry forgotten.
+    pub fn renew(&mut self, epoch: Epoch) {
+        *self.header = SpentHeader::new(self.header.capacity, epoch);
+        self.slots.fill(SpentSlot::FREE);
     }
 
     /// Spends a challenge in the step that accepts: of many callers with one challenge, one is told
@@ -414,6 +419,25 @@ mod tests {
             owned.set().accept(&spend(1, 1, 50), NOW),
             Committed::StaleEpoch
         );
+    }
+
+    #[test]
+    fn a_new_epoch_empties_the_set_and_takes_nothing_of_the_old_one() {
+        let mut owned = OwnedSpentSet::new(2, epoch(1));
+        let mut set = owned.set();
+        for n in 1..=2 {
+            assert_eq!(set.accept(&spend(n, n as u32, 50), NOW), Committed::Done);
+        }
+        set.renew(epoch(2));
+        assert_eq!(set.stats(NOW).held, 0);
+        assert_eq!(set.accept(&spend(1, 1, 50), NOW), Committed::StaleEpoch);
+        for n in 1..=2 {
+            let of_now = Spend {
+                epoch: epoch(2),
+                ..spend(n, n as u32, 50)
+            };
+            assert_eq!(set.accept(&of_now, NOW), Committed::Done);
+        }
     }
 
     #[test]

@@ -1,78 +1,80 @@
-//! An attempt that a proof decides: what was asked, what came of it, and what follows from it on the
-//! main thread.
+//! An attempt of the core's on its way through this host: begun and ended on the main thread, verified on
+//! another. Until its step is taken nothing is spent, so that one that is dropped leaves nothing behind.
 
 use std::{
     cell::RefCell,
-    ffi::CString,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    mem,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use getrandom::SysRng;
 use twofapi_crypto_core::{
-    Authentication, AuthenticationBinding, BatchEntry, Challenge, ClientId, Commitment, Denied,
-    Enrolment, Error, Proof, Rotation, verify, verify_batch, verify_rotation,
+    ClientId, Commitment, Error,
+    ceremony::{Change, Check, Checked, Refused, Wanted, verify_batch},
 };
 
 use crate::{
-    counters, decoys,
-    host::{Ctx, acl, block::Settle, ending::By, writes},
-    rules::{acl_user::AclUser, key_name::KeyName, record::Record},
+    counters,
+    host::{Ctx, acl, ending::By, writes},
+    rules::{acl_user::AclUser, failure::Failure, key_name::KeyName},
     session, settings,
-    store::{challenges, clients},
-    surface::Failure,
-    workers,
+    store::{
+        clients::Active,
+        step::{self, Taken},
+    },
 };
 
-/// What a proof is to achieve.
-pub(crate) enum Purpose {
-    Enrol {
-        commitment: Box<Commitment>,
-        user: Option<AclUser>,
-    },
-    Authenticate(Challenged),
-    Rotate {
-        challenged: Challenged,
-        new_commitment: Box<Commitment>,
-        proof_new: Proof,
-    },
-}
-
-/// A challenge that is spent, and the client as it was then; none when there is no such client, or
-/// when the challenge was used before. The proof is looked at all the same, in vain.
-pub(crate) struct Challenged {
-    pub(crate) challenge: Challenge,
-    pub(crate) binding: Arc<AuthenticationBinding>,
-    pub(crate) client: Option<clients::Active>,
+/// How far an attempt has come.
+enum Stage {
+    /// The client was looked up; its commitment is still to be decoded.
+    Wanted(Wanted),
+    Check(Check),
+    Checked(Checked),
+    /// It gave way to others, and nobody looked at the proof.
+    Displaced,
+    /// A thread has it, or had it and panicked.
+    Away,
 }
 
 /// An attempt on its way.
 pub(crate) struct Attempt {
-    pub(crate) client_id: ClientId,
-    pub(crate) proof: Proof,
-    pub(crate) purpose: Purpose,
-    /// What looking at the proof has shown, once that is done.
-    verdict: Option<Result<(), Denied>>,
-    settled: bool,
+    client_id: ClientId,
+    stage: Stage,
+    /// The client that the proof is verified for; none for an enrolment, and when there is no such client.
+    seen: Option<Active>,
+    /// As whom a client is enrolled.
+    user: Option<AclUser>,
     /// The connection has to become an ACL user, because it may be nobody yet: left as it is, it would
     /// be the default user without that one's password.
     must_be_mapped: bool,
-    /// It gave way to others, and nobody looked at the proof.
-    displaced: bool,
+    was_in_batch: bool,
 }
 
 impl Attempt {
-    pub(crate) fn new(client_id: ClientId, proof: Proof, purpose: Purpose) -> Self {
+    fn new(client_id: ClientId, stage: Stage) -> Self {
         Self {
             client_id,
-            proof,
-            purpose,
-            verdict: None,
-            settled: false,
+            stage,
+            seen: None,
+            user: None,
             must_be_mapped: settings::before_auth(),
-            displaced: false,
+            was_in_batch: false,
+        }
+    }
+
+    /// To authenticate or to rotate, by who was found to be active under this id, or nobody.
+    pub(crate) fn of(client_id: ClientId, wanted: Wanted, seen: Option<Active>) -> Self {
+        Self {
+            seen,
+            ..Self::new(client_id, Stage::Wanted(wanted))
+        }
+    }
+
+    /// To enrol a client whose connections become this ACL user.
+    pub(crate) fn to_enrol(client_id: ClientId, check: Check, user: Option<AclUser>) -> Self {
+        Self {
+            user,
+            ..Self::new(client_id, Stage::Check(check))
         }
     }
 
@@ -84,210 +86,136 @@ impl Attempt {
 
     /// It gives way to others, without an answer to whether the proof is good.
     pub(crate) fn displace(&mut self) {
-        self.displaced = true;
+        self.stage = Stage::Displaced;
     }
 
-    fn challenged(&self) -> Option<&Challenged> {
-        match &self.purpose {
-            Purpose::Enrol { .. } => None,
-            Purpose::Authenticate(challenged) | Purpose::Rotate { challenged, .. } => {
-                Some(challenged)
+    /// What there is to verify: of the client's commitment or a decoy, decoded alike.
+    fn take_check(&mut self) -> Option<Check> {
+        match mem::replace(&mut self.stage, Stage::Away) {
+            Stage::Wanted(wanted) => {
+                let seen = self.seen.as_ref();
+                let record = seen.map(|seen| known(&seen.commitment).map(|c| seen.record(c)));
+                wanted.found(record.transpose().ok()?, known).ok()
+            }
+            Stage::Check(check) => Some(check),
+            other => {
+                self.stage = other;
+                None
             }
         }
     }
 
-    /// Looks at the proof.
+    /// Verifies the proof.
     pub(crate) fn check(&mut self) {
-        let verdict = match &self.purpose {
-            Purpose::Enrol { commitment, .. } => {
-                let client_id = &self.client_id;
-                verify(commitment, &Enrolment { client_id }, &self.proof)
-            }
-            Purpose::Authenticate(challenged) => {
-                let statement = authentication(&self.client_id, challenged);
-                let commitment = known(&challenged.commitment(&self.client_id));
-                let equation = commitment.map(|old| verify(&old, &statement, &self.proof));
-                challenged.verdict(equation)
-            }
-            Purpose::Rotate {
-                challenged,
-                new_commitment,
-                proof_new,
-            } => {
-                let nonce = &challenged.challenge.nonce;
-                match Rotation::new(&self.client_id, nonce, new_commitment, &challenged.binding) {
-                    Err(_) => Err(Denied),
-                    Ok(rotation) => {
-                        let commitment = known(&challenged.commitment(&self.client_id));
-                        let equations = commitment
-                            .map(|old| verify_rotation(&old, &rotation, &self.proof, proof_new));
-                        challenged.verdict(equations)
-                    }
-                }
-            }
-        };
-        self.verdict = Some(verdict);
+        if let Some(check) = self.take_check() {
+            self.stage = Stage::Checked(check.verify());
+        }
     }
 
     /// Draws the consequences, on the main thread.
     pub(crate) fn conclude(&mut self, ctx: Ctx<'_>) -> Result<(), Failure> {
-        self.settled = true;
-        if self.displaced {
-            self.give_back();
-            return Err(workers::throttled());
+        match mem::replace(&mut self.stage, Stage::Away) {
+            Stage::Checked(checked) => self.settle(ctx, checked),
+            Stage::Displaced => Err(throttled(1)),
+            Stage::Wanted(_) | Stage::Check(_) | Stage::Away => Err(Failure::GIVEN_UP),
         }
-        match self.verdict {
-            Some(Ok(())) => {}
-            Some(Err(Denied)) => {
-                self.give_back();
-                return Err(denied(ctx, &self.client_id));
-            }
-            None => {
-                self.give_back();
-                return Err(Failure::Internal);
-            }
-        }
+    }
+
+    /// Between the command and now the client may have been suspended, revoked or rotated, and its
+    /// challenge may have been accepted or have expired: the step decides.
+    fn settle(&mut self, ctx: Ctx<'_>, checked: Checked) -> Result<(), Failure> {
         let client_id = &self.client_id;
-        // The command was asked for at a time when the server took writes. That was before the proof
-        // was looked at.
-        let takes_write = || {
-            let key = KeyName::of(client_id);
-            let refused = ctx.in_database_zero(|| writes::refused(ctx, key.as_bytes(), true));
-            refused.map_or(Ok(()), |line| Err(Failure::Said(line)))
-        };
-        match &mut self.purpose {
-            Purpose::Enrol { commitment, user } => {
-                if ctx.is_answer() {
-                    takes_write()?;
-                }
-                let record = Record::enrolled(client_id.clone(), commitment, user.take());
-                clients::create(ctx, record)?;
-                counters::ENROLLED.add();
+        let refused = |refused| refuse(ctx, client_id, refused);
+        let commit = checked.settle().map_err(|why| {
+            if self.was_in_batch {
+                SINGLY.store(SINGLY_AFTER_A_FAILURE, Ordering::Relaxed);
             }
-            Purpose::Authenticate(challenged) => {
-                // Between then and now the client may have been suspended, revoked or rotated.
-                let record = still_as_it_was(ctx, client_id, challenged)?;
-                let becomes = record.user.as_ref();
-                let is_mapped = settings::acl_mapping() && becomes.is_some();
-                if (self.must_be_mapped && !is_mapped) || !session::open(ctx, client_id, becomes) {
+            refused(why)
+        })?;
+        let change = commit.step().change.clone();
+        // The command was asked for at a time when the server took writes, before the proof was looked at.
+        if ctx.is_answer() && change != Change::None {
+            takes_write(ctx, client_id)?;
+        }
+        let Taken { committed, user } =
+            step::take(ctx, commit.step(), self.seen.as_ref(), self.user.take())?;
+        let accepted = commit.done(committed).map_err(refused)?;
+        match change {
+            Change::Insert(_) => counters::ENROLLED.add(),
+            Change::Replace(_) => {
+                session::end_client(client_id, By::Command(ctx));
+                counters::ROTATED.add();
+            }
+            Change::None => {
+                let is_mapped = settings::acl_mapping() && user.is_some();
+                if (self.must_be_mapped && !is_mapped)
+                    || !session::open(ctx, accepted, user.as_ref())
+                {
                     return Err(denied(ctx, client_id));
                 }
                 counters::ACCEPTED.add();
             }
-            Purpose::Rotate {
-                challenged,
-                new_commitment,
-                ..
-            } => {
-                if ctx.is_answer() {
-                    takes_write()?;
-                }
-                still_as_it_was(ctx, client_id, challenged)?;
-                clients::update(ctx, client_id, c"2fapi.rotate", |record| {
-                    record.transition(|life| life.rotate(**new_commitment))
-                })?;
-                session::end_client(client_id, By::Command(ctx));
-                counters::ROTATED.add();
-            }
         }
         Ok(())
     }
+}
 
-    /// A refused attempt may have to give its place in the set of spent challenges back.
-    fn give_back(&self) {
-        if let Some(challenged) = self.challenged().filter(|c| c.client.is_some()) {
-            challenges::refused(&challenged.challenge.spent_key);
-        }
+fn takes_write(ctx: Ctx<'_>, client_id: &ClientId) -> Result<(), Failure> {
+    let key = KeyName::of(client_id);
+    let refused = ctx.in_database_zero(|| writes::refused(ctx, key.as_bytes(), true));
+    refused.map_or(Ok(()), |line| Err(Failure::Said(line)))
+}
+
+/// An attempt is not accepted. One that is denied shows in the figures and in `ACL LOG`.
+pub(crate) fn refuse(ctx: Ctx<'_>, client_id: &ClientId, refused: Refused) -> Failure {
+    match refused {
+        Refused::Denied(_) => denied(ctx, client_id),
+        Refused::Throttled {
+            retry_after_seconds,
+        } => throttled(retry_after_seconds),
+        Refused::Failed(_) | Refused::AlreadyEnrolled => Error::from(refused).into(),
     }
 }
 
-impl Settle for Attempt {
-    fn settle(&mut self, ctx: Ctx<'_>) -> Result<(), CString> {
-        self.conclude(ctx).map_err(|failure| match failure {
-            Failure::Internal => c"ERR the verification was given up; try again".into(),
-            failure => failure.line(),
-        })
-    }
-
-    fn abandoned(ticket: u64) {
-        workers::abandon(ticket);
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        // The client went away before it was answered.
-        if !self.settled && self.verdict != Some(Ok(())) {
-            self.give_back();
-        }
-    }
-}
-
-impl Challenged {
-    /// The commitment that the proof is held against: the client's, or one that nobody can open.
-    fn commitment(&self, client_id: &ClientId) -> [u8; Commitment::LEN] {
-        match &self.client {
-            Some(client) => client.commitment,
-            None => decoys::of(client_id),
-        }
-    }
-
-    /// What follows from the equations; whatever they say, nobody is let in as a client that is none.
-    fn verdict(&self, equations: Option<Result<(), Denied>>) -> Result<(), Denied> {
-        match (&self.client, std::hint::black_box(equations)) {
-            (Some(_), Some(verdict)) => verdict,
-            _ => Err(Denied),
-        }
-    }
-}
-
-fn authentication<'a>(client_id: &'a ClientId, challenged: &'a Challenged) -> Authentication<'a> {
-    Authentication {
-        client_id,
-        nonce: &challenged.challenge.nonce,
-        binding: &challenged.binding,
-    }
-}
-
-fn still_as_it_was(
-    ctx: Ctx<'_>,
-    client_id: &ClientId,
-    challenged: &Challenged,
-) -> Result<Record, Failure> {
-    let was = challenged.client.as_ref();
-    clients::find(ctx, client_id)?
-        .filter(|record| {
-            record.is_active()
-                && was.is_some_and(|was| {
-                    was.commitment_version == record.commitment_version
-                        && was.commitment == record.commitment
-                })
-        })
-        .ok_or_else(|| denied(ctx, client_id))
-}
-
-/// An attempt is refused, and shows in the figures and in `ACL LOG`.
-pub(crate) fn denied(ctx: Ctx<'_>, client_id: &ClientId) -> Failure {
+fn denied(ctx: Ctx<'_>, client_id: &ClientId) -> Failure {
     counters::DENIED.add();
     acl::log_refusal(ctx, client_id.as_str());
     Error::Denied.into()
 }
 
-/// Looks at the proofs of several attempts, those that authenticate together: a batch of valid
-/// proofs costs half of what they cost one by one, and an invalid one is found by going through them.
-pub(crate) fn check_all(attempts: &mut [&mut Attempt]) {
-    if attempts.len() > 1 && batches_pay() {
-        check_together(attempts);
+/// What an attempt is told that finds no place.
+pub(crate) fn throttled(retry_after_seconds: u32) -> Failure {
+    counters::THROTTLED.add();
+    Error::Throttled {
+        retry_after_seconds,
     }
-    for attempt in attempts
-        .iter_mut()
-        .filter(|attempt| attempt.verdict.is_none())
-    {
-        attempt.check();
+    .into()
+}
+
+/// Verifies several attempts, together where that pays: a batch of valid proofs costs half of what they
+/// cost one by one.
+pub(crate) fn check_all(attempts: &mut [&mut Attempt]) {
+    if attempts.len() < 2 || !batches_pay() {
+        for attempt in attempts {
+            attempt.check();
+        }
+        return;
+    }
+    let mut together = Vec::with_capacity(attempts.len());
+    let mut checks = Vec::with_capacity(attempts.len());
+    for attempt in attempts {
+        if let Some(check) = attempt.take_check() {
+            together.push(attempt);
+            checks.push(check);
+        }
+    }
+    for (attempt, checked) in together.into_iter().zip(verify_batch(checks, &mut SysRng)) {
+        attempt.was_in_batch = true;
+        attempt.stage = Stage::Checked(checked);
     }
 }
 
-/// After a batch that failed, so many proofs are looked at one by one: a flood of bad proofs is not
+/// After a batch that failed, proofs are looked at one by one so many times: a flood of bad proofs is not
 /// to cost more than they cost singly.
 const SINGLY_AFTER_A_FAILURE: u32 = 256;
 
@@ -299,41 +227,6 @@ fn batches_pay() -> bool {
     left == 0
 }
 
-fn check_together(attempts: &mut [&mut Attempt]) {
-    let mut places = Vec::with_capacity(attempts.len());
-    let mut parts = Vec::with_capacity(attempts.len());
-    for (place, attempt) in attempts.iter().enumerate() {
-        if let Purpose::Authenticate(challenged) = &attempt.purpose
-            && let Some(commitment) = known(&challenged.commitment(&attempt.client_id))
-        {
-            places.push(place);
-            let statement = authentication(&attempt.client_id, challenged);
-            parts.push((commitment, statement, &attempt.proof));
-        }
-    }
-    let entries: Vec<_> = parts
-        .iter()
-        .map(|(commitment, statement, proof)| BatchEntry {
-            commitment,
-            statement,
-            proof,
-        })
-        .collect();
-    let Ok(verdicts) = verify_batch(&entries, &mut SysRng) else {
-        return;
-    };
-    if verdicts.iter().any(Result::is_err) {
-        SINGLY.store(SINGLY_AFTER_A_FAILURE, Ordering::Relaxed);
-    }
-    for (place, verdict) in places.into_iter().zip(verdicts) {
-        if let Some(attempt) = attempts.get_mut(place)
-            && let Some(challenged) = attempt.challenged()
-        {
-            attempt.verdict = Some(challenged.verdict(Some(verdict)));
-        }
-    }
-}
-
 /// Commitments are decoded once and kept, by their bytes, in each thread's own table of this size:
 /// 800 KB a thread.
 const DECODED: usize = 4096;
@@ -342,18 +235,18 @@ thread_local! {
     static KNOWN: RefCell<Vec<Option<Commitment>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A commitment, decoded; none for bytes that are no commitment.
-fn known(bytes: &[u8; Commitment::LEN]) -> Option<Commitment> {
+/// A commitment, decoded.
+fn known(bytes: &[u8; Commitment::LEN]) -> Result<Commitment, Error> {
     KNOWN.with_borrow_mut(|known| {
         if known.is_empty() {
             known.resize(DECODED, None);
         }
         let [first, second, ..] = *bytes;
         let place = usize::from(u16::from_le_bytes([first, second])) % DECODED;
-        let slot = known.get_mut(place)?;
-        if slot.is_none_or(|present| present.as_bytes() != bytes) {
-            *slot = Commitment::from_bytes(bytes).ok();
+        match known.get_mut(place) {
+            Some(Some(present)) if present.as_bytes() == bytes => Ok(*present),
+            Some(slot) => Ok(*slot.insert(Commitment::from_bytes(bytes)?)),
+            None => Commitment::from_bytes(bytes),
         }
-        *slot
     })
 }

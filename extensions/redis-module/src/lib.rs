@@ -4,7 +4,6 @@
 mod attempt;
 mod clock;
 mod counters;
-mod decoys;
 mod host;
 mod mapping;
 mod rules;
@@ -42,10 +41,10 @@ static HANDLERS: events::Handlers = events::Handlers {
     connected: unproved::connected,
     disconnected: unproved::settled,
     role_changed: || {
-        if let Err(error) = store::challenges::renew_key() {
+        if let Err(error) = store::challenges::begin_epoch() {
             host::log(
                 Level::Warning,
-                &format!("2fapi: the challenge key stays: {error}"),
+                &format!("2fapi: the challenges of before stay good: {error}"),
             );
         }
     },
@@ -126,20 +125,18 @@ fn load(ctx: Ctx<'_>) -> Result<(), String> {
     done(commands::add_acl_category(ctx), "the ACL category")?;
     done(settings::register(ctx), "the settings")?;
     done(configs::load(ctx), "a setting of the configuration file")?;
-    for command in &surface::COMMANDS {
-        let name = command.name.to_string_lossy();
-        let opens = ["2FAPI.CHALLENGE", "2FAPI.VERIFY"].contains(&&*name);
-        let flag = if opens && settings::before_auth() {
+    commands::register(ctx, &surface::table::COMMANDS, |command| {
+        let opens = [c"2FAPI.CHALLENGE", c"2FAPI.VERIFY"].contains(&command.name);
+        if opens && settings::before_auth() {
             "no-auth"
         } else {
             ""
-        };
-        done(command.register(ctx, flag), &format!("the command {name}"))?;
-    }
-    info::register(ctx);
+        }
+    })
+    .map_err(|name| format!("the server refused the command {name}"))?;
+    info::register(ctx, surface::status::report);
     done(ending::prepare(ctx), "a user without rights")?;
     store::challenges::start(settings::spent_capacity()).map_err(|error| error.to_string())?;
-    decoys::start().map_err(|error| error.to_string())?;
     let threads = settings::verify_threads();
     if !workers::start(threads) {
         return Err(format!("the system refused one of {threads} threads"));
@@ -147,7 +144,7 @@ fn load(ctx: Ctx<'_>) -> Result<(), String> {
     // What the server would go on calling after a failure comes last.
     let last = || {
         if ctx.flags().is_cluster() {
-            surface::IN_CLUSTER.store(true, Ordering::Relaxed);
+            surface::common::IN_CLUSTER.store(true, Ordering::Relaxed);
             done(commands::route_by_key(ctx), "the filter that routes by key")?;
         }
         done(events::subscribe(ctx, &HANDLERS), "the events")
@@ -157,7 +154,7 @@ fn load(ctx: Ctx<'_>) -> Result<(), String> {
         commands::stop_routing(ctx);
         workers::stop();
     })?;
-    auth::register(ctx);
+    auth::register(ctx, surface::auth::attempt);
     ctx.log(
         Level::Notice,
         &format!(

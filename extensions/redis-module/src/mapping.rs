@@ -1,6 +1,9 @@
 //! Becoming an ACL user: which ones a client may become, and never one that administers the server.
 
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::{
+    ffi::CStr,
+    sync::{LazyLock, Mutex, PoisonError},
+};
 
 use twofapi_crypto_core::ClientId;
 
@@ -109,6 +112,10 @@ fn changes_clients(user: &User, client_id: &ClientId) -> bool {
         })
 }
 
+/// A command that nobody is ever given by name, like operators' commands in every other respect: who
+/// may give it has its rights by category.
+pub(crate) const BY_CATEGORY: &CStr = c"2FAPI.BYCATEGORY";
+
 /// Whether the caller may give operators' commands: one that can give itself any right, or to whom
 /// the command was given by name. A right that comes with a category, as in `+@all -@dangerous`, is
 /// none: before Redis 7.4 a module's commands are in every such rule, whatever they do.
@@ -123,5 +130,5 @@ pub(crate) fn is_given_by_name(ctx: Ctx<'_>) -> bool {
     let may = |words: &[&[u8]]| user.may(&CommandLine::new(words));
     may(&[b"ACL", b"SETUSER", b"x"])
         || may(&[b"CONFIG", b"SET", b"x", b"x"])
-        || !may(&[crate::surface::BY_CATEGORY.to_bytes()])
+        || !may(&[BY_CATEGORY.to_bytes()])
 }

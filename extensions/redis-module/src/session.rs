@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
-use twofapi_crypto_core::ClientId;
+use twofapi_crypto_core::{ClientId, ceremony::Accepted};
 
 use crate::{
     clock,
@@ -37,13 +37,14 @@ fn sessions() -> MutexGuard<'static, Sessions> {
     SESSIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Opens a session for the calling connection. With `acl-mapping`, the connection becomes the ACL
+/// Opens a session of an accepted client for the calling connection. With `acl-mapping`, the connection becomes the ACL
 /// user that was named at enrolment; otherwise it stays who it is. False when the server refuses:
 /// the user does not exist, is off, or the caller is no connection of its own.
-pub(crate) fn open(ctx: Ctx<'_>, client_id: &ClientId, user: Option<&AclUser>) -> bool {
+pub(crate) fn open(ctx: Ctx<'_>, accepted: Accepted, user: Option<&AclUser>) -> bool {
+    let (client_id, _) = accepted.into_parts();
     let mapped_to = user.filter(|_| settings::acl_mapping());
     if let Some(user) = mapped_to
-        && let Err(barred) = mapping::check(ctx, client_id, user)
+        && let Err(barred) = mapping::check(ctx, &client_id, user)
     {
         let reason = barred.reason();
         ctx.log(

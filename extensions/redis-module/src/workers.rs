@@ -9,15 +9,19 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use twofapi_crypto_core::Error;
-
 use crate::{
-    attempt::{Attempt, check_all},
-    counters, decoys,
-    host::{Level, block::Blocked, log},
-    rules::fair::{Added, Fair, GivesWay, Source},
+    attempt::{Attempt, check_all, throttled},
+    counters,
+    host::{
+        Ctx, Level,
+        block::{Blocked, Settle},
+        log,
+    },
+    rules::{
+        failure::Failure,
+        fair::{Added, Fair, GivesWay, Source},
+    },
     settings,
-    surface::Failure,
 };
 
 /// At most so many proofs are looked at together: beyond that nothing is gained, and the first would
@@ -30,8 +34,7 @@ struct Job {
 }
 
 /// What waits. A connection has one attempt at most in it, because it waits for the answer, and no
-/// attempt is larger than a few hundred bytes of arguments: so the bound of their number is one of
-/// memory, too.
+/// attempt is larger than two kilobytes: so the bound of their number is one of memory, too.
 struct Queue {
     state: Mutex<State>,
     arrived: Condvar,
@@ -92,22 +95,18 @@ pub(crate) fn stop() {
     queue().over = false;
 }
 
-/// Whether an attempt of this source would find a place; to be asked before its challenge is spent.
-pub(crate) fn has_place(source: Source) -> Result<(), Failure> {
+/// In whose line an attempt of this caller would wait, to be asked before there is work done for it; none
+/// for a caller that cannot wait, as in a transaction.
+pub(crate) fn place(ctx: Ctx<'_>) -> Result<Option<Source>, Failure> {
+    if ctx.flags().may_not_block() {
+        return Ok(None);
+    }
+    let source = ctx.source();
     if queue().jobs.has_place(source, settings::waiting_attempts()) {
-        Ok(())
+        Ok(Some(source))
     } else {
-        Err(throttled())
+        Err(throttled(1))
     }
-}
-
-/// What an attempt is told that finds no place.
-pub(crate) fn throttled() -> Failure {
-    counters::THROTTLED.add();
-    Error::Throttled {
-        retry_after_seconds: 1,
-    }
-    .into()
 }
 
 /// Hands an attempt to the threads, and its caller with it.
@@ -126,11 +125,17 @@ pub(crate) fn submit(source: Source, attempt: Box<Attempt>, client: Blocked<Atte
     }
 }
 
-/// The caller of an attempt has gone. If nobody is looking at it yet, nobody will.
-pub(crate) fn abandon(ticket: u64) {
-    let job = queue().jobs.remove(ticket);
-    if job.is_some() {
-        counters::ABANDONED.add();
+impl Settle for Attempt {
+    fn settle(&mut self, ctx: Ctx<'_>) -> Result<(), Failure> {
+        self.conclude(ctx)
+    }
+
+    /// If nobody is looking at it yet, nobody will.
+    fn abandoned(ticket: u64) {
+        let job = queue().jobs.remove(ticket);
+        if job.is_some() {
+            counters::ABANDONED.add();
+        }
     }
 }
 
@@ -145,7 +150,6 @@ pub(crate) fn waiting() -> usize {
 fn work() {
     // When there are more threads than cores, the one that serves everybody goes first.
     let _ = rustix::process::nice(10);
-    decoys::compute();
     while let Some(mut together) = next() {
         let mut attempts: Vec<_> = together.iter_mut().map(|job| &mut *job.attempt).collect();
         // After a panic the attempts stay unanswered, and their clients are told to try again.

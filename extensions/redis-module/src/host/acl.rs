@@ -8,7 +8,7 @@ use std::sync::{
 use super::{
     Ctx, OK, api,
     call::{Part, Reply},
-    free_standing_string, offered, raw,
+    commands, free_standing_string, offered, raw,
 };
 
 /// An ACL user that exists.
@@ -175,7 +175,7 @@ pub(crate) fn administrative_right(ctx: Ctx<'_>, user: &User) -> Option<String> 
 /// Their names as the ACL has them, and as they are given.
 fn administrative_commands(ctx: Ctx<'_>) -> Vec<(String, Vec<String>)> {
     // The clients of this module's own commands look like keys and are none.
-    let mut found: Vec<_> = crate::surface::COMMANDS
+    let mut found: Vec<_> = commands::all()
         .iter()
         .filter(|command| command.is_administrative() && !command.internal)
         .map(|command| {

@@ -1,9 +1,17 @@
 //! `AUTH` answered by this module, on servers that let a module have a say in it (Redis 7.2, Valkey 8).
 
-use std::ffi::{CStr, c_int};
+use std::{
+    ffi::{CStr, c_int},
+    sync::OnceLock,
+};
 
 use super::{Ctx, api, free_standing_string, guard, offered, raw, string_bytes};
-use crate::surface::{Failure, auth::attempt};
+use crate::rules::failure::Failure;
+
+/// Takes a user name and a password in hand. False when they are none of this module's.
+pub(crate) type Attempt = fn(Ctx<'_>, &[u8], &[u8]) -> Result<bool, Failure>;
+
+static ATTEMPT: OnceLock<Attempt> = OnceLock::new();
 
 pub(crate) const HANDLED: c_int = raw::REDISMODULE_AUTH_HANDLED as c_int;
 const NOT_HANDLED: c_int = raw::REDISMODULE_AUTH_NOT_HANDLED as c_int;
@@ -14,8 +22,9 @@ pub(crate) fn is_offered() -> bool {
 }
 
 /// Has the server ask, where it can.
-pub(crate) fn register(ctx: Ctx<'_>) {
+pub(crate) fn register(ctx: Ctx<'_>, attempt: Attempt) {
     if is_offered() {
+        let _ = ATTEMPT.set(attempt);
         // SAFETY: the context is live and the callback lasts.
         unsafe { api!(RedisModule_RegisterAuthCallback(ctx.as_ptr(), Some(asked))) };
     }
@@ -34,6 +43,7 @@ unsafe extern "C" fn asked(
 ) -> c_int {
     // SAFETY: the server calls with a live context and both strings.
     let answer = guard(Err(Failure::Internal), || unsafe {
+        let attempt = ATTEMPT.get().ok_or(Failure::Internal)?;
         attempt(Ctx::new(ctx), string_bytes(name), string_bytes(password))
     });
     match answer {

@@ -1,16 +1,17 @@
 //! Clients that wait for a worker thread: blocked on the main thread, answered there again.
 
 use std::{
-    ffi::{CString, c_int, c_void},
+    ffi::{c_int, c_void},
     ptr,
 };
 
 use super::{Ctx, ERR, OK, api, auth, guard, raw};
+use crate::rules::failure::Failure;
 
 /// What a worker hands back to the main thread.
 pub(crate) trait Settle: Send + 'static {
     /// The client is still there: draws the consequences, or says what the client is told.
-    fn settle(&mut self, ctx: Ctx<'_>) -> Result<(), CString>;
+    fn settle(&mut self, ctx: Ctx<'_>) -> Result<(), Failure>;
     /// The client went away while it waited: by its [`ticket`](Blocked::ticket).
     fn abandoned(ticket: u64);
 }
@@ -83,15 +84,14 @@ impl<T: Settle> Drop for Blocked<T> {
 
 /// # Safety
 /// The context is that of a blocked client whose answer is a T, or none.
-unsafe fn settled<T: Settle>(ctx: Ctx<'_>) -> Result<(), CString> {
+unsafe fn settled<T: Settle>(ctx: Ctx<'_>) -> Result<(), Failure> {
     // SAFETY: what `drop` handed over, which is freed only after this call, or nothing.
     let answer = unsafe {
         api!(RedisModule_GetBlockedClientPrivateData(ctx.as_ptr()))
             .cast::<T>()
             .as_mut()
     };
-    let given_up = || Err(c"ERR the verification was given up; try again".into());
-    answer.map_or_else(given_up, |answer| answer.settle(ctx))
+    answer.map_or(Err(Failure::GIVEN_UP), |answer| answer.settle(ctx))
 }
 
 unsafe extern "C" fn reply<T: Settle>(
@@ -104,7 +104,7 @@ unsafe extern "C" fn reply<T: Settle>(
         let (ctx, settled) = unsafe { (Ctx::new(ctx), settled::<T>(Ctx::new(ctx))) };
         match settled {
             Ok(()) => ctx.reply_status(c"OK"),
-            Err(line) => ctx.reply_error(&line),
+            Err(failure) => ctx.reply_error(&failure.line()),
         }
         OK
     })
@@ -116,16 +116,13 @@ unsafe extern "C" fn reply_to_auth<T: Settle>(
     _: *mut raw::RedisModuleString,
     problem: *mut *mut raw::RedisModuleString,
 ) -> c_int {
-    let settled = guard(
-        Err(c"ERR internal error; the server log has it".into()),
-        || {
-            // SAFETY: the server calls with a live context, of a client that `on_auth` blocked.
-            unsafe { settled::<T>(Ctx::new(ctx)) }
-        },
-    );
-    if let Err(line) = settled {
+    let settled = guard(Err(Failure::Internal), || {
+        // SAFETY: the server calls with a live context, of a client that `on_auth` blocked.
+        unsafe { settled::<T>(Ctx::new(ctx)) }
+    });
+    if let Err(failure) = settled {
         // SAFETY: the server takes the message over.
-        unsafe { *problem = auth::problem(&line) };
+        unsafe { *problem = auth::problem(&failure.line()) };
     }
     auth::HANDLED
 }

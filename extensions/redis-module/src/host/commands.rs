@@ -3,14 +3,16 @@
 use std::{
     ffi::{CStr, CString, c_int},
     ptr,
-    sync::atomic::{AtomicPtr, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicPtr, Ordering},
+    },
 };
 
+use twofapi_crypto_core::ClientId;
+
 use super::{Arguments, Ctx, OK, api, guard, offered, raw};
-use crate::{
-    rules::{key_name::KeyName, reply::one_line},
-    surface::Failure,
-};
+use crate::rules::{failure::Failure, key_name::KeyName, reply::one_line};
 
 /// Argument 1 of a command.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,19 +98,8 @@ static INFO_VERSION: raw::RedisModuleCommandInfoVersion = raw::RedisModuleComman
     sizeof_arg: size_of::<raw::RedisModuleCommandArg>(),
 };
 
-/// The function that the server calls for a command; for an operator's command it asks first whether
-/// the caller was given it by name.
+/// The function that the server calls for a command.
 macro_rules! entry {
-    (operator $run:path) => {{
-        fn for_operators(
-            ctx: $crate::host::Ctx<'_>,
-            arguments: &$crate::host::Arguments<'_>,
-        ) -> Result<(), $crate::surface::Failure> {
-            $crate::surface::demand_right_by_name(ctx)?;
-            $run(ctx, arguments)
-        }
-        $crate::host::commands::entry!(for_operators)
-    }};
     ($run:path) => {{
         unsafe extern "C" fn entry(
             ctx: *mut $crate::host::raw::RedisModuleCtx,
@@ -139,9 +130,32 @@ pub(crate) unsafe fn called(
     OK
 }
 
+static REGISTERED: OnceLock<&[Command]> = OnceLock::new();
+
+/// Registers the module's commands, each with the flags that `more` adds to its own. Without success the
+/// answer is the name of one that the server refused.
+pub(crate) fn register(
+    ctx: Ctx<'_>,
+    commands: &'static [Command],
+    more: impl Fn(&Command) -> &'static str,
+) -> Result<(), String> {
+    let _ = REGISTERED.set(commands);
+    let refused = commands
+        .iter()
+        .find(|command| !command.register(ctx, more(command)));
+    refused.map_or(Ok(()), |command| {
+        Err(command.name.to_string_lossy().into_owned())
+    })
+}
+
+/// The module's commands.
+pub(crate) fn all() -> &'static [Command] {
+    REGISTERED.get().copied().unwrap_or_default()
+}
+
 impl Command {
     /// Registers the command with its documentation, with a flag more if need be.
-    pub(crate) fn register(&self, ctx: Ctx<'_>, flag: &str) -> bool {
+    fn register(&self, ctx: Ctx<'_>, flag: &str) -> bool {
         let flags = format!("{} {flag}", self.flags.to_string_lossy());
         let flags = CString::new(flags.trim_end()).unwrap_or_default();
         let (first, last, step) = match self.first {
@@ -328,16 +342,14 @@ unsafe extern "C" fn name_the_key(filter: *mut raw::RedisModuleCommandFilterCtx)
             {
                 return;
             }
-            let takes_client = crate::surface::COMMANDS.iter().any(|command| {
+            let takes_client = all().iter().any(|command| {
                 command.first == FirstArgument::Client
                     && command.name.to_bytes().eq_ignore_ascii_case(name)
             });
             if !takes_client || api!(RedisModule_CommandFilterArgsCount(filter)) < 2 {
                 return;
             }
-            if let Ok(client_id) =
-                twofapi_crypto_core::ClientId::from_bytes(string_bytes_of(filter, 1))
-            {
+            if let Ok(client_id) = ClientId::from_bytes(string_bytes_of(filter, 1)) {
                 let key = super::free_standing_string(KeyName::of(&client_id).as_bytes());
                 api!(RedisModule_CommandFilterArgReplace(filter, 1, key));
             }

@@ -1,6 +1,9 @@
 //! The module's section of `INFO`.
 
-use std::ffi::{CString, c_int};
+use std::{
+    ffi::{CString, c_int},
+    sync::OnceLock,
+};
 
 use super::{Ctx, api, guard, raw};
 
@@ -10,8 +13,14 @@ pub(crate) enum Field {
     Text(&'static str),
 }
 
+/// The fields of the section, with their names.
+pub(crate) type Report = fn() -> Vec<(&'static str, Field)>;
+
+static REPORT: OnceLock<Report> = OnceLock::new();
+
 /// Registers what fills the section.
-pub(crate) fn register(ctx: Ctx<'_>) {
+pub(crate) fn register(ctx: Ctx<'_>, report: Report) {
+    let _ = REPORT.set(report);
     // SAFETY: the context is live and the callback lasts.
     unsafe { api!(RedisModule_RegisterInfoFunc(ctx.as_ptr(), Some(fill))) };
 }
@@ -25,7 +34,7 @@ unsafe extern "C" fn fill(info: *mut raw::RedisModuleInfoCtx, for_crash_report: 
         // SAFETY: the server passes a live report; names and values are copied.
         unsafe {
             api!(RedisModule_InfoAddSection(info, c"".as_ptr()));
-            for (name, field) in crate::surface::report() {
+            for (name, field) in REPORT.get().map(|report| report()).unwrap_or_default() {
                 let name = CString::new(name).unwrap_or_default();
                 match field {
                     Field::Number(number) => {

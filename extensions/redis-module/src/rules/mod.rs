@@ -2,6 +2,8 @@
 
 pub(crate) mod acl_user;
 pub(crate) mod arguments;
+pub(crate) mod challenges;
+pub(crate) mod failure;
 pub(crate) mod fair;
 pub(crate) mod key_name;
 pub(crate) mod mapping;

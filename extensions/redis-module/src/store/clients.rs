@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use twofapi_crypto_core::{ClientId, Error};
+use twofapi_crypto_core::{ClientId, ClientRecord, ClientStatus, Commitment, Error};
 
 use crate::{
     clock,
@@ -17,11 +17,11 @@ use crate::{
         key::{Held, Key},
     },
     rules::{
+        failure::Failure,
         key_name::KeyName,
         record::{ENCODING_VERSION, Record},
     },
     session, settings,
-    surface::Failure,
 };
 
 static CLIENT_TYPE: DataType<Record> = DataType::unregistered();
@@ -72,8 +72,19 @@ pub(crate) fn find(ctx: Ctx<'_>, client_id: &ClientId) -> Result<Option<Record>,
 
 /// The least that verifying needs of an active client.
 pub(crate) struct Active {
-    pub(crate) commitment: [u8; 32],
+    pub(crate) commitment: [u8; Commitment::LEN],
     pub(crate) commitment_version: u32,
+}
+
+impl Active {
+    /// Its record, with the commitment decoded.
+    pub(crate) const fn record(&self, commitment: Commitment) -> ClientRecord {
+        ClientRecord {
+            commitment,
+            commitment_version: self.commitment_version,
+            status: ClientStatus::Active,
+        }
+    }
 }
 
 /// A client that may authenticate. Whatever else the key holds is no client.

@@ -2,3 +2,4 @@
 
 pub(crate) mod challenges;
 pub(crate) mod clients;
+pub(crate) mod step;

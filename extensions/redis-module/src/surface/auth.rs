@@ -3,11 +3,10 @@
 
 use twofapi_crypto_core::{ChallengeId, ClientId};
 
-use super::{Failure, authenticate::spend};
+use super::authenticate::authentication;
 use crate::{
-    attempt::{Attempt, Purpose},
     host::{Ctx, block::Blocked},
-    rules::arguments::proof,
+    rules::{arguments::proof, failure::Failure},
     workers,
 };
 
@@ -25,14 +24,13 @@ pub(crate) fn attempt(ctx: Ctx<'_>, name: &[u8], password: &[u8]) -> Result<bool
     ) else {
         return Ok(false);
     };
-    if ctx.flags().may_not_block() {
+    let Some(source) = workers::place(ctx)? else {
         return Err(Failure::Line(
             c"DENIED a proof is not looked at within a transaction",
         ));
-    }
-    let challenged = spend(ctx, &client_id, challenge_id)?;
-    let attempt = Attempt::new(client_id, proof, Purpose::Authenticate(challenged));
+    };
+    let attempt = authentication(ctx, client_id, challenge_id, &proof)?;
     let attempt = Box::new(attempt.must_be_mapped());
-    workers::submit(ctx.source(), attempt, Blocked::on_auth(ctx));
+    workers::submit(source, attempt, Blocked::on_auth(ctx));
     Ok(true)
 }

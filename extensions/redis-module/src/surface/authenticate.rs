@@ -1,23 +1,28 @@
 //! `2FAPI.CHALLENGE client`, `2FAPI.VERIFY client challenge-id proof` and `2FAPI.ROTATE client
 //! challenge-id proof-old commitment-new proof-new`.
 
-use twofapi_crypto_core::{ClientId, Error, Spend};
+use twofapi_crypto_core::{
+    ClientId, Proof,
+    ceremony::{AuthenticationRequest, Named, Refused, RotationRequest, Wanted},
+};
 
-use super::{Failure, client, decide};
+use super::common::{client, decide};
 use crate::{
-    attempt::{Attempt, Challenged, Purpose, denied},
+    attempt::{Attempt, refuse},
     counters,
     host::{Arguments, Ctx},
-    rules::arguments::{commitment, proof},
-    settings,
+    rules::{
+        arguments::{commitment, proof},
+        challenges::Now,
+        failure::Failure,
+    },
     store::{challenges, clients},
     workers,
 };
 
 /// Whoever asks gets a challenge, whether such a client is enrolled or not: no key is looked at.
 pub(super) fn challenge(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
-    let client_id = client(arguments)?;
-    let challenge = challenges::issue(&client_id, settings::challenge_ttl())?;
+    let challenge = challenges::issue(&client(arguments)?)?;
     counters::ISSUED.add();
     let mut nonce = [0; 2 * 16];
     // A host issues nonces of this length.
@@ -29,63 +34,62 @@ pub(super) fn challenge(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), F
 }
 
 pub(super) fn verify(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
+    let place = workers::place(ctx)?;
     let client_id = client(arguments)?;
     let proof = proof("proof", arguments.get(3))?;
-    let challenged = spend(ctx, &client_id, arguments.get(2))?;
-    decide(
-        ctx,
-        Attempt::new(client_id, proof, Purpose::Authenticate(challenged)),
-    )
+    let attempt = authentication(ctx, client_id, arguments.get(2), &proof)?;
+    decide(ctx, place, attempt)
 }
 
 pub(super) fn rotate(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
+    let place = workers::place(ctx)?;
     let client_id = client(arguments)?;
     let proof_old = proof("old proof", arguments.get(3))?;
-    let new_commitment = commitment(arguments.get(4))?;
+    let commitment_new = commitment(arguments.get(4))?;
     let proof_new = proof("new proof", arguments.get(5))?;
-    let purpose = Purpose::Rotate {
-        challenged: spend(ctx, &client_id, arguments.get(2))?,
-        new_commitment: Box::new(new_commitment),
-        proof_new,
-    };
-    decide(ctx, Attempt::new(client_id, proof_old, purpose))
+    let attempt = begin(ctx, client_id, arguments.get(2), |now, of| {
+        let request = RotationRequest {
+            of,
+            proof_old: &proof_old.to_bytes(),
+            commitment_new: commitment_new.as_bytes(),
+            proof_new: &proof_new.to_bytes(),
+        };
+        now.terms.rotate(now.keys, now.seconds, &request)
+    })?;
+    decide(ctx, place, attempt)
 }
 
-/// Uses the challenge of an active client up. For a client that is none, and for a challenge that
-/// was used before, the proof is looked at all the same, in vain: the time of the answer tells
-/// nothing about who is enrolled.
-pub(super) fn spend(
+/// Begins an attempt to authenticate.
+pub(super) fn authentication(
     ctx: Ctx<'_>,
-    client_id: &ClientId,
+    client_id: ClientId,
     challenge_id: &[u8],
-) -> Result<Challenged, Failure> {
-    if !ctx.flags().may_not_block() {
-        workers::has_place(ctx.source())?;
-    }
-    let ttl = settings::challenge_ttl();
-    let Ok(challenge) = challenges::recompute(client_id, challenge_id, ttl)? else {
-        return Err(denied(ctx, client_id));
-    };
-    let throttled = |retry_after_seconds| {
-        counters::THROTTLED.add();
-        Failure::from(Error::Throttled {
-            retry_after_seconds,
-        })
-    };
-    let client = match clients::find_active(ctx, client_id) {
-        None => match challenges::full() {
-            Some(retry_after) => return Err(throttled(retry_after)),
-            None => None,
-        },
-        Some(client) => match challenges::spend(client_id, &challenge)? {
-            Spend::Fresh => Some(client),
-            Spend::Spent | Spend::Expired => None,
-            Spend::Full { retry_after } => return Err(throttled(retry_after)),
-        },
-    };
-    Ok(Challenged {
-        challenge,
-        binding: settings::binding(),
-        client,
+    proof: &Proof,
+) -> Result<Attempt, Failure> {
+    begin(ctx, client_id, challenge_id, |now, of| {
+        let request = AuthenticationRequest {
+            of,
+            proof: &proof.to_bytes(),
+            binding: None,
+        };
+        now.terms.authenticate(now.keys, now.seconds, &request)
     })
+}
+
+/// Begins an attempt and looks its client up. Where there is no active one, everything goes on as if there
+/// were: neither the answer nor its time tells who is enrolled.
+fn begin(
+    ctx: Ctx<'_>,
+    client_id: ClientId,
+    challenge_id: &[u8],
+    ceremony: impl FnOnce(Now<'_>, Named<'_>) -> Result<Wanted, Refused>,
+) -> Result<Attempt, Failure> {
+    let of = Named::Apart {
+        client_id: client_id.as_bytes(),
+        challenge_id,
+    };
+    let wanted = challenges::begin(|now| ceremony(now, of))?
+        .map_err(|refused| refuse(ctx, &client_id, refused))?;
+    let seen = clients::find_active(ctx, wanted.client_id());
+    Ok(Attempt::of(client_id, wanted, seen))
 }

@@ -1,19 +1,24 @@
 //! `2FAPI.ENROLL client commitment [PROOF proof] [USER acl-user]`.
 
-use twofapi_crypto_core::Error;
+use twofapi_crypto_core::{
+    Error,
+    ceremony::{EnrolmentRequest, Permission},
+};
 
-use super::{Failure, client, decide};
+use super::common::{client, decide};
 use crate::{
-    attempt::{Attempt, Purpose},
+    attempt::{Attempt, refuse},
     counters,
     host::{Arguments, Ctx},
     mapping,
     rules::{
         arguments::{EnrolOptions, commitment},
+        failure::Failure,
         record::Record,
     },
     settings,
-    store::clients,
+    store::{challenges, clients},
+    workers,
 };
 
 pub(super) fn enroll(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
@@ -42,9 +47,16 @@ pub(super) fn enroll(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
         ctx.reply_status(c"OK");
         return Ok(());
     };
-    let purpose = Purpose::Enrol {
-        commitment: Box::new(commitment),
-        user: options.user,
-    };
-    decide(ctx, Attempt::new(client_id, proof, purpose))
+    let asked = challenges::begin(|now| {
+        now.terms.enrol(&EnrolmentRequest {
+            client_id: client_id.as_bytes(),
+            commitment: commitment.as_bytes(),
+            proof: &proof.to_bytes(),
+        })
+    })?
+    .map_err(|refused| refuse(ctx, &client_id, refused))?;
+    // The caller is an operator, who was given this command by name.
+    let check = asked.permitted(Permission::Host);
+    let attempt = Attempt::to_enrol(client_id, check, options.user);
+    decide(ctx, workers::place(ctx)?, attempt)
 }

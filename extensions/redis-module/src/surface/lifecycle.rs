@@ -4,10 +4,10 @@ use std::ffi::CStr;
 
 use twofapi_crypto_core::{ClientRecord, ClientStatus, Error};
 
-use super::{Failure, client};
+use super::common::client;
 use crate::{
     host::{Arguments, Ctx, Level, ending::By, writes},
-    rules::key_name::KeyName,
+    rules::{failure::Failure, key_name::KeyName},
     session,
     store::clients,
 };

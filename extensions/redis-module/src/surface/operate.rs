@@ -3,10 +3,10 @@
 
 use twofapi_crypto_core::ClientId;
 
-use super::{COMMANDS, Failure, client, lifecycle::status_word};
+use super::{common::client, lifecycle::status_word};
 use crate::{
-    host::{Arguments, Ctx, call::Reply, ending::By},
-    rules::key_name::client_argument,
+    host::{Arguments, Ctx, call::Reply, commands, ending::By},
+    rules::{failure::Failure, key_name::client_argument},
     session,
     store::clients,
 };
@@ -85,7 +85,7 @@ pub(super) fn kick(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failur
 
 /// Each command with its arguments, and below it what it does.
 pub(super) fn help(ctx: Ctx<'_>, _: &Arguments<'_>) -> Result<(), Failure> {
-    let shown: Vec<_> = COMMANDS
+    let shown: Vec<_> = commands::all()
         .iter()
         .filter(|command| !command.internal)
         .collect();

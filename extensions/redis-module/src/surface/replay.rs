@@ -1,8 +1,8 @@
 //! `2FAPI.APPLY key record`: effects, for replicas and the append-only file.
 
-use super::Failure;
 use crate::{
     host::{Arguments, Ctx},
+    rules::failure::Failure,
     store::clients,
 };
 

@@ -1,8 +1,8 @@
 //! `2FAPI.WHOAMI` and `2FAPI.LOGOUT`, about the calling connection.
 
-use super::Failure;
 use crate::{
     host::{Arguments, Ctx},
+    rules::failure::Failure,
     session,
 };
 

@@ -2,12 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use twofapi_crypto_core::SpentStats;
+use twofapi_crypto_core::ceremony::SpentStats;
 
-use super::{Failure, IN_CLUSTER};
+use super::common::IN_CLUSTER;
 use crate::{
     counters,
     host::{Arguments, Ctx, auth, commands::offers_acl_category, info::Field},
+    rules::failure::Failure,
     session, settings,
     store::challenges,
     unproved, workers,
@@ -33,7 +34,6 @@ pub(crate) fn report() -> Vec<(&'static str, Field)> {
     let spent = challenges::stats().unwrap_or(SpentStats {
         capacity: 0,
         held: 0,
-        refused: 0,
     });
     vec![
         ("version", Field::Text(env!("CARGO_PKG_VERSION"))),
@@ -56,7 +56,6 @@ pub(crate) fn report() -> Vec<(&'static str, Field)> {
         ("sessions", number(session::count())),
         ("spent_capacity", Field::Number(spent.capacity.into())),
         ("spent_accepted", Field::Number(spent.held.into())),
-        ("spent_refused", Field::Number(spent.refused.into())),
         ("verify_threads", number(workers::threads())),
         ("unproved_connections", number(unproved::count())),
         ("verify_waiting", number(workers::waiting())),

@@ -25,6 +25,7 @@ mod readme;
 mod replication;
 mod session;
 mod single_use;
+mod step;
 mod unproved;
 mod valgrind;
 mod vectors;

@@ -25,6 +25,11 @@ pub(crate) fn processor_time_of_workers(server: &Server) -> Vec<Duration> {
         .collect()
 }
 
+/// That of the thread that serves everybody.
+pub(crate) fn processor_time_of_main_thread(server: &Server) -> Duration {
+    processor_time(Path::new(&format!("/proc/{0}/task/{0}", server.pid())))
+}
+
 /// What the mathematics of so many verifications takes, measured on this thread.
 fn processor_time_of_verifying(client: &Client, times: u32) -> Duration {
     let nonce = Nonce::from_bytes(&[7; 16]).unwrap();

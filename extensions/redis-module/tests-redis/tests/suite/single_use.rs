@@ -1,4 +1,4 @@
-//! A challenge is good for one attempt, whatever comes of it; and asking costs nothing.
+//! A challenge is good for one proof that is accepted; asking for one, and trying in vain, costs nothing.
 
 use std::{
     io::{Read as _, Write as _},
@@ -42,21 +42,31 @@ fn of_a_hundred_connections_with_one_proof_one_gets_in() {
 }
 
 #[test]
-fn a_refused_attempt_spends_the_challenge_too() {
+fn a_refused_proof_leaves_the_challenge_to_its_client() {
     let server = Server::start("");
     let mut connection = server.connect();
     let alice = Client::enrolled("alice", &mut connection);
     let challenge = alice.challenge(&mut connection).unwrap();
     let wrong = Client::new("alice").proof(&challenge);
-    assert_eq!(
-        prefix(&alice.verify(&mut connection, &challenge, &wrong)),
-        "DENIED"
-    );
     let right = alice.proof(&challenge);
+    for _ in 0..3 {
+        assert_eq!(
+            prefix(&alice.verify(&mut connection, &challenge, &wrong)),
+            "DENIED"
+        );
+    }
+    assert_eq!(figure(&mut connection, "spent_accepted"), 0);
     assert_eq!(
-        prefix(&alice.verify(&mut connection, &challenge, &right)),
-        "DENIED"
+        alice.verify(&mut connection, &challenge, &right),
+        Ok(Value::Okay)
     );
+    for proof in [right, wrong] {
+        assert_eq!(
+            prefix(&alice.verify(&mut connection, &challenge, &proof)),
+            "DENIED"
+        );
+    }
+    assert_eq!(figure(&mut connection, "spent_accepted"), 1);
 }
 
 #[test]
@@ -188,8 +198,8 @@ fn a_flood_of_bad_proofs_does_not_fill_the_set() {
             "DENIED"
         );
     }
-    assert_eq!(figure(&mut connection, "spent_refused"), 10);
-    for _ in 0..10 {
+    assert_eq!(figure(&mut connection, "spent_accepted"), 0);
+    for _ in 0..16 {
         assert_eq!(alice.log_in(&mut connection), Ok(Value::Okay));
     }
 }
@@ -211,11 +221,11 @@ fn a_set_full_of_accepted_proofs_throttles_forgets_nothing_early_and_recovers() 
     let refused = alice.log_in(&mut connection);
     assert_eq!(prefix(&refused), "LIMIT");
     assert!(refused.unwrap_err().to_string().contains("try again in"));
-    // Who is not enrolled is told the same, or the answer would say who is.
-    assert_eq!(
-        prefix(&Client::new("nobody").log_in(&mut connection)),
-        "LIMIT"
-    );
+    // Only who has a good proof is told of it, or the answer would say who is enrolled.
+    for outsider in ["alice", "nobody"] {
+        let refused = Client::new(outsider).log_in(&mut connection);
+        assert_eq!(prefix(&refused), "DENIED", "{outsider}");
+    }
     assert_eq!(
         prefix(&alice.verify(&mut connection, &first, &proof)),
         "DENIED"
@@ -238,6 +248,8 @@ fn a_client_that_uses_its_share_of_the_set_up_keeps_nobody_else_out() {
         assert_eq!(greedy.log_in(&mut connection), Ok(Value::Okay));
     }
     assert_eq!(prefix(&greedy.log_in(&mut connection)), "LIMIT");
+    let guess = Client::new("greedy").log_in(&mut connection);
+    assert_eq!(prefix(&guess), "DENIED");
     for _ in 0..16 {
         assert_eq!(alice.log_in(&mut connection), Ok(Value::Okay));
     }

@@ -10,7 +10,7 @@ use twofapi_tests_redis::{Client, Server, wait_until};
 use crate::{
     ask, figure,
     in_between::{heard, line},
-    main_thread::processor_time_of_workers,
+    main_thread::{processor_time_of_main_thread, processor_time_of_workers},
 };
 
 fn attempt(client: &Client, known: bool, admin: &mut Connection) -> Vec<u8> {
@@ -122,27 +122,45 @@ fn an_attempt_in_an_unknown_name_is_the_same_work_as_one_in_a_known_name() {
     let known = Client::enrolled("known", &mut connection);
     let unknown = Client::new("unknown");
     let mut raw = server.connect_raw();
-    let mut times = [Duration::ZERO; 2];
-    let work = || processor_time_of_workers(&server).iter().sum::<Duration>();
-    for round in 0..41 {
-        for (client, time) in [&known, &unknown].into_iter().zip(&mut times) {
-            let attempts: Vec<_> = (0..20)
-                .map(|_| attempt(client, false, &mut connection))
-                .collect();
-            let before = work();
-            for attempt in &attempts {
-                raw.write_all(attempt).unwrap();
-                let answer = heard(&mut raw);
-                assert!(answer.starts_with("-DENIED"), "{answer}");
-            }
-            // The first round decodes what the others remember.
-            if round > 0 {
-                *time += work() - before;
-            }
+    let work = || {
+        let workers = processor_time_of_workers(&server).iter().sum::<Duration>();
+        [workers, processor_time_of_main_thread(&server)]
+    };
+    let mut took = |client| {
+        let attempts: Vec<_> = (0..20)
+            .map(|_| attempt(client, false, &mut connection))
+            .collect();
+        let before = work();
+        for attempt in &attempts {
+            raw.write_all(attempt).unwrap();
+            let answer = heard(&mut raw);
+            assert!(answer.starts_with("-DENIED"), "{answer}");
+        }
+        let after = work();
+        [0, 1].map(|thread| (after[thread] - before[thread]).as_secs_f64())
+    };
+    // The first round decodes what the others remember. On a busy machine single rounds are far off.
+    let mut ratios = [Vec::new(), Vec::new()];
+    for round in 0..51 {
+        let (known, unknown) = if round % 2 == 0 {
+            let known = took(&known);
+            (known, took(&unknown))
+        } else {
+            let unknown = took(&unknown);
+            (took(&known), unknown)
+        };
+        for (thread, ratios) in ratios.iter_mut().enumerate().filter(|_| round > 0) {
+            ratios.push(unknown[thread] / known[thread]);
         }
     }
-    let ratio = times[1].as_secs_f64() / times[0].as_secs_f64();
-    assert!((0.9..1.1).contains(&ratio), "{times:?}: {ratio}");
+    for (mut ratios, thread) in ratios.into_iter().zip(["workers", "main thread"]) {
+        ratios.sort_by(f64::total_cmp);
+        let median = ratios[ratios.len() / 2];
+        assert!(
+            (0.9..1.1).contains(&median),
+            "{thread}: {median} of {ratios:?}"
+        );
+    }
 }
 
 /// How many threads a user of the system has.

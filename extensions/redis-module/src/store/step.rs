@@ -1,0 +1,74 @@
+//! The step that an attempt ends in, taken whole or not at all: on the main thread, in one call, in which no
+//! other command runs.
+
+use twofapi_crypto_core::ceremony::{Change, Committed, Expect, Step};
+
+use super::{
+    challenges,
+    clients::{self, Active},
+};
+use crate::{
+    host::Ctx,
+    rules::{acl_user::AclUser, failure::Failure, record::Record},
+};
+
+/// What was done, and the ACL user that the client's connections become.
+pub(crate) struct Taken {
+    pub(crate) committed: Committed,
+    pub(crate) user: Option<AclUser>,
+}
+
+/// Takes it. `seen` is the client that the proof was verified for; `user` is for one that is enrolled.
+pub(crate) fn take(
+    ctx: Ctx<'_>,
+    step: &Step,
+    seen: Option<&Active>,
+    user: Option<AclUser>,
+) -> Result<Taken, Failure> {
+    let nothing = |committed| {
+        Ok(Taken {
+            committed,
+            user: None,
+        })
+    };
+    let client_id = &step.client_id;
+    let present = clients::find(ctx, client_id)?;
+    let user = match (&step.expect, present) {
+        (Expect::Absent(_), None) => user,
+        (Expect::Absent(_), Some(_)) => return nothing(Committed::Exists),
+        (Expect::Unchanged { version }, Some(record))
+            if record.is_active()
+                && record.commitment_version == *version
+                // A key can be deleted, and the client enrolled anew.
+                && seen.is_some_and(|seen| seen.commitment == record.commitment) =>
+        {
+            record.user
+        }
+        (Expect::Unchanged { .. }, _) => return nothing(Committed::Changed),
+    };
+    if let Some(spend) = &step.spend {
+        let committed = challenges::accept(spend)?;
+        if committed != Committed::Done {
+            return nothing(committed);
+        }
+    }
+    match &step.change {
+        Change::None => {}
+        Change::Insert(record) => {
+            let record = Record::enrolled(client_id.clone(), &record.commitment, user.clone());
+            clients::create(ctx, record)?;
+        }
+        Change::Replace(record) => {
+            clients::update(ctx, client_id, c"2fapi.rotate", |present| {
+                present.transition(|life| {
+                    *life = *record;
+                    Ok(())
+                })
+            })?;
+        }
+    }
+    Ok(Taken {
+        committed: Committed::Done,
+        user,
+    })
+}

@@ -1,0 +1,171 @@
+//! Between the look at a client and the step that accepts it something may happen: the step decides.
+
+use std::{io::Write as _, net::TcpStream};
+
+use redis::{Connection, Value};
+use twofapi_tests_redis::{Client, Server, wait_until};
+
+use crate::{
+    ask, figure,
+    in_between::{at_once, heard, line},
+    prefix,
+};
+
+/// Has alice's proof looked at, and says what it is told. One command may arrive before it, which has a proof of
+/// its own; others arrive right behind it.
+fn meanwhile(
+    server: &Server,
+    alice: &Client,
+    admin: &mut Connection,
+    before: Option<Vec<u8>>,
+    after: &[Vec<u8>],
+) -> String {
+    let challenge = alice.challenge(admin).unwrap();
+    let proof = alice.proof(&challenge);
+    let attempt = line(&["2FAPI.VERIFY", "alice", &challenge.id, &proof]);
+    let others: Vec<_> = (0..=after.len()).map(|_| server.connect_raw()).collect();
+    let mut proves = server.connect_raw();
+    let mut steps: Vec<(&TcpStream, Vec<u8>)> = Vec::new();
+    steps.extend(before.map(|before| (&others[after.len()], before)));
+    steps.push((&proves, attempt));
+    steps.extend(others.iter().zip(after.iter().cloned()));
+    at_once(server, &steps);
+    heard(&mut proves)
+}
+
+/// Repeats a scene until what was to come in between did: on a busy machine it may come late, and then the
+/// proof is accepted.
+fn until_in_time(what: &str, mut denied: impl FnMut() -> bool) {
+    let in_time = (0..10).any(|_| denied());
+    assert!(in_time, "{what}: the proof was accepted ten times");
+}
+
+#[test]
+fn who_changed_while_its_proof_was_looked_at_is_denied_and_nothing_is_spent() {
+    let someone_else = Client::new("alice").commitment();
+    let cases: [&[&[&str]]; 8] = [
+        &[&["2FAPI.SUSPEND", "alice"]],
+        &[&["2FAPI.REVOKE", "alice"]],
+        &[&["DEL", "2fapi:{alice}"]],
+        // The same id and the same version, and another credential.
+        &[
+            &["DEL", "2fapi:{alice}"],
+            &["2FAPI.ENROLL", "alice", &someone_else],
+        ],
+        &[&["SET", "2fapi:{alice}", "x"]],
+        &[&["FLUSHALL"]],
+        &[&["SWAPDB", "0", "1"]],
+        &[&["REPLICAOF", "127.0.0.1", "1"]],
+    ];
+    let server = Server::start("enable-debug-command yes\n2fapi.verify-threads 1");
+    let mut admin = server.connect();
+    for case in cases {
+        let after: Vec<_> = case.iter().map(|words| line(words)).collect();
+        until_in_time(&format!("{case:?}"), || {
+            ask(&mut admin, &["REPLICAOF", "NO", "ONE"]).unwrap();
+            ask(&mut admin, &["FLUSHALL"]).unwrap();
+            let alice = Client::enrolled("alice", &mut admin);
+            let accepted = figure(&mut admin, "proofs_accepted");
+            let spent = figure(&mut admin, "spent_accepted");
+            let answer = meanwhile(&server, &alice, &mut admin, None, &after);
+            if answer == "+OK\r\n" {
+                return false;
+            }
+            let told = ["-DENIED", "-WRONGTYPE", "-UNBLOCKED"];
+            let as_told = told.iter().any(|told| answer.starts_with(told));
+            assert!(as_told, "{case:?}: {answer:?}");
+            assert_eq!(figure(&mut admin, "proofs_accepted"), accepted, "{case:?}");
+            assert!(figure(&mut admin, "spent_accepted") <= spent, "{case:?}");
+            true
+        });
+    }
+}
+
+#[test]
+fn who_was_rotated_while_its_proof_was_looked_at_is_denied() {
+    let server = Server::start("enable-debug-command yes\n2fapi.verify-threads 1");
+    let mut admin = server.connect();
+    until_in_time("a rotation", || {
+        ask(&mut admin, &["FLUSHALL"]).unwrap();
+        let alice = Client::enrolled("alice", &mut admin);
+        let next = Client::new("alice");
+        let challenge = alice.challenge(&mut admin).unwrap();
+        let old = alice.rotation_proof(&challenge, next.credential.commitment());
+        let rotation = line(&[
+            "2FAPI.ROTATE",
+            "alice",
+            &challenge.id,
+            &old,
+            &next.commitment(),
+            &next.possession(),
+        ]);
+        let rotated = figure(&mut admin, "commitments_rotated");
+        let spent = figure(&mut admin, "spent_accepted");
+        let answer = meanwhile(&server, &alice, &mut admin, Some(rotation), &[]);
+        if answer == "+OK\r\n" {
+            return false;
+        }
+        assert!(answer.starts_with("-DENIED"), "{answer:?}");
+        assert_eq!(figure(&mut admin, "commitments_rotated"), rotated + 1);
+        assert_eq!(figure(&mut admin, "spent_accepted"), spent + 1);
+        assert_eq!(next.log_in(&mut admin), Ok(Value::Okay));
+        true
+    });
+}
+
+#[test]
+fn of_many_copies_that_are_looked_at_together_one_gets_in() {
+    let server = Server::start("enable-debug-command yes\n2fapi.verify-threads 1");
+    let mut admin = server.connect();
+    let alice = Client::enrolled("alice", &mut admin);
+    let challenge = alice.challenge(&mut admin).unwrap();
+    let proof = alice.proof(&challenge);
+    let copy = line(&["2FAPI.VERIFY", "alice", &challenge.id, &proof]);
+    let mut streams: Vec<_> = (0..64).map(|_| server.connect_raw()).collect();
+    let steps: Vec<_> = streams
+        .iter()
+        .map(|stream| (stream, copy.clone()))
+        .collect();
+    at_once(&server, &steps);
+    let answers: Vec<_> = streams.iter_mut().map(heard).collect();
+    let accepted = answers.iter().filter(|answer| *answer == "+OK\r\n").count();
+    let denied = answers
+        .iter()
+        .filter(|answer| answer.starts_with("-DENIED"))
+        .count();
+    assert_eq!((accepted, denied), (1, 63), "{answers:?}");
+    assert_eq!(figure(&mut admin, "spent_accepted"), 1);
+}
+
+#[test]
+fn who_goes_away_while_its_proof_is_looked_at_leaves_its_challenge_good() {
+    let server = Server::start("enable-debug-command yes\n2fapi.verify-threads 1");
+    let mut admin = server.connect();
+    let alice = Client::enrolled("alice", &mut admin);
+    until_in_time("its end", || {
+        let challenge = alice.challenge(&mut admin).unwrap();
+        let proof = alice.proof(&challenge);
+        let attempt = line(&["2FAPI.VERIFY", "alice", &challenge.id, &proof]);
+        let (mut leaves, kills) = (server.connect_raw(), server.connect_raw());
+        leaves.write_all(&line(&["CLIENT", "ID"])).unwrap();
+        let id = heard(&mut leaves);
+        let id = id.trim_start_matches(':').trim_end();
+        let kill = line(&["CLIENT", "KILL", "ID", id]);
+        let accepted = figure(&mut admin, "proofs_accepted");
+        at_once(&server, &[(&leaves, attempt), (&kills, kill)]);
+        if heard(&mut leaves) == "+OK\r\n" {
+            return false;
+        }
+        wait_until("nobody waits", || figure(&mut admin, "verify_waiting") == 0);
+        assert_eq!(figure(&mut admin, "proofs_accepted"), accepted);
+        assert_eq!(
+            alice.verify(&mut admin, &challenge, &proof),
+            Ok(Value::Okay)
+        );
+        assert_eq!(
+            prefix(&alice.verify(&mut admin, &challenge, &proof)),
+            "DENIED"
+        );
+        true
+    });
+}
