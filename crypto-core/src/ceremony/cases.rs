@@ -5,7 +5,7 @@ use alloc::{format, sync::Arc, vec, vec::Vec};
 use super::*;
 use crate::{
     Authentication, AuthenticationBinding, Challenge, ClientId, ClientRecord, Commitment,
-    Credential, Enrolment, Error, ErrorCode, Proof, Rotation, prove,
+    Credential, Denied, Enrolment, Error, ErrorCode, Proof, Rotation, prove,
     testing::{Broken, equations, rng},
 };
 
@@ -102,6 +102,19 @@ fn settled(check: Check) -> (usize, Result<Commit, Refused>) {
     let before = equations();
     let settled = check.verify().settle();
     (equations() - before, settled)
+}
+
+#[test]
+fn the_nonce_of_a_challenge_is_told_while_it_is_alive() {
+    let scene = Scene::new();
+    let challenge = scene.challenge();
+    let nonce = |id: &[u8], now| scene.terms.nonce(&scene.keys, &scene.id, id, now);
+    let id = challenge.id.to_text();
+    let expires_at = u64::from(challenge.id.expires_at());
+    assert_eq!(nonce(&id, NOW), Ok(challenge.nonce));
+    assert_eq!(nonce(&id, expires_at - 1), Ok(challenge.nonce));
+    assert_eq!(nonce(&id, expires_at), Err(Denied));
+    assert_eq!(nonce(b"x", NOW), Err(Denied));
 }
 
 #[test]

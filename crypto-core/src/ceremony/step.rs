@@ -140,6 +140,12 @@ pub enum Refused {
     AlreadyEnrolled,
 }
 
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         match refused {

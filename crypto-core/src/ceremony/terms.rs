@@ -11,8 +11,8 @@ use super::{
     step::{Cause, Refused},
 };
 use crate::{
-    AuthenticationBinding, Challenge, ChallengeTtl, ClientId, Commitment, Error, Proof, Rotation,
-    binding,
+    AuthenticationBinding, Challenge, ChallengeId, ChallengeTtl, ClientId, Commitment, Denied,
+    Error, Nonce, Proof, Rotation, binding,
 };
 
 /// The binding of a host's proofs, how long its challenges live, and its decoys.
@@ -72,6 +72,23 @@ impl Terms {
         rng: &mut R,
     ) -> Result<Challenge, Error> {
         keys.issue(client_id, now, self.ttl, rng)
+    }
+
+    /// The nonce of a challenge that is alive, for a host that tells its id and its nonce apart. Anybody may
+    /// ask: whether it is spent is not looked at.
+    ///
+    /// # Errors
+    /// [`Denied`] for what is no challenge id, and for a challenge that is not alive.
+    pub fn nonce(
+        &self,
+        keys: &Keys,
+        client_id: &ClientId,
+        challenge_id: &[u8],
+        now: u64,
+    ) -> Result<Nonce, Denied> {
+        let id = ChallengeId::from_text_bytes(challenge_id)?;
+        let challenge = keys.recompute(client_id, id, now, self.ttl, self.skew)?;
+        Ok(challenge.nonce)
     }
 
     /// Begins an attempt to authenticate: decodes it, and computes its challenge again.

@@ -242,8 +242,7 @@ CREATE FUNCTION twofapi.version() RETURNS text
 CREATE FUNCTION twofapi.statistics()
     RETURNS TABLE (challenges_issued bigint, accepted bigint, denied bigint, throttled bigint,
                    sessions_opened bigint, spent_capacity bigint, spent_held bigint,
-                   spent_refused bigint, audit_written bigint, audit_dropped bigint,
-                   audit_waiting bigint)
+                   audit_written bigint, audit_dropped bigint, audit_waiting bigint)
     LANGUAGE c VOLATILE PARALLEL SAFE ROWS 1
     AS 'MODULE_PATHNAME', 'statistics_wrapper';
 

@@ -1,206 +1,215 @@
-//! An attempt to authenticate, in the order that makes a challenge good for one: parse, compute the
-//! challenge again, find the client, spend, and only then look at the equation.
+//! Attempts: what was sent goes into a ceremony of the core, one client is looked up, and the step that
+//! follows is taken in shared memory and in the table of clients.
+//!
+//! A challenge is spent when a proof is accepted, and stays spent whatever becomes of the transaction:
+//! shared memory knows no rollback.
 
 use core::sync::atomic::Ordering;
 
 use getrandom::SysRng;
 use twofapi_crypto_core::{
-    Authentication, AuthenticationBinding, Challenge, ChallengeId, ClientId, ClientRecord,
-    Commitment, Denied, Enrolment, Error, Proof, Rotation, ShareTag, Spend, SpentSet,
-    deny_unknown_client, verify, verify_rotation,
+    Challenge, ClientId, ClientRecord, Commitment, Error, Nonce,
+    ceremony::{
+        Accepted, AuthenticationRequest, Change, Check, Committed, EnrolmentRequest, Permission,
+        Refused, RotationRequest, Spend, Step, Wanted,
+    },
 };
 
 use crate::{
-    audit, clients, clock, gucs, known,
-    rules::{ClientKey, Row, binding, board::Seen, event::Outcome},
-    shmem::{Moment, Shared},
+    backend, challenges, clients, definition, known,
+    rules::{ClientKey, Row, RowVersion, board::Seen},
+    shmem::Shared,
 };
 
-/// A challenge that a proof was accepted for, and what a session needs to know.
-pub(crate) struct Accepted {
-    pub(crate) client: ClientKey,
-    pub(crate) row: Row,
+/// A client whose proof was accepted, and what a session needs to know of its row.
+pub(crate) struct Authenticated {
+    pub(crate) accepted: Accepted,
+    pub(crate) version: RowVersion,
     pub(crate) seen: Seen,
-}
-
-/// Accepted, or denied with the reason for the operator's eyes; errors are the caller's to mend.
-pub(crate) type Attempt = Result<Result<Accepted, Outcome>, Error>;
-
-/// The binding that clients of this host are told of.
-pub(crate) fn expected_binding() -> Result<AuthenticationBinding, Error> {
-    binding::expected(&gucs::audience())
 }
 
 /// Issues a challenge to whoever asks. Nothing is stored.
 pub(crate) fn issue(shared: Shared, client_id: &ClientId) -> Result<Challenge, Error> {
-    let challenge = shared.with_challenge_key(|key, _| {
-        key.issue(
-            client_id,
-            clock::unix_seconds(),
-            gucs::challenge_ttl(),
-            &mut SysRng,
-        )
-    })?;
+    let (keys, now) = challenges::keys(shared)?;
+    let challenge = challenges::terms(shared)?.challenge(&keys, client_id, now, &mut SysRng)?;
     let issued = &shared.counters().challenges_issued;
     issued.fetch_add(1, Ordering::Relaxed);
     Ok(challenge)
 }
 
-/// Computes a challenge again from its id, and says by which key, and by what its client's share of the spent
-/// set is counted under that one.
-pub(crate) fn recompute(
+/// The nonce of a challenge that is alive.
+pub(crate) fn nonce(
     shared: Shared,
     client_id: &ClientId,
     challenge_id: &[u8],
-) -> Result<(Challenge, u64, ShareTag), Denied> {
-    let id = ChallengeId::from_text_bytes(challenge_id)?;
-    shared.with_challenge_key(|key, epoch| {
-        let challenge =
-            key.recompute(client_id, id, clock::unix_seconds(), gucs::challenge_ttl())?;
-        Ok((challenge, epoch, key.share_tag(client_id)))
-    })
+) -> Result<Option<Nonce>, Error> {
+    let (keys, now) = challenges::keys(shared)?;
+    let terms = challenges::terms(shared)?;
+    Ok(terms.nonce(&keys, client_id, challenge_id, now).ok())
 }
 
 /// A proof that the client stands behind its commitment.
 pub(crate) fn authentication(
     shared: Shared,
-    client_id: &ClientId,
-    challenge_id: &[u8],
-    named_binding: Option<AuthenticationBinding>,
-    proof: &Proof,
-) -> Attempt {
-    let expected = expected_binding()?;
-    let attempt = |challenge: &Challenge, record: Option<&ClientRecord>| {
-        let binding = binding::of_attempt(expected.clone(), named_binding.clone());
-        let statement = |binding| Authentication {
-            client_id,
-            nonce: &challenge.nonce,
-            binding,
-        };
-        match (record, &binding) {
-            (Some(record), Ok(binding)) => verify(&record.commitment, &statement(binding), proof)
-                .map_err(|Denied| Outcome::DeniedProof),
-            (Some(record), Err(Denied)) => {
-                let in_vain = verify(&record.commitment, &statement(&expected), proof);
-                let _ = core::hint::black_box(in_vain);
-                Err(Outcome::DeniedBinding)
-            }
-            (None, binding) => {
-                let binding = binding.as_ref().unwrap_or(&expected);
-                deny_unknown_client(&statement(binding), proof);
-                Err(Outcome::DeniedClient)
-            }
-        }
-    };
-    spend_then(shared, client_id, challenge_id, attempt)
+    request: &AuthenticationRequest<'_>,
+) -> Result<Authenticated, Refused> {
+    let (keys, now) = challenges::keys(shared)?;
+    let wanted = challenges::terms(shared)?.authenticate(&keys, now, request)?;
+    let (accepted, found) = conclude(shared, wanted)?;
+    Ok(Authenticated {
+        accepted,
+        version: found.row.version,
+        seen: found.seen,
+    })
 }
 
-/// Proofs that the client stands behind its commitment and the one that is to replace it.
-pub(crate) fn rotation(
-    shared: Shared,
-    client_id: &ClientId,
-    challenge_id: &[u8],
-    proof_old: &Proof,
-    new_commitment: &Commitment,
-    proof_new: &Proof,
-) -> Attempt {
-    let binding = expected_binding()?;
-    let attempt = |challenge: &Challenge, record: Option<&ClientRecord>| {
-        let denied = |_| Outcome::DeniedProof;
-        let statement = Rotation::new(client_id, &challenge.nonce, new_commitment, &binding)
-            .map_err(|_| Outcome::DeniedBinding)?;
-        match record {
-            Some(record) => verify_rotation(&record.commitment, &statement, proof_old, proof_new)
-                .map_err(denied),
-            None => {
-                deny_unknown_client(&statement, proof_old);
-                Err(Outcome::DeniedClient)
-            }
-        }
-    };
-    spend_then(shared, client_id, challenge_id, attempt)
+/// Proofs that the client stands behind its commitment and the one that replaces it.
+pub(crate) fn rotation(shared: Shared, request: &RotationRequest<'_>) -> Result<Accepted, Refused> {
+    let (keys, now) = challenges::keys(shared)?;
+    let wanted = challenges::terms(shared)?.rotate(&keys, now, request)?;
+    Ok(conclude(shared, wanted)?.0)
 }
 
-/// A proof of possession for a client that is to be enrolled.
+/// A proof of possession for a client that is to be enrolled. Permitted is whoever may call this.
 pub(crate) fn enrolment(
-    client_id: &ClientId,
-    commitment: &Commitment,
-    proof: &Proof,
-) -> Result<(), Denied> {
-    verify(commitment, &Enrolment { client_id }, proof)
+    shared: Shared,
+    request: &EnrolmentRequest<'_>,
+) -> Result<Accepted, Refused> {
+    let asked = challenges::terms(shared)?.enrol(request)?;
+    let commit = asked.permitted(Permission::Host).verify().settle()?;
+    let step = commit.step();
+    let committed = match (&step.spend, &step.change) {
+        (None, Change::Insert(record)) => match clients::insert(&step.client_id, record)? {
+            true => Committed::Done,
+            false => Committed::Exists,
+        },
+        _ => return Err(unknown_step(step).into()),
+    };
+    commit.done(committed)
 }
 
-/// Spends the challenge of an active client, then lets `check` look at the proof. A client that is
-/// not active costs the same work and spends nothing, and so does a challenge that was used before:
-/// neither the time of the answer nor a full set tells who is enrolled.
-fn spend_then(
-    shared: Shared,
-    client_id: &ClientId,
-    challenge_id: &[u8],
-    check: impl Fn(&Challenge, Option<&ClientRecord>) -> Result<(), Outcome>,
-) -> Attempt {
-    let Ok((challenge, epoch, share)) = recompute(shared, client_id, challenge_id) else {
-        return Ok(Err(Outcome::DeniedChallenge));
-    };
-    let client = ClientKey::new(audit::database(), client_id);
+/// A client's row, and what the board said before it was read.
+struct Found {
+    client: ClientKey,
+    row: Row,
+    seen: Seen,
+}
+
+/// Looks the client up and goes on to the end, whatever it is. A client that is not active costs the same
+/// work and the same reads.
+fn conclude(shared: Shared, wanted: Wanted) -> Result<(Accepted, Found), Refused> {
+    let client_id = wanted.client_id().clone();
+    let client = ClientKey::new(backend::database(), &client_id);
     let seen = known::seen(shared, &client);
     let known = known::find(seen, &client);
     let row = match known {
         Some(row) => Some(row),
-        None => clients::find(client_id)?.filter(|row| row.record.is_active()),
+        None => clients::find_for_attempt(&client_id)?,
     };
-    let record = row.map(|row| row.record);
-    // What knowing the client saved is made up for: only an accepted proof is quicker.
-    let refused = |outcome| {
-        if known.is_some() {
-            let _ = clients::find(client_id);
+    let decode = |decoy: &[u8; Commitment::LEN]| Commitment::from_bytes(decoy);
+    let check = wanted.found(row.map(|row| row.record), decode)?;
+    let found = row.map(|row| Found { client, row, seen });
+    let concluded = carry_out(shared, check, found);
+    match &concluded {
+        Ok((accepted, found)) if *accepted.record() == found.row.record => {
+            known::keep(client, found.row, found.seen);
         }
-        Ok(Err(outcome))
-    };
-    let in_vain = |outcome| {
-        let _ = core::hint::black_box(check(&challenge, record.as_ref()));
-        refused(outcome)
-    };
-    let throttled = |retry_after_seconds| {
-        Err(Error::Throttled {
-            retry_after_seconds,
-        })
-    };
-    let expires_at = challenge.id.expires_at();
-    let Some(row) = row else {
-        return match shared.with_spent(|set, moment| set.full(moment.now)) {
-            Some(retry_after) => throttled(retry_after),
-            None => in_vain(Outcome::DeniedClient),
-        };
-    };
-    let spend = |set: &mut SpentSet<'_>, moment: Moment| {
-        // A challenge of a key that is no longer the key cannot be looked up in what is spent now.
-        if moment.epoch == epoch {
-            set.spend_within_share(share, &challenge.spent_key, expires_at, moment.now)
-        } else {
-            Spend::Expired
+        Ok(_) => {}
+        // What knowing the client saved is made up for: only an accepted proof is quicker.
+        Err(_) if known.is_some() => {
+            let _ = clients::find(&client_id);
         }
-    };
-    match shared.with_spent(spend) {
-        Spend::Fresh => {}
-        Spend::Spent => return in_vain(Outcome::DeniedSpent),
-        Spend::Expired => return in_vain(Outcome::DeniedChallenge),
-        Spend::Full { retry_after } => return throttled(retry_after),
+        Err(_) => {}
     }
-    match check(&challenge, Some(&row.record)) {
-        Ok(()) => {
-            if known.is_none() {
-                known::keep(client, row, seen);
-            }
-            Ok(Ok(Accepted { client, row, seen }))
+    concluded
+}
+
+/// Verifies, and takes the step that follows.
+fn carry_out(
+    shared: Shared,
+    check: Check,
+    found: Option<Found>,
+) -> Result<(Accepted, Found), Refused> {
+    let commit = check.verify().settle()?;
+    let step = commit.step();
+    let Some(mut found) = found else {
+        return Err(unknown_step(step).into());
+    };
+    let committed = match (&step.spend, &step.change) {
+        (Some(spend), Change::None) => {
+            spend_unless_changed(shared, &step.client_id, spend, &mut found)?
         }
-        Err(outcome) => {
-            shared.with_spent(|set, moment| {
-                if moment.epoch == epoch {
-                    set.refused(&challenge.spent_key);
+        (Some(spend), Change::Replace(record)) => {
+            spend_and_replace(shared, &step.client_id, spend, &found, record)?
+        }
+        _ => return Err(unknown_step(step).into()),
+    };
+    Ok((commit.done(committed)?, found))
+}
+
+/// Locks the client's row, so that whoever else changes it waits until this transaction ends; spends the
+/// challenge if the row is as it was, and replaces it.
+fn spend_and_replace(
+    shared: Shared,
+    client_id: &ClientId,
+    spend: &Spend,
+    found: &Found,
+    record: &ClientRecord,
+) -> Result<Committed, Error> {
+    clients::lock(client_id)?;
+    let before = found.row.record;
+    if clients::find(client_id)?.map(|row| row.record) != Some(before) {
+        return Ok(Committed::Changed);
+    }
+    let committed = shared.with_spent(|set, now| set.accept(spend, now));
+    if committed == Committed::Done && !clients::replace(client_id, &before, record)? {
+        return Err(Error::Unavailable {
+            reason: "the client's row was locked, and was changed all the same".into(),
+        });
+    }
+    Ok(committed)
+}
+
+/// Spends the challenge, if by then nothing was committed that changes the client. Under the lock of the
+/// spent set a look at the board tells: it says nothing new, or the row is read again and compared.
+fn spend_unless_changed(
+    shared: Shared,
+    client_id: &ClientId,
+    spend: &Spend,
+    found: &mut Found,
+) -> Result<Committed, Error> {
+    // On a standby nothing is posted: there the row is read once more in any case.
+    let mut look = backend::in_recovery();
+    #[cfg(feature = "for-the-suite")]
+    crate::suite::wait_before_the_step();
+    loop {
+        if look {
+            let seen = known::seen(shared, &found.client);
+            match clients::find(client_id)? {
+                // Another version of the row that says the same: then the session goes by that one.
+                Some(row) if row.record == found.row.record => {
+                    (found.row, found.seen) = (row, seen);
                 }
-            });
-            refused(outcome)
+                _ => return Ok(Committed::Changed),
+            }
         }
+        let taken = shared.with_spent(|set, now| {
+            let unchanged = shared
+                .board()
+                .unchanged(found.seen, definition::of_clients());
+            unchanged.then(|| set.accept(spend, now))
+        });
+        if let Some(committed) = taken {
+            return Ok(committed);
+        }
+        // Each time round, somebody has committed a change in a few microseconds.
+        look = true;
+        pgrx::check_for_interrupts!();
+    }
+}
+
+fn unknown_step(step: &Step) -> Error {
+    Error::Unavailable {
+        reason: format!("this host cannot take a step with {:?}", step.expect),
     }
 }

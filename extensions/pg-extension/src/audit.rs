@@ -12,7 +12,7 @@ use pgrx::{datum::Inet, direct_function_call, pg_sys};
 use twofapi_crypto_core::ClientId;
 
 use crate::{
-    clock, gucs,
+    backend, clock, gucs,
     rules::{
         ClientKey,
         event::{Action, Event, Outcome, ShortText},
@@ -27,14 +27,8 @@ pub(crate) fn record(shared: Shared, action: Action, outcome: Outcome, client: O
         shared,
         action,
         outcome,
-        client.map(|id| ClientKey::new(database(), id)),
+        client.map(|id| ClientKey::new(backend::database(), id)),
     );
-}
-
-/// The database of this backend.
-pub(crate) fn database() -> u32 {
-    // SAFETY: set before the backend runs its first statement.
-    unsafe { pg_sys::MyDatabaseId.to_u32() }
 }
 
 pub(crate) fn record_key(
@@ -48,19 +42,18 @@ pub(crate) fn record_key(
         return;
     }
     // SAFETY: plain reads of the backend's state, inside a transaction.
-    let (backend, role, transaction, in_recovery) = unsafe {
+    let (process, role, transaction) = unsafe {
         (
             pg_sys::MyProcPid,
             pg_sys::GetSessionUserId().to_u32(),
             pg_sys::GetTopFullTransactionIdIfAny().value,
-            pg_sys::RecoveryInProgress(),
         )
     };
-    let client = client.unwrap_or_else(|| ClientKey::of(database(), None));
+    let client = client.unwrap_or_else(|| ClientKey::of(backend::database(), None));
     let event = Event {
         at: clock::unix_micros(),
         transaction,
-        backend,
+        backend: process,
         role,
         action,
         outcome,
@@ -71,12 +64,12 @@ pub(crate) fn record_key(
     if as_line {
         log(&event);
     }
-    if in_recovery || !as_row {
+    if backend::in_recovery() || !as_row {
         return;
     }
     let now = clock::steady_millis();
     let (put, due) = shared.with_channels(|c| {
-        let put = c.put(database(), event.encode(), now);
+        let put = c.put(backend::database(), event.encode(), now);
         shared.count_events(0, usize::from(!put.kept));
         (put, c.any_due(now))
     });

@@ -3,15 +3,15 @@
 //! Writing is SQL with every name qualified, in functions that are SECURITY DEFINER. Both reach the
 //! table as a member of the extension.
 
-use core::cell::Cell;
+use std::sync::OnceLock;
 
 use pgrx::{
     IntoDatum, PgBuiltInOids, Spi, datum::DatumWithOid, pg_sys, prelude::FromDatum, spi::SpiResult,
 };
-use twofapi_crypto_core::{ClientId, ClientRecord, ClientStatus, Commitment, Error};
+use twofapi_crypto_core::{ClientId, ClientRecord, ClientStatus, Commitment, Error, GENERATOR_H};
 
 use crate::{
-    audit_table, guard, members,
+    audit_table, definition, guard, members,
     rules::{Row, RowVersion},
     table::{Column, Table, column},
 };
@@ -27,15 +27,6 @@ const COLUMNS: [Column; 4] = [
     column("status", pg_sys::TEXTOID),
 ];
 const CLIENT_ID: i16 = 1;
-
-thread_local! {
-    static READ_LAST: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
-}
-
-/// Which table [`find`] looked into last.
-pub(crate) fn table_read_last() -> pg_sys::Oid {
-    READ_LAST.get()
-}
 
 /// Opens the table of clients, and says which index finds one.
 fn open(lock: u32) -> Result<(Table, pg_sys::Oid), Error> {
@@ -56,6 +47,20 @@ fn open(lock: u32) -> Result<(Table, pg_sys::Oid), Error> {
 
 /// The client as the newest committed transactions and this one's own commands left it.
 pub(crate) fn find(client_id: &ClientId) -> Result<Option<Row>, Error> {
+    read(client_id)?
+        .map(|columns| columns.parse(|_| true))
+        .transpose()
+}
+
+/// As [`find`], for an attempt, in which a decoy stands in for the commitment of a client that is not
+/// active: then the decoy is decoded, and the commitment is not. One is, whoever the client is.
+pub(crate) fn find_for_attempt(client_id: &ClientId) -> Result<Option<Row>, Error> {
+    read(client_id)?
+        .map(|columns| columns.parse(|status| status == ClientStatus::Active))
+        .transpose()
+}
+
+fn read(client_id: &ClientId) -> Result<Option<Columns>, Error> {
     let (table, index) = open(pg_sys::AccessShareLock)?;
     let relation = table.relation();
     // SAFETY: the table is open.
@@ -67,7 +72,7 @@ pub(crate) fn find(client_id: &ClientId) -> Result<Option<Row>, Error> {
     // looked over: opened, scanned and closed in this order, the tuple copied from before the scan
     // ends. An error in between is cleaned up by the transaction's abort.
     let row = unsafe {
-        READ_LAST.set((*relation).rd_id);
+        definition::clients_are_read_from((*relation).rd_id);
         let key = client_id
             .as_str()
             .into_datum()
@@ -104,7 +109,7 @@ pub(crate) fn find(client_id: &ClientId) -> Result<Option<Row>, Error> {
         row
     };
     table.close(pg_sys::AccessShareLock);
-    row.map(Columns::parse).transpose()
+    Ok(row)
 }
 
 /// A row, copied out of the table.
@@ -142,34 +147,42 @@ impl Columns {
         }
     }
 
-    fn parse(self) -> Result<Row, Error> {
+    /// Whether the commitment is decoded depends on the status; another one stands in for it otherwise.
+    fn parse(self, decoded: impl Fn(ClientStatus) -> bool) -> Result<Row, Error> {
+        let damaged = || Error::Unavailable {
+            reason: "a row of twofapi.clients is damaged; restore it from a dump".into(),
+        };
+        let status = self.status.as_deref().ok_or_else(damaged)?;
+        let status = status.parse().map_err(|_| damaged())?;
+        let commitment = self.commitment.ok_or_else(damaged)?;
+        let commitment = if decoded(status) {
+            Commitment::from_bytes(&commitment).map_err(|_| damaged())?
+        } else {
+            stand_in()?
+        };
+        let commitment_version = self
+            .commitment_version
+            .and_then(|version| u32::try_from(version).ok())
+            .ok_or_else(damaged)?;
         Ok(Row {
-            record: record(self.commitment, self.commitment_version, self.status)?,
+            record: ClientRecord {
+                commitment,
+                commitment_version,
+                status,
+            },
             version: self.version,
         })
     }
 }
 
-fn record(
-    commitment: Option<Vec<u8>>,
-    version: Option<i32>,
-    status: Option<String>,
-) -> Result<ClientRecord, Error> {
-    let damaged = || Error::Unavailable {
-        reason: "a row of twofapi.clients is damaged; restore it from a dump".into(),
-    };
-    Ok(ClientRecord {
-        commitment: Commitment::from_bytes(&commitment.ok_or_else(damaged)?)
-            .map_err(|_| damaged())?,
-        commitment_version: version
-            .and_then(|version| u32::try_from(version).ok())
-            .ok_or_else(damaged)?,
-        status: status
-            .as_deref()
-            .ok_or_else(damaged)?
-            .parse::<ClientStatus>()
-            .map_err(|_| damaged())?,
-    })
+/// A commitment that is nobody's, decoded once.
+fn stand_in() -> Result<Commitment, Error> {
+    static DECODED: OnceLock<Commitment> = OnceLock::new();
+    if let Some(commitment) = DECODED.get() {
+        return Ok(*commitment);
+    }
+    let commitment = Commitment::from_bytes(&GENERATOR_H)?;
+    Ok(*DECODED.get_or_init(|| commitment))
 }
 
 /// Adds a client; false when the id is taken.

@@ -6,8 +6,6 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode, function_name, pg_sys};
 use twofapi_crypto_core::{Error, ErrorCode};
 
-use crate::shmem::{self, Shared};
-
 /// Whether errors that the server says were raised in this file are ours.
 pub(crate) fn are_raised_in(file: &CStr) -> bool {
     // The server keeps the last part of the path only.
@@ -50,16 +48,14 @@ pub(crate) fn raise(error: &Error) -> ! {
     raise_with(sqlstate(code), error.to_string(), code.as_str(), hint(code))
 }
 
-/// The shared memory, or an error that says how to get it.
-pub(crate) fn preloaded() -> Shared {
-    shmem::shared().unwrap_or_else(|| {
-        raise_with(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "pg_2fapi must be loaded when the server starts".into(),
-            ErrorCode::Unavailable.as_str(),
-            "Add pg_2fapi to shared_preload_libraries in postgresql.conf and restart the server.",
-        )
-    })
+/// Fails whatever needs the shared memory of a server that was started without this library.
+pub(crate) fn not_preloaded() -> ! {
+    raise_with(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "pg_2fapi must be loaded when the server starts".into(),
+        ErrorCode::Unavailable.as_str(),
+        "Add pg_2fapi to shared_preload_libraries in postgresql.conf and restart the server.",
+    )
 }
 
 /// Lets only transactions go on that may write: none on a standby.

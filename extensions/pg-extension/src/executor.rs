@@ -2,29 +2,13 @@
 //! itself or by somebody else's doing fails the statements that were told of it; what they saw of it is
 //! never a part.
 
-use core::cell::RefCell;
-
 use pgrx::{pg_guard, pg_sys};
 
 use crate::{
     errors,
-    rules::statement::{Identity, NOBODY, Query, Statements},
-    secrecy, session, shmem,
+    rules::statement::{Identity, NOBODY, Query},
+    secrecy, session, shmem, statements,
 };
-
-thread_local! {
-    static STATEMENTS: RefCell<Statements> = const { RefCell::new(Statements::NONE) };
-}
-
-/// Nothing that is called here comes back.
-fn with<R>(work: impl FnOnce(&mut Statements) -> R) -> Option<R> {
-    STATEMENTS.with(|statements| {
-        statements
-            .try_borrow_mut()
-            .ok()
-            .map(|mut statements| work(&mut statements))
-    })
-}
 
 static mut PREVIOUS_START: pg_sys::ExecutorStart_hook_type = None;
 static mut PREVIOUS_RUN: pg_sys::ExecutorRun_hook_type = None;
@@ -46,53 +30,14 @@ pub(crate) fn install() {
     }
 }
 
-/// Tells the running statements who the client is, or fails them: they were told something else.
-pub(crate) fn tell(identity: Identity) {
-    let knows = STATEMENTS.with(|statements| {
-        statements
-            .try_borrow()
-            .is_ok_and(|statements| statements.knows(identity))
-    });
-    if knows {
-        return;
-    }
-    // SAFETY: plain reads of the backend's state, inside a transaction.
-    let snapshot = unsafe {
-        if pg_sys::ActiveSnapshotSet() {
-            pg_sys::GetActiveSnapshot() as usize
-        } else {
-            0
-        }
-    };
-    if with(|statements| statements.tell(identity, snapshot)) != Some(Ok(())) {
-        errors::session_ended_meanwhile()
-    }
-}
-
-pub(crate) fn client_changed_itself() {
-    with(Statements::client_changed_itself);
-}
-
-pub(crate) fn subtransaction_aborted(id: u32) {
-    with(|statements| statements.subtransaction_aborted(id));
-}
-
-pub(crate) fn transaction_committed() {
-    with(Statements::transaction_committed);
-}
-
-pub(crate) fn transaction_aborted() {
-    with(Statements::transaction_aborted);
-}
-
 /// A statement begins, or goes on. Answers how many were running, for [`leave`], and what this one was told.
 fn enter(query: Query, snapshot: usize) -> (usize, Option<Identity>) {
-    if with(|statements| statements.is_outermost()) == Some(true) {
+    if statements::with(|statements| statements.is_outermost()) == Some(true) {
         secrecy::hide_proofs_of_the_statement();
     }
     // SAFETY: a plain read of the backend's state.
     let made_in = unsafe { pg_sys::GetCurrentSubTransactionId() };
-    with(|statements| statements.enter(query, snapshot, made_in)).unwrap_or_default()
+    statements::with(|statements| statements.enter(query, snapshot, made_in)).unwrap_or_default()
 }
 
 unsafe fn enter_query(query: *mut pg_sys::QueryDesc) -> (usize, Option<Identity>) {
@@ -132,24 +77,24 @@ pub(crate) unsafe extern "C-unwind" fn enter_utility() -> usize {
 /// once and for all, as `(SELECT twofapi.current_client())` does, is looked at again here.
 #[pg_guard]
 pub(crate) unsafe extern "C-unwind" fn leave(depth: usize) {
-    let told = with(|statements| statements.innermost()).flatten();
+    let told = statements::with(|statements| statements.innermost()).flatten();
     if let (Some(told), Some(shared)) = (told, shmem::shared())
         && told != NOBODY
         && session::was_ended(shared, told)
     {
         errors::session_ended_meanwhile()
     }
-    with(|statements| statements.leave(depth));
+    statements::with(|statements| statements.leave(depth));
 }
 
 #[pg_guard]
 unsafe extern "C-unwind" fn finish_ends(depth: usize) {
-    with(|statements| statements.leave(depth));
+    statements::with(|statements| statements.leave(depth));
 }
 
 #[pg_guard]
 unsafe extern "C-unwind" fn is_over(query: *mut pg_sys::QueryDesc) {
-    with(|statements| statements.is_over(query as usize));
+    statements::with(|statements| statements.is_over(query as usize));
 }
 
 // The hooks are not guarded: what runs inside may leave by the server's own jump, which crosses their

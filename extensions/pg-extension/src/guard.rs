@@ -6,7 +6,7 @@ use core::cell::Cell;
 use pgrx::{pg_sys, prelude::FromDatum};
 use twofapi_crypto_core::Error;
 
-use crate::known;
+use crate::definition;
 
 /// The function that the triggers call, by its symbol in this library.
 const SYMBOL: &str = "clients_changed_wrapper";
@@ -33,7 +33,7 @@ thread_local! {
 pub(crate) unsafe fn tells_of_every_change(relation: pg_sys::Relation) -> Result<(), Error> {
     // SAFETY: an open relation has an id; the server keeps its triggers while it is open.
     unsafe {
-        let table = ((*relation).rd_id, known::definition());
+        let table = ((*relation).rd_id, definition::of_clients());
         if IN_ORDER.get() == table {
             return Ok(());
         }

@@ -4,10 +4,10 @@ use core::ffi::{CStr, c_char, c_void};
 use std::ffi::CString;
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum, pg_guard, pg_sys};
-use twofapi_crypto_core::ChallengeTtl;
+use twofapi_crypto_core::{Audience, ChallengeTtl};
 
 use crate::{
-    rules::{binding, session::Scope, token},
+    rules::{session::Scope, token},
     strict,
 };
 
@@ -113,7 +113,7 @@ fn numbers_and_choices() {
     GucRegistry::define_int_guc(
         c"twofapi.spent_capacity",
         c"How many spent challenges the server remembers at once.",
-        c"Each takes 72 bytes of shared memory. When as many logins were accepted within one \
+        c"Each takes 64 bytes of shared memory. When as many logins were accepted within one \
           challenge_ttl, the next ones are throttled.",
         &SPENT_CAPACITY,
         16,
@@ -233,7 +233,7 @@ unsafe extern "C-unwind" fn check_name(
     _source: pg_sys::GucSource::Type,
 ) -> bool {
     // SAFETY: what the server handed over.
-    unsafe { passes(value, |name| binding::expected(name).is_ok()) }
+    unsafe { passes(value, |name| Audience::parse(name).is_ok()) }
 }
 
 #[pg_guard]

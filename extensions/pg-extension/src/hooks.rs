@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_char, c_void};
 
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_guard, pg_sys};
 
-use crate::{audit, executor, postings, session};
+use crate::{audit, executor, postings, session, statements};
 
 static mut PREVIOUS_UTILITY: pg_sys::ProcessUtility_hook_type = None;
 
@@ -29,12 +29,12 @@ unsafe extern "C-unwind" fn transaction_ends(
         pg_sys::XactEvent::XACT_EVENT_COMMIT => {
             postings::transaction_committed();
             session::transaction_committed();
-            executor::transaction_committed();
+            statements::transaction_committed();
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
             postings::transaction_aborted();
             session::transaction_aborted();
-            executor::transaction_aborted();
+            statements::transaction_aborted();
         }
         pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE if postings::any() => {
             // COMMIT PREPARED may come from another connection, which knows nothing to post.
@@ -64,7 +64,7 @@ unsafe extern "C-unwind" fn subtransaction_ends(
         pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
             postings::subtransaction_aborted(id);
             session::subtransaction_aborted(id);
-            executor::subtransaction_aborted(id);
+            statements::subtransaction_aborted(id);
         }
         _ => {}
     }

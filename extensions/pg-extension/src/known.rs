@@ -3,30 +3,24 @@
 //!
 //! Only a proof makes a client known, so nobody learns from the time of an answer who is enrolled.
 
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 
-use pgrx::{pg_guard, pg_sys};
+use pgrx::pg_sys;
 
 use crate::{
-    clients, members,
+    backend, definition,
     rules::{ClientKey, Row, board::Seen, known::Known},
     shmem::Shared,
 };
 
 thread_local! {
     static KNOWN: RefCell<Known> = const { RefCell::new(Known::NOBODY) };
-    static DEFINITION: Cell<u64> = const { Cell::new(0) };
 }
 
-/// How often this backend was told that the table of clients itself was changed: dropped, made again,
-/// its triggers turned off or on.
-pub(crate) fn definition() -> u64 {
-    DEFINITION.get()
-}
-
-/// What is known before the client's row is read: what happens after that is noticed.
+/// What is known before the client's row is read: what happens after that is noticed, and so is a change
+/// of the table itself.
 pub(crate) fn seen(shared: Shared, client: &ClientKey) -> Seen {
-    shared.board().seen(client, definition())
+    shared.board().seen(client, definition::of_clients())
 }
 
 /// The client's row as the table has it, if it is what it was when `seen` was.
@@ -45,28 +39,7 @@ pub(crate) fn keep(client: ClientKey, row: Row, seen: Seen) {
 
 /// Not of what this transaction itself wrote and may take back, and not on a standby.
 fn the_board_tells_all() -> bool {
-    // SAFETY: plain reads of the backend's state, inside a transaction.
-    unsafe {
-        pg_sys::GetTopTransactionIdIfAny() == pg_sys::InvalidTransactionId
-            && !pg_sys::RecoveryInProgress()
-    }
-}
-
-/// To be called once, from `_PG_init` while the postmaster preloads libraries.
-pub(crate) fn install() {
-    // SAFETY: the postmaster has one thread; backends inherit what is set here.
-    unsafe {
-        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null());
-    }
-}
-
-/// Nothing is known of a table that was dropped, replaced or altered, and sessions look at it again.
-#[pg_guard]
-unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
-    members::relation_changed(relation);
-    if relation == pg_sys::InvalidOid || relation == clients::table_read_last() {
-        let _ = DEFINITION.try_with(|definition| definition.set(definition.get() + 1));
-        // Nothing that borrows it calls the server.
-        let _ = KNOWN.try_with(|known| known.try_borrow_mut().map(|mut known| known.clear()));
-    }
+    // SAFETY: a plain read of the backend's state, inside a transaction.
+    let has_written = unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId };
+    !has_written && !backend::in_recovery()
 }

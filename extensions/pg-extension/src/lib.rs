@@ -1,18 +1,24 @@
 //! `pg_2fapi`: zero-knowledge sessions inside PostgreSQL. A connection proves who it is with a
 //! Sigma proof, and Row-Level Security policies ask `twofapi.current_client()`.
 //!
-//! Rooms: [`rules`] decides without the server; [`members`] and [`table`] find the extension's tables;
-//! [`shmem`], [`clients`], [`known`], [`session`], [`postings`], [`audit`], [`audit_table`], [`spool`]
-//! and [`writer`] keep; [`guard`], [`hooks`], [`executor`] and [`secrecy`] watch; [`surface`] and
-//! [`sessions`] are the SQL functions, declared in `sql/pg_2fapi--1.0.sql`, and [`row`] the answer of
-//! the most frequent one.
+//! Rooms: [`rules`] decides without the server, and the core drives its ceremonies; [`backend`],
+//! [`clock`], [`gucs`], [`strict`] and [`errors`] stand between us and the server; [`members`],
+//! [`definition`] and [`table`] find the extension's tables; [`shmem`], [`clients`], [`known`],
+//! [`statements`], [`postings`], [`audit`], [`audit_table`], [`spool`] and [`writer`] keep;
+//! [`challenges`] and [`attempt`] let clients in, and [`session`] is what they get; [`guard`], [`hooks`],
+//! [`executor`] and [`secrecy`] watch; [`surface`] and [`sessions`] are the SQL functions, declared in
+//! `sql/pg_2fapi--1.0.sql`, and [`row`] the answer of the most frequent one. No room needs one that needs
+//! it.
 #![cfg(any(feature = "pg15", feature = "pg16", feature = "pg17", feature = "pg18"))]
 
 mod attempt;
 mod audit;
 mod audit_table;
+mod backend;
+mod challenges;
 mod clients;
 mod clock;
+mod definition;
 mod errors;
 mod executor;
 mod guard;
@@ -28,12 +34,16 @@ mod session;
 mod sessions;
 mod shmem;
 mod spool;
+mod statements;
 mod strict;
+#[cfg(feature = "for-the-suite")]
+mod suite;
 mod surface;
 mod table;
 mod writer;
 
 use pgrx::{pg_guard, pg_sys};
+use twofapi_crypto_core::ceremony::Decoys;
 
 ::pgrx::pg_module_magic!();
 
@@ -50,8 +60,9 @@ pub extern "C-unwind" fn _PG_init() {
     hooks::install();
     executor::install();
     secrecy::install();
-    known::install();
+    definition::install();
     writer::install();
     // Backends are forks of this process.
     twofapi_crypto_core::precompute();
+    let _ = Decoys::new([0; 16]);
 }

@@ -1,12 +1,16 @@
 //! The session of this connection, in the memory of its backend and nowhere else.
 
-use core::cell::{Cell, RefCell};
+use core::{
+    cell::{Cell, RefCell},
+    sync::atomic::Ordering,
+};
 
 use pgrx::{pg_guard, pg_sys};
 use twofapi_crypto_core::{ClientId, Error};
 
 use crate::{
-    audit, clients, clock, executor, gucs, known,
+    attempt::Authenticated,
+    backend, clients, clock, definition, gucs, known,
     rules::{
         ClientKey, Row,
         board::Seen,
@@ -15,6 +19,7 @@ use crate::{
         statement::{Identity, NOBODY},
     },
     shmem::{self, Shared},
+    statements,
 };
 
 /// How often a server in recovery, which gets no postings, reads the client's row again.
@@ -39,9 +44,29 @@ fn with<R>(work: impl FnOnce(&mut Keeper) -> R) -> Option<R> {
     })
 }
 
-/// Opens a session for a client whose proof or token was just accepted. `row` was read after `seen`; the
-/// session lasts for `seconds` at most.
-pub(crate) fn open(
+/// Opens a session for a client whose proof was just accepted.
+pub(crate) fn open(shared: Shared, by: Authenticated) -> Result<(), Error> {
+    let client = ClientKey::new(backend::database(), by.accepted.client_id());
+    let row = Row {
+        record: *by.accepted.record(),
+        version: by.version,
+    };
+    begin(shared, client, Some(row), by.seen, u32::MAX)
+}
+
+/// Opens a session for a client whose token was just accepted. `row` was read after `seen`; the session
+/// lasts for `seconds` at most.
+pub(crate) fn open_by_token(
+    shared: Shared,
+    client: ClientKey,
+    row: Option<Row>,
+    seen: Seen,
+    seconds: u32,
+) -> Result<(), Error> {
+    begin(shared, client, row, seen, seconds)
+}
+
+fn begin(
     shared: Shared,
     client: ClientKey,
     row: Option<Row>,
@@ -52,14 +77,8 @@ pub(crate) fn open(
     let ttl = gucs::session_ttl().min(seconds);
     let now = clock::steady_millis();
     let since = clock::unix_micros();
-    // SAFETY: plain reads of the backend's state, inside a transaction.
-    let (role, in_recovery, subtransaction) = unsafe {
-        (
-            pg_sys::GetSessionUserId().to_u32(),
-            pg_sys::RecoveryInProgress(),
-            pg_sys::GetCurrentSubTransactionId(),
-        )
-    };
+    // SAFETY: a plain read of the backend's state, inside a transaction.
+    let subtransaction = unsafe { pg_sys::GetCurrentSubTransactionId() };
     let session = Session {
         client,
         number: OPENED.replace(OPENED.get() + 1) + 1,
@@ -69,11 +88,13 @@ pub(crate) fn open(
         since,
         expires_at: since.saturating_add(i64::from(ttl) * 1_000_000),
         deadline: now.saturating_add(u64::from(ttl) * 1000),
-        role,
+        role: GetSessionUserId().to_u32(),
         seen,
-        checked_at: in_recovery.then_some(now),
+        checked_at: backend::in_recovery().then_some(now),
     };
     changes(|keeper| keeper.open(session, subtransaction));
+    let opened = &shared.counters().sessions_opened;
+    opened.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
 
@@ -144,7 +165,7 @@ fn changes(work: impl FnOnce(&mut Keeper)) {
         (number(now) != before).then(|| now.copied())
     });
     if let Some(Some(now)) = now {
-        executor::client_changed_itself();
+        statements::client_changed_itself();
         publish(now.as_ref());
     }
 }
@@ -152,7 +173,7 @@ fn changes(work: impl FnOnce(&mut Keeper)) {
 /// As [`current`], for whoever asks in a statement: it is told one thing throughout, or fails.
 pub(crate) fn told<R>(shared: Shared, answer: impl FnOnce(&Session) -> R) -> Option<R> {
     let found = current(shared, |session| (session.number, answer(session)));
-    executor::tell(found.as_ref().map_or(NOBODY, |(number, _)| *number));
+    statements::tell(found.as_ref().map_or(NOBODY, |(number, _)| *number));
     found.map(|(_, answer)| answer)
 }
 
@@ -194,7 +215,9 @@ fn at_a_glance<R, A: FnOnce(&Session) -> R>(shared: Shared, answer: A) -> Result
             && clock::steady_millis() < session.deadline
             && GetSessionUserId().to_u32() == session.role
             && !ended_by_others(session)
-            && shared.board().unchanged(session.seen, known::definition());
+            && shared
+                .board()
+                .unchanged(session.seen, definition::of_clients());
         if good {
             Ok(Some(answer(session)))
         } else {
@@ -249,7 +272,8 @@ fn ended_by_others(session: &Session) -> bool {
 
 /// The open sessions of this database that are good.
 pub(crate) fn of_all_connections(shared: Shared) -> Vec<(i32, Open)> {
-    let mut open = shared.with_roster(|r| r.of_database(audit::database(), clock::steady_millis()));
+    let mut open =
+        shared.with_roster(|r| r.of_database(backend::database(), clock::steady_millis()));
     // Whoever was changed since has not looked yet.
     open.retain(|(_, open)| {
         let found = ClientId::from_bytes(open.client.id_bytes()).and_then(|id| clients::find(&id));

@@ -6,22 +6,20 @@
     reason = "the shape of an answer is its documentation"
 )]
 
-use core::{cell::RefCell, sync::atomic::Ordering};
+use core::cell::RefCell;
 
 use pgrx::{iter::TableIterator, name, pg_extern, pg_sys, prelude::TimestampWithTimeZone};
 use twofapi_crypto_core::{ClientId, Error};
 
 use crate::{
-    audit, clients, clock,
-    errors::{self, preloaded},
-    gucs, known,
+    backend, clients, clock, errors, gucs, known,
     rules::{
         ClientKey,
         event::{Action, Outcome},
         token::{self, Keys, Token},
     },
     session,
-    shmem::Shared,
+    shmem::{Shared, preloaded},
     strict,
     surface::{Bytes, answer, client_id},
 };
@@ -85,7 +83,7 @@ fn checked(token: &[u8]) -> Result<Option<Token>, Error> {
 
 /// A client that is enrolled here as well must be what the token says it is.
 fn open(shared: Shared, token: &Token) -> Result<(bool, Outcome), Error> {
-    let client = ClientKey::new(audit::database(), &token.client_id);
+    let client = ClientKey::new(backend::database(), &token.client_id);
     let seen = known::seen(shared, &client);
     let row = clients::find(&token.client_id)?;
     let good = row.is_none_or(|row| {
@@ -96,9 +94,7 @@ fn open(shared: Shared, token: &Token) -> Result<(bool, Outcome), Error> {
     }
     let left = token.expires_at.saturating_sub(clock::unix_seconds());
     let seconds = u32::try_from(left).unwrap_or(u32::MAX);
-    session::open(shared, client, row, seen, seconds)?;
-    let opened = &shared.counters().sessions_opened;
-    opened.fetch_add(1, Ordering::Relaxed);
+    session::open_by_token(shared, client, row, seen, seconds)?;
     Ok((true, Outcome::Accepted))
 }
 
@@ -134,7 +130,7 @@ fn end_sessions(id: Bytes<'_>, pid: Option<i32>) -> i32 {
     let shared = preloaded();
     let id: Result<ClientId, Error> = client_id(id);
     let ended = id.as_ref().map_err(Clone::clone).map(|id| {
-        let client = ClientKey::new(audit::database(), id);
+        let client = ClientKey::new(backend::database(), id);
         let count = shared.with_roster(|r| r.end(&client, pid, clock::steady_millis()));
         (i32::try_from(count).unwrap_or(i32::MAX), Outcome::Accepted)
     });

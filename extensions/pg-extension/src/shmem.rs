@@ -1,25 +1,23 @@
-//! What all backends share: the challenge key, the spent set, the board of changes, the events on
-//! their way to the audit, and counters. None of it belongs to a transaction.
+//! What all backends share: the root of challenge keys, the spent set with its epoch and mark, the board
+//! of changes, the events on their way to the audit, and counters. None of it belongs to a transaction.
 //!
-//! Laid out once by the postmaster, and again after a crash: then the key is another one and every
+//! Laid out once by the postmaster, and again after a crash: then root and epoch are others and every
 //! challenge of before is dead.
 
 use core::{
-    cell::RefCell,
     ptr,
     sync::atomic::{AtomicPtr, AtomicU64, Ordering},
 };
 
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_guard, pg_sys};
-use twofapi_crypto_core::{ChallengeKey, SpentHeader, SpentSet, SpentSlot};
+use twofapi_crypto_core::ceremony::{Epoch, Root, SpentHeader, SpentSet, SpentSlot};
 
 use crate::{
-    clock, gucs,
+    clock, errors, gucs,
     rules::{
         board::Board,
         channel::{CHANNELS, Channel, Channels},
         event::Encoded,
-        key,
         roster::{Ended, Place, Roster},
         spool::Spool,
     },
@@ -46,17 +44,17 @@ pub(crate) struct Counters {
 
 #[repr(C)]
 struct Layout {
-    /// Guarded by the lock of the spent set, as are `epoch` and `mark` for those who write them.
-    challenge_key: [u8; ChallengeKey::LEN],
-    /// Which key it is: another one is drawn when the clock was set back.
-    epoch: AtomicU64,
-    /// The newest second of the day's clock that the spent set has acted on.
-    mark: AtomicU64,
+    /// From which the root of each database is derived. Written once, as are the next two, before anybody
+    /// asks.
+    root: [u8; Root::LEN],
+    /// Which decoy stands in for whom depends on it.
+    decoy_key: [u8; 16],
     /// A random number of this run of the server.
     run: i64,
     counters: Counters,
     board: Board,
     channels: Channels<Encoded>,
+    /// With epoch and mark. Guarded by the lock of the spent set, as are its slots.
     spent: SpentHeader,
 }
 
@@ -69,17 +67,6 @@ static LOCKED: AtomicPtr<pg_sys::LWLockPadded> = AtomicPtr::new(ptr::null_mut())
 /// The shared memory of a server that was started with this library.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared(&'static Layout);
-
-/// When the spent set was looked at, and which challenge key held then.
-#[derive(Clone, Copy)]
-pub(crate) struct Moment {
-    /// Seconds since the Unix epoch.
-    pub(crate) now: u64,
-    pub(crate) epoch: u64,
-}
-
-/// By how many seconds the clock may fall behind what it was before.
-const CLOCK_BEHIND: u64 = 60;
 
 /// Which part a lock guards.
 #[derive(Clone, Copy)]
@@ -96,6 +83,11 @@ pub(crate) fn shared() -> Option<Shared> {
     unsafe { SHARED.load(Ordering::Relaxed).as_ref() }.map(Shared)
 }
 
+/// The shared memory, or an error that says how to get it.
+pub(crate) fn preloaded() -> Shared {
+    shared().unwrap_or_else(|| errors::not_preloaded())
+}
+
 impl Shared {
     pub(crate) const fn counters(self) -> &'static Counters {
         &self.0.counters
@@ -109,90 +101,28 @@ impl Shared {
         self.0.run
     }
 
-    /// Lets `work` at the challenge key of this backend's database, from which no other database's can
-    /// be told, and tells it which one it is. Each backend keeps the newest with HMAC's state. The postmaster never asks, so no backend inherits one by fork.
-    pub(crate) fn with_challenge_key<R>(self, work: impl FnOnce(&ChallengeKey, u64) -> R) -> R {
-        thread_local! {
-            static KEPT: RefCell<Option<(ChallengeKey, u64)>> = const { RefCell::new(None) };
-        }
-        if clock::unix_seconds() + CLOCK_BEHIND < self.0.mark.load(Ordering::Relaxed) {
-            // Draws another one.
-            self.with_spent(|_, _| ());
-        }
-        let epoch = self.0.epoch.load(Ordering::Acquire);
-        KEPT.with_borrow_mut(|kept| {
-            if kept.as_ref().is_some_and(|(_, of)| *of != epoch) {
-                *kept = None;
-            }
-            let (key, epoch) = kept.get_or_insert_with(|| {
-                let _held = Held::exclusively(Part::Spent);
-                (
-                    key::of_database(&self.0.challenge_key, crate::audit::database()),
-                    self.0.epoch.load(Ordering::Relaxed),
-                )
-            });
-            work(key, *epoch)
-        })
+    /// The server's secret; each database has a root of its own that is derived from it.
+    pub(crate) const fn root(self) -> &'static [u8; Root::LEN] {
+        &self.0.root
     }
 
-    /// Lets `work` at the spent set, at one moment by the day's clock. If that has been set back,
-    /// nobody can say any more what is spent: every challenge of before is void, and the clock's time
-    /// is taken.
-    pub(crate) fn with_spent<R>(self, work: impl FnOnce(&mut SpentSet<'_>, Moment) -> R) -> R {
-        let held = Held::exclusively(Part::Spent);
-        let now = clock::unix_seconds();
-        let mark = self.0.mark.load(Ordering::Relaxed);
-        let set_back = mark.saturating_sub(now);
-        let anew = set_back > CLOCK_BEHIND && self.begin_anew(&held);
-        if now > mark || anew {
-            self.0.mark.store(now, Ordering::Relaxed);
-        }
-        let moment = Moment {
-            now,
-            epoch: self.0.epoch.load(Ordering::Relaxed),
-        };
-        let result = {
-            let shared = SHARED.load(Ordering::Relaxed);
-            // SAFETY: the exclusive lock makes these the only references to header and slots;
-            // `startup` made as many slots as the header says.
-            let mut set = unsafe {
-                let header = &mut (*shared).spent;
-                let slots =
-                    core::slice::from_raw_parts_mut(SLOTS.load(Ordering::Relaxed), slot_count());
-                SpentSet::over(header, slots)
-            };
-            work(&mut set, moment)
-        };
-        drop(held);
-        if anew {
-            pgrx::log!(
-                "2fapi: the clock was set back by {set_back} seconds; challenges issued before are void"
-            );
-        }
-        result
+    pub(crate) const fn decoy_key(self) -> &'static [u8; 16] {
+        &self.0.decoy_key
     }
 
-    /// Another key, and nothing spent. False if there are no random bytes: then all is as before.
-    fn begin_anew(self, _held: &Held) -> bool {
-        let mut key = [0; ChallengeKey::LEN];
-        if getrandom::fill(&mut key).is_err() {
-            return false;
-        }
-        let (shared, slots) = (
-            SHARED.load(Ordering::Relaxed),
-            SLOTS.load(Ordering::Relaxed),
-        );
-        // SAFETY: the exclusive lock makes this the only access to these fields, which are large
-        // enough; nothing in them has to be dropped.
-        unsafe {
-            (&raw mut (*shared).challenge_key).write(key);
-            (&raw mut (*shared).spent).write(SpentHeader::new(gucs::spent_capacity()));
-            for n in 0..slot_count() {
-                slots.add(n).write(SpentSlot::FREE);
-            }
-        }
-        self.0.epoch.fetch_add(1, Ordering::Release);
-        true
+    /// Lets `work` at the spent set, and tells it the time of the day's clock. Everybody else waits: it
+    /// calls nothing of the server's.
+    pub(crate) fn with_spent<R>(self, work: impl FnOnce(&mut SpentSet<'_>, u64) -> R) -> R {
+        let _held = Held::exclusively(Part::Spent);
+        let shared = SHARED.load(Ordering::Relaxed);
+        // SAFETY: the exclusive lock makes these the only references to header and slots; `startup` made
+        // as many slots as the header says.
+        let mut set = unsafe {
+            let slots =
+                core::slice::from_raw_parts_mut(SLOTS.load(Ordering::Relaxed), slot_count());
+            SpentSet::over(&mut (*shared).spent, slots)
+        };
+        work(&mut set, clock::unix_seconds())
     }
 
     pub(crate) fn with_roster<R>(self, work: impl FnOnce(&mut Roster<'_>) -> R) -> R {
@@ -350,16 +280,16 @@ unsafe extern "C-unwind" fn startup() {
         .cast();
 
         ptr::write_bytes(&raw mut (*shared).counters, 0, 1);
-        (&raw mut (*shared).challenge_key).write(random());
-        (&raw mut (*shared).epoch).write(AtomicU64::new(1));
-        (&raw mut (*shared).mark).write(AtomicU64::new(0));
+        (&raw mut (*shared).root).write(random());
+        (&raw mut (*shared).decoy_key).write(random());
         (&raw mut (*shared).run).write(i64::from_ne_bytes(random()) & i64::MAX);
         (&raw mut (*shared).board).write(Board::new(random()));
         let channels: *mut Channel<Encoded> = (&raw mut (*shared).channels).cast();
         for n in 0..CHANNELS {
             channels.add(n).write(Channel::FREE);
         }
-        (&raw mut (*shared).spent).write(SpentHeader::new(gucs::spent_capacity()));
+        let epoch = Epoch::from_bytes(random());
+        (&raw mut (*shared).spent).write(SpentHeader::new(gucs::spent_capacity(), epoch));
         for n in 0..slot_count() {
             slots.add(n).write(SpentSlot::FREE);
         }

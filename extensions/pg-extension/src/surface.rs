@@ -18,13 +18,14 @@ use pgrx::{
     prelude::{FromDatum, TimestampWithTimeZone},
 };
 use twofapi_crypto_core::{
-    AuthenticationBinding, ClientId, ClientRecord, Commitment, Error, Proof, Transition,
+    ClientId, ClientRecord, Commitment, Error, Transition,
+    ceremony::{AuthenticationRequest, EnrolmentRequest, Named, Refused, RotationRequest},
 };
 
 use crate::{
-    attempt::{self, Accepted, Attempt},
-    audit, clients, clock, errors,
-    errors::{must_be_writable, preloaded},
+    attempt::{self, Authenticated},
+    audit, backend, challenges, clients, clock, errors,
+    errors::must_be_writable,
     postings, row,
     rules::{
         ClientKey,
@@ -32,7 +33,7 @@ use crate::{
         postings::Whom,
     },
     session,
-    shmem::Shared,
+    shmem::{Shared, preloaded},
     strict,
 };
 
@@ -52,12 +53,12 @@ fn given<'a>(
     bytes.ok_or(Error::InvalidEncoding { what, expected })
 }
 
-fn proof(bytes: Bytes<'_>) -> Result<Proof, Error> {
-    Proof::from_bytes(given(bytes, "proof", "96 bytes, not NULL")?)
+fn proof(bytes: Bytes<'_>) -> Result<&[u8], Error> {
+    given(bytes, "proof", "96 bytes, not NULL")
 }
 
-fn commitment(bytes: Bytes<'_>) -> Result<Commitment, Error> {
-    Commitment::from_bytes(given(bytes, "commitment", "32 bytes, not NULL")?)
+fn commitment(bytes: Bytes<'_>) -> Result<&[u8], Error> {
+    given(bytes, "commitment", "32 bytes, not NULL")
 }
 
 fn challenge_id<'a>(bytes: Bytes<'a>) -> Result<&'a [u8], Error> {
@@ -66,6 +67,30 @@ fn challenge_id<'a>(bytes: Bytes<'a>) -> Result<&'a [u8], Error> {
         "challenge id",
         "the text that twofapi.challenge answered, not NULL",
     )
+}
+
+/// Whose challenge an attempt names.
+fn named<'a>(id: &'a ClientId, challenge: Bytes<'a>) -> Result<Named<'a>, Error> {
+    Ok(Named::Apart {
+        client_id: id.as_bytes(),
+        challenge_id: challenge_id(challenge)?,
+    })
+}
+
+/// How an attempt ended: what is denied is an answer, and everything else that is not accepted an error.
+fn ended<T>(attempt: Result<T, Refused>) -> Result<Result<T, Outcome>, Error> {
+    match attempt {
+        Ok(accepted) => Ok(Ok(accepted)),
+        Err(Refused::Denied(cause)) => Ok(Err(Outcome::of_cause(cause))),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+fn is_accepted<T>(ended: Result<T, Outcome>) -> (bool, Outcome) {
+    match ended {
+        Ok(_) => (true, Outcome::Accepted),
+        Err(outcome) => (false, outcome),
+    }
 }
 
 /// Records how an action ended and answers, or raises.
@@ -107,21 +132,14 @@ fn enroll(id: Bytes<'_>, c: Bytes<'_>, p: Bytes<'_>) -> bool {
     must_be_writable(c"twofapi.enroll()");
     let id = client_id(id);
     let enrol = || {
-        let id = id.as_ref().map_err(Clone::clone)?;
-        let (commitment, proof) = (commitment(c)?, proof(p)?);
-        if attempt::enrolment(id, &commitment, &proof).is_err() {
-            return Ok((false, Outcome::DeniedProof));
-        }
-        enrolled(id, &ClientRecord::enrolled(commitment))
+        let request = EnrolmentRequest {
+            client_id: id.as_ref().map_err(Clone::clone)?.as_bytes(),
+            commitment: commitment(c)?,
+            proof: proof(p)?,
+        };
+        ended(attempt::enrolment(shared, &request)).map(is_accepted)
     };
     answer(shared, Action::Enrol, id.as_ref().ok(), enrol())
-}
-
-fn enrolled(id: &ClientId, record: &ClientRecord) -> Result<(bool, Outcome), Error> {
-    match clients::insert(id, record)? {
-        true => Ok((true, Outcome::Accepted)),
-        false => Err(Error::AlreadyEnrolled),
-    }
 }
 
 #[pg_extern]
@@ -133,7 +151,7 @@ fn import_client(id: Bytes<'_>, c: Bytes<'_>, version: Option<i32>, status: Byte
         let id = id.as_ref().map_err(Clone::clone)?;
         let invalid = |what, expected| Error::InvalidEncoding { what, expected };
         let record = ClientRecord {
-            commitment: commitment(c)?,
+            commitment: Commitment::from_bytes(commitment(c)?)?,
             commitment_version: version
                 .and_then(|version| u32::try_from(version).ok())
                 .filter(|version| *version >= 1)
@@ -142,7 +160,10 @@ fn import_client(id: Bytes<'_>, c: Bytes<'_>, version: Option<i32>, status: Byte
                 .and_then(|status| core::str::from_utf8(status).ok()?.parse().ok())
                 .ok_or_else(|| invalid("status", "active, suspended or revoked"))?,
         };
-        enrolled(id, &record)
+        match clients::insert(id, &record)? {
+            true => Ok((true, Outcome::Accepted)),
+            false => Err(Error::AlreadyEnrolled),
+        }
     };
     answer(shared, Action::Import, id.as_ref().ok(), import())
 }
@@ -163,9 +184,8 @@ fn get_challenge_nonce(id: Bytes<'_>, challenge: Bytes<'_>) -> Option<Vec<u8>> {
     let shared = preloaded();
     let nonce = || {
         let (id, challenge) = (client_id(id)?, challenge_id(challenge)?);
-        Ok(attempt::recompute(shared, &id, challenge)
-            .ok()
-            .map(|(challenge, ..)| challenge.nonce.as_bytes().to_vec()))
+        let nonce = attempt::nonce(shared, &id, challenge)?;
+        Ok(nonce.map(|nonce| nonce.as_bytes().to_vec()))
     };
     nonce().unwrap_or_else(|error: Error| errors::raise(&error))
 }
@@ -175,14 +195,14 @@ fn challenge(id: Bytes<'_>, call: pg_sys::FunctionCallInfo) -> Option<AnyElement
     let shared = preloaded();
     let issue = || {
         let issued = attempt::issue(shared, &client_id(id)?)?;
-        let binding = attempt::expected_binding()?;
+        let terms = challenges::terms(shared)?;
         // SAFETY: this very call.
         unsafe {
             row::of_challenge(
                 call,
                 &issued.id.to_string(),
                 issued.nonce.as_bytes(),
-                binding.as_bytes(),
+                terms.binding().as_bytes(),
                 clock::timestamp(i64::from(issued.id.expires_at()) * 1_000_000),
             )
         }
@@ -204,13 +224,7 @@ fn authenticate(id: Bytes<'_>, challenge: Bytes<'_>, p: Bytes<'_>, binding: Byte
         challenge,
         p,
         binding,
-        |accepted| {
-            let Accepted { client, row, seen } = *accepted;
-            session::open(shared, client, Some(row), seen, u32::MAX)?;
-            let opened = &shared.counters().sessions_opened;
-            opened.fetch_add(1, Ordering::Relaxed);
-            Ok(())
-        },
+        |accepted| session::open(shared, accepted),
     )
 }
 
@@ -234,20 +248,23 @@ fn attempted(
     challenge: Bytes<'_>,
     p: Bytes<'_>,
     binding: Bytes<'_>,
-    accepted: impl FnOnce(&Accepted) -> Result<(), Error>,
+    accepted: impl FnOnce(Authenticated) -> Result<(), Error>,
 ) -> bool {
     strict::check_those_of_role_and_database();
     let id = client_id(id);
-    let attempt = || -> Attempt {
-        let id = id.as_ref().map_err(Clone::clone)?;
-        let (challenge, proof) = (challenge_id(challenge)?, proof(p)?);
-        let binding = binding.map(AuthenticationBinding::from_bytes).transpose()?;
-        attempt::authentication(shared, id, challenge, binding, &proof)
+    let attempt = || {
+        let request = AuthenticationRequest {
+            of: named(id.as_ref().map_err(Clone::clone)?, challenge)?,
+            proof: proof(p)?,
+            binding,
+        };
+        let opened = match ended(attempt::authentication(shared, &request))? {
+            Ok(proven) => Ok(accepted(proven)?),
+            Err(outcome) => Err(outcome),
+        };
+        Ok(is_accepted(opened))
     };
-    let result = attempt().and_then(|attempt| match attempt {
-        Ok(proven) => accepted(&proven).map(|()| (true, Outcome::Accepted)),
-        Err(outcome) => Ok((false, outcome)),
-    });
+    let result = attempt();
     answer(shared, action, id.as_ref().ok(), result)
 }
 
@@ -264,24 +281,13 @@ fn rotate_commitment(
     strict::check_those_of_role_and_database();
     let id = client_id(id);
     let rotate = || {
-        let id = id.as_ref().map_err(Clone::clone)?;
-        let challenge = challenge_id(challenge)?;
-        let (old, new, possession) = (
-            proof(proof_old)?,
-            commitment(commitment_new)?,
-            proof(proof_new)?,
-        );
-        let record = match attempt::rotation(shared, id, challenge, &old, &new, &possession)? {
-            Ok(accepted) => accepted.row.record,
-            Err(outcome) => return Ok((false, outcome)),
+        let request = RotationRequest {
+            of: named(id.as_ref().map_err(Clone::clone)?, challenge)?,
+            proof_old: proof(proof_old)?,
+            commitment_new: commitment(commitment_new)?,
+            proof_new: proof(proof_new)?,
         };
-        let mut rotated = record;
-        rotated.rotate(new)?;
-        if clients::replace(id, &record, &rotated)? {
-            Ok((true, Outcome::Accepted))
-        } else {
-            Ok((false, Outcome::DeniedChanged))
-        }
+        ended(attempt::rotation(shared, &request)).map(is_accepted)
     };
     answer(shared, Action::Rotate, id.as_ref().ok(), rotate())
 }
@@ -402,15 +408,6 @@ fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-#[cfg(feature = "provoke-panic")]
-#[pg_extern]
-fn provoke_panic(with_a_lock_held: bool) {
-    if with_a_lock_held {
-        preloaded().with_spent(|_, _| panic!("provoked while a lock was held"));
-    }
-    panic!("provoked");
-}
-
 #[pg_extern]
 fn statistics() -> TableIterator<
     'static,
@@ -422,14 +419,13 @@ fn statistics() -> TableIterator<
         name!(sessions_opened, i64),
         name!(spent_capacity, i64),
         name!(spent_held, i64),
-        name!(spent_refused, i64),
         name!(audit_written, i64),
         name!(audit_dropped, i64),
         name!(audit_waiting, i64),
     ),
 > {
     let shared = preloaded();
-    let spent = shared.with_spent(|set, moment| set.stats(moment.now));
+    let spent = shared.with_spent(|set, now| set.stats(now));
     let counters = shared.counters();
     // With the lock held: nothing is between waiting and written then.
     let (waiting, written, dropped) = shared.with_channels(|c| {
@@ -450,7 +446,6 @@ fn statistics() -> TableIterator<
         read(&counters.sessions_opened),
         i64::from(spent.capacity),
         i64::from(spent.held),
-        i64::from(spent.refused),
         number(written),
         number(dropped),
         number(waiting),
@@ -468,7 +463,7 @@ fn clients_changed<'a>(
         let id = trigger
             .old()
             .and_then(|row| ClientId::parse(row.get_by_name::<&str>("client_id").ok()??).ok());
-        let client = id.map(|id| ClientKey::new(audit::database(), &id));
+        let client = id.map(|id| ClientKey::new(backend::database(), &id));
         postings::note(client.map_or(Whom::Everyone, Whom::One));
     }
     Ok(trigger.old())

@@ -2,5 +2,6 @@
 //! without a server.
 #![allow(dead_code)]
 
+mod arrows;
 #[path = "../src/rules/mod.rs"]
 mod rules;

@@ -3,7 +3,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use twofapi_crypto_core::{CLIENT_ID_MAX, ClientId, ErrorCode};
+use twofapi_crypto_core::{CLIENT_ID_MAX, ClientId, ErrorCode, ceremony::Cause};
 
 use super::ClientKey;
 
@@ -129,6 +129,19 @@ impl Outcome {
             Self::NotActive => "not_active",
             Self::Malformed => "malformed",
             Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// The outcome of an attempt that is denied.
+    pub(crate) const fn of_cause(cause: Cause) -> Self {
+        match cause {
+            Cause::Challenge => Self::DeniedChallenge,
+            Cause::UnknownClient | Cause::InactiveClient => Self::DeniedClient,
+            Cause::Binding => Self::DeniedBinding,
+            Cause::Spent => Self::DeniedSpent,
+            Cause::Changed => Self::DeniedChanged,
+            // Every role that may enrol a client has the permission; what the core may add is denied.
+            _ => Self::DeniedProof,
         }
     }
 

@@ -1,6 +1,5 @@
 //! What this host decides without the host: pure functions and types, tested without a server.
 
-pub(crate) mod binding;
 pub(crate) mod board;
 pub(crate) mod channel;
 pub(crate) mod event;

@@ -122,11 +122,9 @@ impl Statements {
         }
     }
 
-    /// Whether the innermost statement was told this for good: all that most calls ever do.
-    pub(crate) fn knows(&self, identity: Identity) -> bool {
-        self.running
-            .last()
-            .is_some_and(|last| last.told.itself == Some(identity))
+    /// What the innermost statement was told for good: who tells it the same again has nothing to do.
+    pub(crate) fn told_for_good(&self) -> Option<Identity> {
+        self.running.last().and_then(|last| last.told.itself)
     }
 
     /// Tells everything that runs who the client is. `snapshot` is the one that is being read by.
@@ -190,9 +188,9 @@ mod tests {
     #[test]
     fn a_statement_is_told_one_thing_only() {
         let mut statements = running();
-        assert!(!statements.knows(ALICE));
+        assert_eq!(statements.told_for_good(), None);
         assert_eq!(statements.tell(ALICE, SNAPSHOT), Ok(()));
-        assert!(statements.knows(ALICE));
+        assert_eq!(statements.told_for_good(), Some(ALICE));
         assert_eq!(statements.tell(ALICE, SNAPSHOT), Ok(()));
         assert_eq!(statements.tell(NOBODY, SNAPSHOT), Err(Mixed));
         assert_eq!(statements.tell(BOB, SNAPSHOT), Err(Mixed));

@@ -8,4 +8,6 @@ mod client;
 mod server;
 
 pub use client::{Challenge, Client};
-pub use server::{Database, Server, bin_dir, run_as_server, server_user_owns};
+pub use server::{
+    Database, Server, bin_dir, library_for_the_suite, run_as_server, server_user_owns,
+};

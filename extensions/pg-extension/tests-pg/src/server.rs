@@ -30,6 +30,13 @@ pub fn bin_dir() -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim())
 }
 
+/// The library with what only the suite wants of it: a function that panics, and attempts that wait
+/// between their proof and their step.
+#[must_use]
+pub fn library_for_the_suite() -> String {
+    env::var("TWOFAPI_PG_FOR_THE_SUITE").expect("TWOFAPI_PG_FOR_THE_SUITE, set by scripts/run")
+}
+
 fn work_dir() -> PathBuf {
     PathBuf::from(env::var("TWOFAPI_PG_WORK").expect("TWOFAPI_PG_WORK, set by scripts/run"))
 }

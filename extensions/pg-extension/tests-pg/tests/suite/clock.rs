@@ -26,7 +26,7 @@ fn a_clock_that_was_ahead_for_a_moment_keeps_nobody_out_and_revives_nothing() {
         let unused = alice.challenge(&mut connection);
         let unused_proof = alice.proof(&unused);
         server.set_clock(ahead);
-        // Anybody may look, and each login counts too.
+        // Looking changes nothing, and each login and challenge counts.
         if looks_at_stats {
             stat(&mut connection, "spent_held");
         } else {

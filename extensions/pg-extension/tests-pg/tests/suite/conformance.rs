@@ -136,8 +136,7 @@ fn pg_2fapi_does_what_every_host_does() {
     let folder = bin_dir();
     let major = postgres_major(&folder);
     let report = run(&format!("pg_2fapi {major}"), &mut Sql::to(database()));
-    // Its challenges are spent by the first attempt, whatever comes of it.
-    report.assert_conformance_but(&["a_refused_proof_leaves_its_challenge_good"]);
+    report.assert_conformance();
 }
 
 fn postgres_major(bin_dir: &std::path::Path) -> String {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use twofapi_tests_pg::{Client, Server};
+use twofapi_tests_pg::{Client, Server, library_for_the_suite};
 
 use crate::{current_client, database, refusal, single_use::resident_kib, stat};
 
@@ -114,8 +114,7 @@ fn an_error_in_the_middle_leaves_the_connection_and_its_locks_in_order() {
 
 #[test]
 fn a_panic_in_rust_is_an_error_and_nothing_more() {
-    let library =
-        std::env::var("TWOFAPI_PG_PANICS").expect("TWOFAPI_PG_PANICS, set by scripts/run");
+    let library = library_for_the_suite();
     let server = Server::start_plain(&format!("shared_preload_libraries = '{library}'"));
     let connect = || server.config("postgres").connect(postgres::NoTls).unwrap();
     let (mut connection, mut other) = (connect(), connect());
@@ -126,7 +125,7 @@ fn a_panic_in_rust_is_an_error_and_nothing_more() {
              CREATE FUNCTION issue(client_id text) RETURNS text LANGUAGE c
                  AS '{library}', 'issue_challenge_wrapper';
              CREATE FUNCTION statistics(OUT issued bigint, OUT a bigint, OUT d bigint, OUT t bigint,
-                     OUT s bigint, OUT capacity bigint, OUT h bigint, OUT r bigint, OUT w bigint,
+                     OUT s bigint, OUT capacity bigint, OUT h bigint, OUT w bigint,
                      OUT dropped bigint, OUT waiting bigint) RETURNS SETOF record LANGUAGE c
                  AS '{library}', 'statistics_wrapper'"
         ))

@@ -23,6 +23,7 @@ mod shutdown;
 mod single_use;
 mod standby;
 mod statement;
+mod step;
 mod surface;
 mod takeover;
 mod token;

@@ -525,7 +525,6 @@ fn statistics_count() {
         ("sessions_opened", 1),
         ("spent_capacity", 1_000_000),
         ("spent_held", 1),
-        ("spent_refused", 1),
     ] {
         assert_eq!(stat(&mut connection, name), count, "{name}");
     }

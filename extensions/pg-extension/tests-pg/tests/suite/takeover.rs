@@ -78,6 +78,7 @@ fn the_owner_of_a_database_takes_neither_the_extension_nor_its_place() {
 fn whoever_has_create_on_the_database_gains_nothing_when_the_extension_is_dropped_under_load() {
     let server = Server::start("log_min_messages = fatal");
     let (database, mut admin, owner_name) = owned(&server);
+    let mut other = server.database().connect();
     let proof = Client::new("x").possession();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -101,19 +102,28 @@ fn whoever_has_create_on_the_database_gains_nothing_when_the_extension_is_droppe
                 let _ = owner.batch_execute("ROLLBACK");
             }
         });
-        thread::sleep(Duration::from_millis(500));
-        admin.batch_execute("DROP EXTENSION pg_2fapi").unwrap();
+        // The writer waits for the table while events come.
+        admin
+            .batch_execute("BEGIN; LOCK TABLE twofapi.audit_log")
+            .unwrap();
+        eventually("events are on their way", || {
+            stat(&mut other, "audit_waiting") > 0
+        });
+        admin
+            .batch_execute("DROP EXTENSION pg_2fapi; COMMIT")
+            .unwrap();
         grab.join().unwrap();
         over.store(true, Ordering::Relaxed);
     });
     // What was on its way is counted; the trap stays empty.
-    let mut other = server.database().connect();
     let deadline = Instant::now() + Duration::from_secs(3);
     while Instant::now() < deadline {
         assert!(!is_superuser(&mut admin, &owner_name));
         thread::sleep(Duration::from_millis(50));
     }
-    assert!(stat(&mut other, "audit_dropped") > 0);
+    eventually("what was on its way is dropped and counted", || {
+        stat(&mut other, "audit_waiting") == 0 && stat(&mut other, "audit_dropped") > 0
+    });
     let rows: i64 = admin
         .query_one("SELECT count(*) FROM twofapi.audit_log", &[])
         .unwrap()
