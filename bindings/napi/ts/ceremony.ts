@@ -54,14 +54,14 @@ export class Keys {
 }
 
 /** What a store gives. Damage in it is not the fault of who proves, and is no error that such a one is told. */
-function stored(record: ClientRecord): { commitment: Uint8Array; commitmentVersion: number; status: string } {
+function stored(record: ClientRecord): [Uint8Array, number, string] {
   try {
     const { commitment, commitmentVersion, status } = object(record, 'the record');
-    return {
-      commitment: bytes(commitment, 'commitment'),
-      commitmentVersion: whole(commitmentVersion, 'commitmentVersion', 1, VERSION_MAX),
-      status: text(status, 'status'),
-    };
+    return [
+      bytes(commitment, 'commitment'),
+      whole(commitmentVersion, 'commitmentVersion', 1, VERSION_MAX),
+      text(status, 'status'),
+    ];
   } catch (error) {
     if (!(error instanceof TwoFApiError)) throw error;
     throw new TwoFApiError('unavailable', `what is stored of a client is damaged: ${error.message}`);
@@ -194,8 +194,9 @@ export class Wanted {
    * or come from a replica: the step decides.
    */
   found(record: ClientRecord | undefined): Check {
-    const given = record && stored(record);
-    return checkOf(calling(() => this.#wanted.found(given)));
+    if (record === undefined) return checkOf(calling(() => this.#wanted.missing()));
+    const words = stored(record);
+    return checkOf(calling(() => this.#wanted.found(...words)));
   }
 }
 
@@ -242,16 +243,24 @@ export class Checked {
 /** A challenge that is spent by being accepted. */
 export class Spend {
   readonly #inside: Inside<'Spend'>;
-  /** Under what it goes into the set of spent ones, 16 bytes. */
-  readonly key: Uint8Array;
-  /** When it may leave the set, never earlier, in Unix seconds. */
-  readonly expiresAt: number;
-  /** The epoch that it was issued in, 16 bytes. */
-  readonly epoch: Uint8Array;
 
   private constructor(inside: Inside<'Spend'>) {
     this.#inside = inside;
-    ({ key: this.key, expiresAt: this.expiresAt, epoch: this.epoch } = inside);
+  }
+
+  /** Under what it goes into the set of spent ones, 16 bytes. */
+  get key(): Uint8Array {
+    return this.#inside.key;
+  }
+
+  /** When it may leave the set, never earlier, in Unix seconds. */
+  get expiresAt(): number {
+    return this.#inside.expiresAt;
+  }
+
+  /** The epoch that it was issued in, 16 bytes. */
+  get epoch(): Uint8Array {
+    return this.#inside.epoch;
   }
 
   static {
@@ -294,10 +303,12 @@ export type Committed =
   | 'not_invited'
   | { readonly retryAfterSeconds: number };
 
-const recordOf = (record: { commitment: Uint8Array; commitmentVersion: number; status: string }): ClientRecord => ({
-  ...record,
-  status: record.status as ClientStatus,
-});
+/** A client that was accepted. */
+export interface Accepted {
+  readonly clientId: string;
+  /** Of the commitment from now on. */
+  readonly commitmentVersion: number;
+}
 
 /** The seconds until a place falls free, if that is what the store says. */
 function secondsOf(committed: Committed): number | undefined {
@@ -313,13 +324,12 @@ export class Commit {
 
   private constructor(commit: Inside<'Commit'>) {
     this.#commit = commit;
-    const { clientId: id, expectedVersion, record } = commit.step;
-    const spend = commit.spend ?? undefined;
+    const { clientId: id, expectedVersion, spend, record } = commit;
     this.step = {
       clientId: id,
       expectedVersion: expectedVersion ?? undefined,
-      spend: spend && newSpend(spend),
-      record: record && recordOf(record),
+      spend: spend === null ? undefined : newSpend(spend),
+      record: record === null ? undefined : { ...record, status: record.status as ClientStatus },
     };
   }
 
@@ -328,15 +338,16 @@ export class Commit {
   }
 
   /**
-   * Tells what the store did: the record that the client has from now on.
+   * Tells what the store did.
    *
    * @throws TwoFApiError for every answer but `done`
    */
-  done(committed: Committed): ClientRecord {
+  done(committed: Committed): Accepted {
+    const { clientId: id } = this.step;
     const seconds = secondsOf(committed);
-    if (seconds === undefined) return recordOf(calling(() => this.#commit.done(String(committed), 0)));
+    if (seconds === undefined) return { clientId: id, commitmentVersion: calling(() => this.#commit.done(String(committed), 0)) };
     try {
-      return recordOf(calling(() => this.#commit.done('full', seconds)));
+      return { clientId: id, commitmentVersion: calling(() => this.#commit.done('full', seconds)) };
     } catch (error) {
       if (!(error instanceof TwoFApiError) || error.code !== 'throttled') throw error;
       throw new TwoFApiError(error.code, error.message, { retryAfterSeconds: seconds });
@@ -369,5 +380,5 @@ export class SpentSet {
 /** The status of a client after a change; `not_active` when its record does not allow it. */
 export function nextStatus(record: ClientRecord, change: 'suspend' | 'resume' | 'revoke'): ClientStatus {
   const given = stored(record);
-  return calling(() => native.nextStatus(given, text(change, 'change'))) as ClientStatus;
+  return calling(() => native.nextStatus(...given, text(change, 'change'))) as ClientStatus;
 }
