@@ -21,16 +21,12 @@ export declare class Checked {
 
 /** A step that the store has to take, and that is told here. */
 export declare class Commit {
-  /** Whose record the step is about. */
-  get clientId(): string
-  /** The record must be active and of this version; without one there must be no record. */
-  get expectedVersion(): number | null
-  /** The record that is to be there afterwards, where that changes. */
-  get record(): Record | null
+  /** What the store has to do. */
+  get step(): Step
   /** The challenge that the step spends; enrolment has none. */
   get spend(): Spend | null
-  /** What the store did: the version of the commitment from now on. Anything but `done` is an error. */
-  done(committed: string, retryAfter: number): number
+  /** What the store did; the record is the client's from now on. Anything but `done` is an error. */
+  done(committed: string, retryAfter: number): Record
 }
 
 /** The challenge keys of one epoch of a set of spent challenges. */
@@ -77,10 +73,8 @@ export declare class Terms {
 export declare class Wanted {
   /** Whose record it is about. */
   get clientId(): string
-  /** The client's record. */
-  found(commitment: Uint8Array, commitmentVersion: number, status: string): Check
-  /** There is no record. */
-  missing(): Check
+  /** The client's record, or that there is none. */
+  found(record?: Record | undefined | null): Check
 }
 
 /** The epoch and the clock of a set. */
@@ -200,7 +194,7 @@ export interface Issued {
 }
 
 /** The status that a client has after `suspend`, `resume` or `revoke`. */
-export declare function nextStatus(commitment: Uint8Array, commitmentVersion: number, status: string, change: string): string
+export declare function nextStatus(record: Record, change: string): string
 
 /** A proof for a challenge, 96 bytes. */
 export declare function proveAuthentication(clientId: string, secret: Uint8Array, blinding: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array): Uint8Array
@@ -220,7 +214,7 @@ export declare function proveRotation(clientId: string, secret: Uint8Array, blin
 /** A challenge that somebody claims to have been issued, computed again. */
 export declare function recomputeChallenge(clientId: string, challengeId: string, challengeKey: Uint8Array, ttl: number, now: number): Challenge
 
-/** What a host is to keep of a client. */
+/** What a host keeps of a client. */
 export interface Record {
   /** 32 bytes. */
   commitment: Uint8Array
@@ -228,6 +222,16 @@ export interface Record {
   commitmentVersion: number
   /** `active`, `suspended` or `revoked`. */
   status: string
+}
+
+/** What a store has to do in one atomic and durable action, or not at all. */
+export interface Step {
+  /** Whose record it is about. */
+  clientId: string
+  /** The record must be active and of this version; without one there must be no record. */
+  expectedVersion?: number
+  /** The record that is to be there afterwards, where that changes. */
+  record?: Record
 }
 
 /** Whether the equation holds for a challenge that the caller computed. */

@@ -36,7 +36,7 @@ Each case that does not come out as the file says has a line of its own; the las
 not a vector file.
 
 Example:
-  2fapi vectors check spec/vectors/sigma-v1.json")]
+  2fapi vectors check spec/vectors/sigma-v2.json")]
 struct CheckArgs {
     /// The vector file, or - for standard input
     file: PathBuf,

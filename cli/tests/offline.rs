@@ -312,7 +312,7 @@ fn the_vectors_of_the_specification_agree() {
         files += 1;
     }
     assert!(files >= 3);
-    let contents = fs::read_to_string(vectors("sigma-v1.json")).unwrap();
+    let contents = fs::read_to_string(vectors("sigma-v2.json")).unwrap();
     home.run_with_stdin(["vectors", "check", "-"], &contents)
         .succeeds();
 }
@@ -321,7 +321,7 @@ fn the_vectors_of_the_specification_agree() {
 fn a_case_that_disagrees_is_named_and_fails_the_check() {
     let home = Home::new();
     let mut file: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(vectors("sigma-v1.json")).unwrap()).unwrap();
+        serde_json::from_str(&fs::read_to_string(vectors("sigma-v2.json")).unwrap()).unwrap();
     let accepted = file["accepted"].as_array_mut().unwrap();
     let name = accepted[0]["name"].as_str().unwrap().to_owned();
     let mut proof = accepted[0]["proof"].as_str().unwrap().to_owned();
@@ -349,7 +349,7 @@ fn what_is_no_vector_file_is_bad_input() {
     home.run(["vectors", "check", path])
         .fails(2, "No such file");
     let mut empty: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(vectors("sigma-v1.json")).unwrap()).unwrap();
+        serde_json::from_str(&fs::read_to_string(vectors("sigma-v2.json")).unwrap()).unwrap();
     empty["accepted"] = json!([]);
     empty["rejected"] = json!([]);
     let empty = empty.to_string();

@@ -3,16 +3,14 @@
 use crate::AuthenticationBinding;
 
 /// Whether a host with the binding `expected` takes `named` for an authentication. With an audience it must
-/// be the audience's, or that and LP(exporter); without one it is the caller's own affair.
+/// be the audience's, or that and LP(exporter), of 32 bytes; without one it is the caller's own affair.
 pub(crate) fn permits(expected: &AuthenticationBinding, named: &AuthenticationBinding) -> bool {
     if expected.as_bytes().is_empty() {
         return true;
     }
     match named.as_bytes().strip_prefix(expected.as_bytes()) {
         Some([]) => true,
-        Some([a, b, c, d, exporter @ ..]) => {
-            u32::from_be_bytes([*a, *b, *c, *d]) as usize == exporter.len()
-        }
+        Some([0, 0, 0, 32, exporter @ ..]) => exporter.len() == AuthenticationBinding::EXPORTER_LEN,
         _ => false,
     }
 }
@@ -51,6 +49,8 @@ mod tests {
             b"aud:db.example.org",
             b"aud:db.example\0\0\0\x05four",
             b"aud:db.example\0\0\0\x03four",
+            b"aud:db.example\0\0\0\x04four",
+            b"aud:db.example\0\0\0\0",
             b"aud:other.example",
         ] {
             assert!(!permits(&ours, &named(other)), "{other:?}");

@@ -47,18 +47,20 @@ impl RecoveryPhrase {
         Self(Zeroizing::new(entropy))
     }
 
-    /// Reads a phrase. Case does not matter, nor does how the words are separated.
+    /// Reads a phrase. The case of A to Z does not matter, nor how many blanks, tabs and ends of lines
+    /// are between the words. Of other scripts nothing is read as one of these: whoever typed it did not
+    /// see what is read.
     ///
     /// # Errors
     /// [`NotAPhrase`].
     pub fn parse(text: &str) -> Result<Self, NotAPhrase> {
         let mut typed = Zeroizing::new(String::with_capacity(2 * text.len()));
         let mut count = 0_usize;
-        for word in text.split_whitespace() {
+        for word in text.split_ascii_whitespace() {
             if count > 0 {
                 typed.push(' ');
             }
-            typed.extend(word.chars().flat_map(char::to_lowercase));
+            typed.extend(word.chars().map(|letter| letter.to_ascii_lowercase()));
             count += 1;
         }
         if count != Self::WORDS {

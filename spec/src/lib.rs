@@ -10,8 +10,10 @@ pub mod generate;
 mod purpose;
 
 pub use cases::{
-    ChallengeCase, ChallengeFile, ClientIdFile, FileError, NoPhrase, RecoveryCase, RecoveryFile,
-    SigmaCase, SigmaFile, VectorFile,
+    BindingCase, BindingFile, CeremonyFile, CeremonyScript, CeremonyStep, ChallengeCase,
+    ChallengeFile, ClientIdFile, FileError, HostTerms, IssuedChallenge, NamedBinding, NoPhrase,
+    NumberedRoot, OriginCase, PurposeName, Reason, RecoveryCase, RecoveryFile, SigmaCase,
+    SigmaFile, SigningKeyCase, SpentFile, SpentScript, SpentStep, TokenCase, TokenFile, VectorFile,
 };
 pub use check::{Disagreement, Report, check};
 pub use constants::{TYPESCRIPT_FILES, typescript};

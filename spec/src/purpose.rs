@@ -1,19 +1,30 @@
-//! Which purpose a case of a proof vector has: its nonce and channel binding say so.
+//! The statement of a case of a proof vector, for the purpose that the case names.
 
 use twofapi_crypto_core::{
-    Authentication, AuthenticationBinding, ClientId, Commitment, Enrolment, Error, Nonce, Rotation,
-    Statement,
+    Authentication, AuthenticationBinding, CHANNEL_BINDING_MAX, ClientId, Commitment, Enrolment,
+    Error, Nonce, Rotation, Statement,
 };
+
+use crate::cases::{PurposeName, Reason};
 
 const ENROLMENT: &[u8] = b"enrollment";
 const ROTATION: &[u8] = b"rotation:";
+
+/// Decodes a commitment.
+pub(crate) fn commitment(bytes: &[u8]) -> Result<Commitment, Reason> {
+    Commitment::from_bytes(bytes).map_err(|_| match bytes.len() {
+        Commitment::LEN if bytes.iter().all(|byte| *byte == 0) => Reason::Identity,
+        Commitment::LEN => Reason::PointEncoding,
+        _ => Reason::Length,
+    })
+}
 
 /// The purpose of a proof, with what the statement takes beside the client id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Nonce empty, channel binding `enrollment`.
     Enrolment,
-    /// Any other channel binding that does not begin with `rotation:`.
+    /// A channel binding that is of no other purpose.
     Authentication {
         /// Of the challenge.
         nonce: Nonce,
@@ -32,26 +43,40 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Reads the purpose off a nonce and a channel binding.
+    /// The purpose that is expected, with what the nonce and the channel binding of a case give it.
     ///
     /// # Errors
-    /// What the types of the core refuse.
-    pub fn of(nonce: &[u8], channel_binding: &[u8]) -> Result<Self, Error> {
-        if nonce.is_empty() && channel_binding == ENROLMENT {
-            return Ok(Self::Enrolment);
+    /// What is wrong with them.
+    pub fn read(
+        expected: PurposeName,
+        nonce: &[u8],
+        channel_binding: &[u8],
+    ) -> Result<Self, Reason> {
+        if expected == PurposeName::Enrolment {
+            return match (nonce, channel_binding) {
+                ([], ENROLMENT) => Ok(Self::Enrolment),
+                ([], _) => Err(Reason::Binding),
+                _ => Err(Reason::NonceLength),
+            };
         }
-        let nonce = Nonce::from_bytes(nonce)?;
-        let Some(rest) = channel_binding.strip_prefix(ROTATION) else {
-            let binding = AuthenticationBinding::from_bytes(channel_binding)?;
+        let nonce = Nonce::from_bytes(nonce).map_err(|_| Reason::NonceLength)?;
+        let authentication =
+            |bytes| AuthenticationBinding::from_bytes(bytes).map_err(|_| Reason::Binding);
+        if expected == PurposeName::Authentication {
+            let binding = authentication(channel_binding)?;
             return Ok(Self::Authentication { nonce, binding });
-        };
-        let (commitment, binding) = rest
-            .split_at_checked(Commitment::LEN)
-            .unwrap_or((rest, &[]));
+        }
+        if channel_binding.len() > CHANNEL_BINDING_MAX {
+            return Err(Reason::Binding);
+        }
+        let (new_commitment, binding) = channel_binding
+            .strip_prefix(ROTATION)
+            .and_then(|rest| rest.split_at_checked(Commitment::LEN))
+            .ok_or(Reason::Binding)?;
         Ok(Self::Rotation {
             nonce,
-            new_commitment: Box::new(Commitment::from_bytes(commitment)?),
-            binding: AuthenticationBinding::from_bytes(binding)?,
+            new_commitment: Box::new(commitment(new_commitment)?),
+            binding: authentication(binding)?,
         })
     }
 

@@ -14,7 +14,7 @@ const vectors = (name: string) => JSON.parse(read(`vectors/${name}.json`));
 const openapi = parse(read('openapi.yaml'));
 
 test('names and generators are those of the vectors', () => {
-  for (const name of ['sigma-v1', 'sigma-generated-v1']) {
+  for (const name of ['sigma-v2', 'sigma-generated-v1']) {
     const file = vectors(name);
     assert.equal(spec.SUITE, file.suite);
     assert.equal(spec.TRANSCRIPT_DST, file.transcript_dst);
@@ -26,7 +26,7 @@ test('names and generators are those of the vectors', () => {
 });
 
 test('the challenge of every accepted vector begins with the domain of the package', () => {
-  for (const { challenge, transcript, proof, commitment } of vectors('sigma-v1').accepted) {
+  for (const { challenge, transcript, proof, commitment } of vectors('sigma-v2').accepted) {
     const wide = createHash('sha512')
       .update(spec.TRANSCRIPT_DST)
       .update(Buffer.from(transcript, 'hex'))

@@ -55,6 +55,7 @@ fn the_worked_proof_is_right_in_every_value() {
     assert_eq!(proof["proof"], parts.concat());
     let mut case = json!(proof);
     case["name"] = "worked example".into();
+    case["purpose"] = "authentication".into();
     let file = json!({ "suite": "2FApi-v1.0-Sigma", "accepted": [case], "rejected": [] });
     for optional in [
         "secret",
@@ -63,6 +64,7 @@ fn the_worked_proof_is_right_in_every_value() {
         "k_r",
         "transcript",
         "challenge",
+        "random",
     ] {
         assert!(proof.contains_key(optional), "{optional} is not shown");
     }

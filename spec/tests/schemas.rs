@@ -17,13 +17,19 @@ fn schema(kind: &str) -> jsonschema::Validator {
     jsonschema::draft202012::new(&json(&format!("schema/{kind}.schema.json"))).expect("a schema")
 }
 
-const FILES: [(&str, &str); 6] = [
-    ("sigma-v1.json", "sigma"),
+const FILES: [(&str, &str); 12] = [
+    ("sigma-v2.json", "sigma"),
     ("sigma-generated-v1.json", "sigma"),
     ("challenge-v1.json", "challenge"),
     ("challenge-generated-v1.json", "challenge"),
+    ("challenge-ttl-1-v1.json", "challenge"),
+    ("challenge-ttl-900-v1.json", "challenge"),
     ("client-id-v1.json", "client-id"),
     ("recovery-phrase-v1.json", "recovery-phrase"),
+    ("binding-v1.json", "binding"),
+    ("spent-set-v1.json", "spent-set"),
+    ("ceremony-v1.json", "ceremony"),
+    ("access-token-v1.json", "access-token"),
 ];
 
 #[test]
@@ -38,11 +44,20 @@ fn every_file_is_what_its_schema_says() {
 #[test]
 fn a_schema_refuses_a_file_of_another_kind_and_a_damaged_one() {
     for (file, kind) in FILES {
-        for other in ["sigma", "challenge", "client-id", "recovery-phrase"] {
-            assert_eq!(schema(other).is_valid(&json(file)), other == kind);
+        for (_, other) in FILES {
+            assert_eq!(schema(other).is_valid(&json(file)), other == kind, "{file}");
         }
     }
-    let mut damaged = json("sigma-v1.json");
+    let mut damaged = json("sigma-v2.json");
     damaged["accepted"][0]["proof"] = "abc".into();
     assert!(!schema("sigma").is_valid(&damaged));
+    for (list, field) in [
+        ("accepted", "purpose"),
+        ("rejected", "purpose"),
+        ("rejected", "reason"),
+    ] {
+        let mut damaged = json("sigma-v2.json");
+        damaged[list][0].as_object_mut().unwrap().remove(field);
+        assert!(!schema("sigma").is_valid(&damaged), "{list} {field}");
+    }
 }

@@ -21,12 +21,13 @@ export async function generatePhrase(): Promise<string> {
 }
 
 /**
- * The 32 bytes that a phrase holds. Case and blanks do not matter. The error never quotes a word.
+ * The 32 bytes that a phrase holds. The case of A to Z does not matter, nor how many blanks, tabs and ends of
+ * lines are between the words. The error never quotes a word.
  */
 export async function entropyOf(phrase: string): Promise<Uint8Array> {
   const { toEntropy } = await words();
-  const given = typeof phrase === 'string' ? phrase.trim().toLowerCase() : '';
-  const list = given === '' ? [] : given.split(/\s+/);
+  const given = typeof phrase === 'string' ? phrase.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : '';
+  const list = given.split(/[\t\n\f\r ]+/).filter((word) => word !== '');
   if (list.length !== 24) {
     throw new TwoFApiError('invalid_phrase', `a recovery phrase has 24 words, got ${list.length}`);
   }

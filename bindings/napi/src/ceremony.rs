@@ -71,8 +71,8 @@ pub struct Issued<'env> {
     pub expires_at: u32,
 }
 
-/// What a host is to keep of a client.
-#[napi(object, object_from_js = false)]
+/// What a host keeps of a client.
+#[napi(object)]
 pub struct Record {
     /// 32 bytes.
     pub commitment: Uint8Array,
@@ -83,6 +83,16 @@ pub struct Record {
 }
 
 impl Record {
+    /// What a store gives and nobody wrote there: the caller is not to blame for it.
+    fn decoded(&self) -> Result<ClientRecord, Fault> {
+        let damaged = |_| unavailable_record();
+        Ok(ClientRecord {
+            commitment: Commitment::from_bytes(&self.commitment).map_err(damaged)?,
+            commitment_version: self.commitment_version,
+            status: self.status.parse().map_err(damaged)?,
+        })
+    }
+
     fn of(record: &ClientRecord) -> Self {
         Self {
             commitment: Uint8Array::new(record.commitment.as_bytes().to_vec()),
@@ -90,16 +100,6 @@ impl Record {
             status: record.status.as_str().to_owned(),
         }
     }
-}
-
-/// What a store gives and nobody wrote there: the caller is not to blame for it.
-fn stored(commitment: &[u8], commitment_version: u32, status: &str) -> Result<ClientRecord, Fault> {
-    let damaged = |_| unavailable_record();
-    Ok(ClientRecord {
-        commitment: Commitment::from_bytes(commitment).map_err(damaged)?,
-        commitment_version,
-        status: status.parse().map_err(damaged)?,
-    })
 }
 
 fn unavailable_record() -> Fault {
@@ -247,29 +247,13 @@ impl Wanted {
         &self.client_id
     }
 
-    fn found_is(&mut self, record: Option<ClientRecord>) -> Result<Check, Fault> {
-        let check = once(&mut self.wanted)?.found(record, |decoy| Commitment::from_bytes(decoy));
+    /// The client's record, or that there is none.
+    #[napi(catch_unwind)]
+    pub fn found(&mut self, record: Option<Record>) -> Result<Check, Fault> {
+        let wanted = once(&mut self.wanted)?;
+        let record = record.as_ref().map(Record::decoded).transpose()?;
+        let check = wanted.found(record, |decoy| Commitment::from_bytes(decoy));
         Ok(Check(Some(check.map_err(fault)?)))
-    }
-
-    /// The client's record.
-    #[napi(catch_unwind)]
-    pub fn found(
-        &mut self,
-        commitment: &[u8],
-        commitment_version: u32,
-        status: String,
-    ) -> Result<Check, Fault> {
-        match stored(commitment, commitment_version, &status) {
-            Ok(record) => self.found_is(Some(record)),
-            Err(damage) => once(&mut self.wanted).and(Err(damage)),
-        }
-    }
-
-    /// There is no record.
-    #[napi(catch_unwind)]
-    pub fn missing(&mut self) -> Result<Check, Fault> {
-        self.found_is(None)
     }
 }
 
@@ -305,6 +289,17 @@ impl Checked {
     }
 }
 
+/// What a store has to do in one atomic and durable action, or not at all.
+#[napi(object, object_from_js = false)]
+pub struct Step {
+    /// Whose record it is about.
+    pub client_id: String,
+    /// The record must be active and of this version; without one there must be no record.
+    pub expected_version: Option<u32>,
+    /// The record that is to be there afterwards, where that changes.
+    pub record: Option<Record>,
+}
+
 /// A step that the store has to take, and that is told here.
 #[napi]
 pub struct Commit(Option<ceremony::Commit>);
@@ -315,29 +310,22 @@ impl Commit {
         self.0.as_ref().ok_or_else(used)
     }
 
-    /// Whose record the step is about.
+    /// What the store has to do.
     #[napi(getter, catch_unwind)]
-    pub fn client_id(&self) -> Result<&str, Fault> {
-        Ok(self.open()?.step().client_id.as_str())
-    }
-
-    /// The record must be active and of this version; without one there must be no record.
-    #[napi(getter, catch_unwind)]
-    pub fn expected_version(&self) -> Result<Option<u32>, Fault> {
-        Ok(match self.open()?.step().expect {
-            ceremony::Expect::Absent(_) => None,
-            ceremony::Expect::Unchanged { version } => Some(version),
-        })
-    }
-
-    /// The record that is to be there afterwards, where that changes.
-    #[napi(getter, catch_unwind)]
-    pub fn record(&self) -> Result<Option<Record>, Fault> {
-        Ok(match &self.open()?.step().change {
-            ceremony::Change::None => None,
-            ceremony::Change::Insert(record) | ceremony::Change::Replace(record) => {
-                Some(Record::of(record))
-            }
+    pub fn step(&self) -> Result<Step, Fault> {
+        let step = self.open()?.step();
+        Ok(Step {
+            client_id: step.client_id.to_string(),
+            expected_version: match step.expect {
+                ceremony::Expect::Absent(_) => None,
+                ceremony::Expect::Unchanged { version } => Some(version),
+            },
+            record: match &step.change {
+                ceremony::Change::None => None,
+                ceremony::Change::Insert(record) | ceremony::Change::Replace(record) => {
+                    Some(Record::of(record))
+                }
+            },
         })
     }
 
@@ -347,9 +335,9 @@ impl Commit {
         Ok(self.open()?.step().spend.map(Spend::of))
     }
 
-    /// What the store did: the version of the commitment from now on. Anything but `done` is an error.
+    /// What the store did; the record is the client's from now on. Anything but `done` is an error.
     #[napi(catch_unwind)]
-    pub fn done(&mut self, committed: String, retry_after: u32) -> Result<u32, Fault> {
+    pub fn done(&mut self, committed: String, retry_after: u32) -> Result<Record, Fault> {
         let commit = once(&mut self.0)?;
         let committed = match committed.as_str() {
             "done" => Committed::Done,
@@ -363,7 +351,7 @@ impl Commit {
             _ => return Err(unavailable_answer()),
         };
         let accepted = commit.done(committed).map_err(refused)?;
-        Ok(accepted.record().commitment_version)
+        Ok(Record::of(accepted.record()))
     }
 }
 
@@ -373,13 +361,8 @@ fn unavailable_answer() -> Fault {
 
 /// The status that a client has after `suspend`, `resume` or `revoke`.
 #[napi(catch_unwind)]
-pub fn next_status(
-    commitment: &[u8],
-    commitment_version: u32,
-    status: String,
-    change: String,
-) -> Result<&'static str, Fault> {
-    let mut record = stored(commitment, commitment_version, &status)?;
+pub fn next_status(record: Record, change: String) -> Result<&'static str, Fault> {
+    let mut record = record.decoded()?;
     match change.as_str() {
         "suspend" => record.suspend().map_err(fault)?,
         "resume" => record.resume().map_err(fault)?,

@@ -1,10 +1,11 @@
 // The vectors of the specification.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Proven {
   name: string;
+  purpose: 'enrolment' | 'authentication' | 'rotation';
   client_id: string;
   nonce: string;
   channel_binding: string;
@@ -20,8 +21,23 @@ export interface Accepted extends Proven {
 }
 
 export interface Rejected extends Proven {
-  reason: string;
+  reason: keyof typeof ANSWERS;
 }
+
+/** What a surface may answer to a case that is refused for a reason. */
+export const ANSWERS = {
+  client_id: ['invalid_client_id'],
+  nonce_length: ['invalid_length'],
+  // Of another purpose, or too long.
+  binding: ['invalid_encoding', 'invalid_length'],
+  length: ['invalid_length'],
+  point_encoding: ['invalid_encoding'],
+  identity: ['invalid_encoding'],
+  scalar_encoding: ['invalid_encoding'],
+  zero_response: ['invalid_encoding'],
+  equation: ['denied'],
+  any: ['denied', 'invalid_encoding'],
+} as const;
 
 export interface Sigma {
   generators: { G: string; H: string };
@@ -49,12 +65,20 @@ export interface ClientIds {
   invalid: string[];
 }
 
+const DIRECTORY = join(__dirname, '../../../spec/vectors');
+
 export function vectors<T>(file: string): T {
-  return JSON.parse(readFileSync(join(__dirname, '../../../spec/vectors', file), 'utf8')) as T;
+  return JSON.parse(readFileSync(join(DIRECTORY, file), 'utf8')) as T;
 }
 
-export const SIGMA = ['sigma-v1.json', 'sigma-generated-v1.json'];
-export const CHALLENGES = ['challenge-v1.json', 'challenge-generated-v1.json'];
+/** The names of all files of a kind. */
+function filesOf(suite: string): string[] {
+  const names = readdirSync(DIRECTORY).filter((name) => name.endsWith('.json'));
+  return names.filter((name) => vectors<{ suite: string }>(name).suite === suite);
+}
+
+export const SIGMA = filesOf('2FApi-v1.0-Sigma');
+export const CHALLENGES = filesOf('2FApi-v1.0-Challenge');
 
 /** Hex as the files write it, which is known to be right. */
 export const unhex = (digits: string): Uint8Array => new Uint8Array(Buffer.from(digits, 'hex'));

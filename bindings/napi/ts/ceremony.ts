@@ -54,14 +54,14 @@ export class Keys {
 }
 
 /** What a store gives. Damage in it is not the fault of who proves, and is no error that such a one is told. */
-function stored(record: ClientRecord): [Uint8Array, number, string] {
+function stored(record: ClientRecord): { commitment: Uint8Array; commitmentVersion: number; status: string } {
   try {
     const { commitment, commitmentVersion, status } = object(record, 'the record');
-    return [
-      bytes(commitment, 'commitment'),
-      whole(commitmentVersion, 'commitmentVersion', 1, VERSION_MAX),
-      text(status, 'status'),
-    ];
+    return {
+      commitment: bytes(commitment, 'commitment'),
+      commitmentVersion: whole(commitmentVersion, 'commitmentVersion', 1, VERSION_MAX),
+      status: text(status, 'status'),
+    };
   } catch (error) {
     if (!(error instanceof TwoFApiError)) throw error;
     throw new TwoFApiError('unavailable', `what is stored of a client is damaged: ${error.message}`);
@@ -194,9 +194,8 @@ export class Wanted {
    * or come from a replica: the step decides.
    */
   found(record: ClientRecord | undefined): Check {
-    if (record === undefined) return checkOf(calling(() => this.#wanted.missing()));
-    const words = stored(record);
-    return checkOf(calling(() => this.#wanted.found(...words)));
+    const given = record && stored(record);
+    return checkOf(calling(() => this.#wanted.found(given)));
   }
 }
 
@@ -243,24 +242,16 @@ export class Checked {
 /** A challenge that is spent by being accepted. */
 export class Spend {
   readonly #inside: Inside<'Spend'>;
+  /** Under what it goes into the set of spent ones, 16 bytes. */
+  readonly key: Uint8Array;
+  /** When it may leave the set, never earlier, in Unix seconds. */
+  readonly expiresAt: number;
+  /** The epoch that it was issued in, 16 bytes. */
+  readonly epoch: Uint8Array;
 
   private constructor(inside: Inside<'Spend'>) {
     this.#inside = inside;
-  }
-
-  /** Under what it goes into the set of spent ones, 16 bytes. */
-  get key(): Uint8Array {
-    return this.#inside.key;
-  }
-
-  /** When it may leave the set, never earlier, in Unix seconds. */
-  get expiresAt(): number {
-    return this.#inside.expiresAt;
-  }
-
-  /** The epoch that it was issued in, 16 bytes. */
-  get epoch(): Uint8Array {
-    return this.#inside.epoch;
+    ({ key: this.key, expiresAt: this.expiresAt, epoch: this.epoch } = inside);
   }
 
   static {
@@ -303,12 +294,10 @@ export type Committed =
   | 'not_invited'
   | { readonly retryAfterSeconds: number };
 
-/** A client that was accepted. */
-export interface Accepted {
-  readonly clientId: string;
-  /** Of the commitment from now on. */
-  readonly commitmentVersion: number;
-}
+const recordOf = (record: { commitment: Uint8Array; commitmentVersion: number; status: string }): ClientRecord => ({
+  ...record,
+  status: record.status as ClientStatus,
+});
 
 /** The seconds until a place falls free, if that is what the store says. */
 function secondsOf(committed: Committed): number | undefined {
@@ -324,12 +313,13 @@ export class Commit {
 
   private constructor(commit: Inside<'Commit'>) {
     this.#commit = commit;
-    const { clientId: id, expectedVersion, spend, record } = commit;
+    const { clientId: id, expectedVersion, record } = commit.step;
+    const spend = commit.spend ?? undefined;
     this.step = {
       clientId: id,
       expectedVersion: expectedVersion ?? undefined,
-      spend: spend === null ? undefined : newSpend(spend),
-      record: record === null ? undefined : { ...record, status: record.status as ClientStatus },
+      spend: spend && newSpend(spend),
+      record: record && recordOf(record),
     };
   }
 
@@ -338,16 +328,15 @@ export class Commit {
   }
 
   /**
-   * Tells what the store did.
+   * Tells what the store did: the record that the client has from now on.
    *
    * @throws TwoFApiError for every answer but `done`
    */
-  done(committed: Committed): Accepted {
-    const { clientId: id } = this.step;
+  done(committed: Committed): ClientRecord {
     const seconds = secondsOf(committed);
-    if (seconds === undefined) return { clientId: id, commitmentVersion: calling(() => this.#commit.done(String(committed), 0)) };
+    if (seconds === undefined) return recordOf(calling(() => this.#commit.done(String(committed), 0)));
     try {
-      return { clientId: id, commitmentVersion: calling(() => this.#commit.done('full', seconds)) };
+      return recordOf(calling(() => this.#commit.done('full', seconds)));
     } catch (error) {
       if (!(error instanceof TwoFApiError) || error.code !== 'throttled') throw error;
       throw new TwoFApiError(error.code, error.message, { retryAfterSeconds: seconds });
@@ -380,5 +369,5 @@ export class SpentSet {
 /** The status of a client after a change; `not_active` when its record does not allow it. */
 export function nextStatus(record: ClientRecord, change: 'suspend' | 'resume' | 'revoke'): ClientStatus {
   const given = stored(record);
-  return calling(() => native.nextStatus(...given, text(change, 'change'))) as ClientStatus;
+  return calling(() => native.nextStatus(given, text(change, 'change'))) as ClientStatus;
 }

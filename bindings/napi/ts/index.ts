@@ -41,7 +41,6 @@ export {
   nextStatus,
   SpentSet,
   Terms,
-  type Accepted,
   type Asked,
   type AuthenticationRequest,
   type ChallengeOf,

@@ -183,8 +183,8 @@ const TABLE_OF_ANOTHER_APPLICATION = `
 
 const audience = ['--2fapi.audience', AUDIENCE];
 
-/** The host that spends a challenge by looking at a proof for it, as long as it does. */
-const SPENDS_AT_FIRST = /^pgExtensionStore/;
+/** The hosts that do it all themselves, as long as they spend a challenge by looking at a proof for it. */
+const SPENDS_AT_FIRST = /^(redisModuleStore|pgExtensionStore)/;
 
 const SCENES: Record<string, () => Promise<Scene>> = {
   memoryStore: async () => {

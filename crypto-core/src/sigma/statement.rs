@@ -139,6 +139,9 @@ impl FromStr for Audience {
 pub struct AuthenticationBinding(Vec<u8>);
 
 impl AuthenticationBinding {
+    /// Length of a `tls-exporter` value in bytes.
+    pub const EXPORTER_LEN: usize = 32;
+
     /// No binding: what v1.0 clients send to a host without an audience.
     #[must_use]
     pub const fn none() -> Self {
@@ -174,8 +177,16 @@ impl AuthenticationBinding {
     /// RFC 9266.
     ///
     /// # Errors
-    /// [`Error::InvalidLength`] beyond 1024 bytes in all.
+    /// [`Error::InvalidLength`] for another size than the 32 bytes of RFC 9266, and beyond 1024 bytes
+    /// in all.
     pub fn with_exporter(mut self, exporter: &[u8]) -> Result<Self, Error> {
+        if exporter.len() != Self::EXPORTER_LEN {
+            return Err(Error::InvalidLength {
+                what: "exporter",
+                expected: "32 bytes",
+                actual: exporter.len(),
+            });
+        }
         let total = self.0.len() + 4 + exporter.len();
         if total > CHANNEL_BINDING_MAX {
             return Err(too_long(total));
@@ -422,10 +433,15 @@ mod tests {
     #[test]
     fn the_exporter_is_length_prefixed() {
         let binding = AuthenticationBinding::none()
-            .with_exporter(&[9; 3])
+            .with_exporter(&[9; 32])
             .unwrap();
-        assert_eq!(binding.as_bytes(), [0, 0, 0, 3, 9, 9, 9]);
-        assert!(binding.with_exporter(&[0; 1024]).is_err());
+        assert_eq!(binding.as_bytes()[..4], [0, 0, 0, 32]);
+        assert_eq!(binding.as_bytes()[4..], [9; 32]);
+        for len in [0, 31, 33] {
+            assert!(binding.clone().with_exporter(&[9; 33][..len]).is_err());
+        }
+        let full = AuthenticationBinding::from_bytes(&[0; 1000]).unwrap();
+        assert!(full.with_exporter(&[9; 32]).is_err());
     }
 
     #[test]

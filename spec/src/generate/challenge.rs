@@ -5,14 +5,26 @@ use twofapi_crypto_core::{ChallengeKey, ChallengeTtl, ClientId};
 use super::{LONGEST, random, rng};
 use crate::cases::{ChallengeCase, ChallengeFile};
 
+/// Challenges of the default life.
 pub(super) fn file() -> ChallengeFile {
-    let rng = &mut rng("challenge");
-    let ttl = ChallengeTtl::default();
+    living(ChallengeTtl::default(), "challenge", 4_294_967_000)
+}
+
+/// Challenges of another life.
+pub(super) fn of_ttl(seconds: u32) -> ChallengeFile {
+    let ttl = ChallengeTtl::from_seconds(seconds).unwrap_or_default();
+    let domain = format!("challenge of {seconds} seconds");
+    living(ttl, &domain, u64::from(u32::MAX - seconds))
+}
+
+/// `last` is the last moment at which one is issued.
+fn living(ttl: ChallengeTtl, domain: &str, last: u64) -> ChallengeFile {
+    let rng = &mut rng(domain);
     let (mut live, mut refused) = (Vec::new(), Vec::new());
     for (client, issued_at) in [
         ("alice@example.com", 1_795_000_000_u64),
         ("a", 1),
-        (LONGEST, 4_294_967_000),
+        (LONGEST, last),
         ("0190f3a1-7c2e-7b40-9d55-2f6f0c1a77aa", 2_147_483_647),
     ] {
         let key: [u8; 32] = random(rng);
@@ -34,7 +46,7 @@ pub(super) fn file() -> ChallengeFile {
         let expiry = u64::from(issued.id.expires_at());
         for (name, now) in [
             ("just-issued", issued_at),
-            ("half-way", issued_at + 60),
+            ("half-way", issued_at + u64::from(ttl.seconds() / 2)),
             ("last-second", expiry - 1),
         ] {
             live.push(ChallengeCase {
@@ -46,7 +58,8 @@ pub(super) fn file() -> ChallengeFile {
             ("expired", expiry),
             ("a-second-late", expiry + 1),
             ("long-expired", expiry + 86_400),
-            ("clock-of-the-future", u64::MAX),
+            // The last that every language of a surface counts exactly.
+            ("clock-of-the-future", (1 << 53) - 1),
             ("not-issued-yet", issued_at - 1),
             ("clock-of-1970", 0),
         ] {

@@ -4,12 +4,16 @@
 //! than the equation has to refuse it, the equation is made to hold, so that the case cannot pass for
 //! the wrong reason.
 
+mod binding;
+mod ceremony;
 mod challenge;
 mod client_ids;
 mod recovery;
 mod sigma;
+mod spent;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use rand_chacha::{
     ChaCha20Rng,
@@ -25,8 +29,14 @@ pub fn files() -> Vec<(&'static str, String)> {
     vec![
         ("sigma-generated-v1.json", pretty(&sigma::file())),
         ("challenge-generated-v1.json", pretty(&challenge::file())),
+        ("challenge-ttl-1-v1.json", pretty(&challenge::of_ttl(1))),
+        ("challenge-ttl-900-v1.json", pretty(&challenge::of_ttl(900))),
         ("client-id-v1.json", pretty(&client_ids::file())),
         ("recovery-phrase-v1.json", pretty(&recovery::file())),
+        ("binding-v1.json", pretty(&binding::file())),
+        ("spent-set-v1.json", pretty(&spent::file())),
+        ("ceremony-v1.json", pretty(&ceremony::file())),
+        ("access-token-v1.json", pretty(&token::file())),
     ]
 }
 

@@ -47,12 +47,30 @@ pub(super) fn file() -> RecoveryFile {
         format!("  {typed} "),
     ));
 
+    valid.push(restored(
+        "separated-by-each-white-space",
+        &entropy,
+        good.replacen(' ', "\t", 1)
+            .replacen(' ', "\n", 1)
+            .replacen(' ', "\u{c}", 1)
+            .replacen(' ', "\r", 1)
+            .replacen(' ', "\r\n", 1),
+    ));
+
     let words: Vec<&str> = good.split(' ').collect();
     let replaced = |at: usize, word: &str| {
         let mut words = words.clone();
         words[at] = word;
         words.join(" ")
     };
+    // A phrase that has a K, which a lower case of Unicode would take a Kelvin sign for.
+    let mut entropy = entropy;
+    let mut kelvin = good.clone();
+    while !kelvin.contains('k') {
+        entropy[0] = entropy[0].wrapping_add(1);
+        kelvin = phrase(&entropy);
+    }
+    let kelvin = kelvin.replacen('k', "\u{212a}", 1);
     let short = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon \
                  abandon about";
     let invalid = [
@@ -87,6 +105,41 @@ pub(super) fn file() -> RecoveryFile {
             replaced(0, "\u{e1}baco"),
         ),
         ("joined-by-hyphens", "one word", good.replace(' ', "-")),
+        (
+            "separated-by-vertical-tabs",
+            "U+000B separates no words",
+            good.replace(' ', "\u{b}"),
+        ),
+        (
+            "separated-by-file-separators",
+            "U+001C separates no words",
+            good.replace(' ', "\u{1c}"),
+        ),
+        (
+            "separated-by-no-break-spaces",
+            "U+00A0 separates no words",
+            good.replace(' ', "\u{a0}"),
+        ),
+        (
+            "separated-by-ideographic-spaces",
+            "U+3000 separates no words",
+            good.replace(' ', "\u{3000}"),
+        ),
+        (
+            "a-kelvin-sign",
+            "U+212A is no letter K, though it has its lower case",
+            kelvin,
+        ),
+        (
+            "fullwidth-letters",
+            "U+FF21 and its like are no letters of the list",
+            replaced(0, "\u{ff41}bandon"),
+        ),
+        (
+            "a-byte-order-mark",
+            "U+FEFF is no white space",
+            format!("\u{feff}{good}"),
+        ),
         (
             "digits",
             "words that are not of the list",

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { engineOf, entropyOf } from '@2fapi/client-sdk';
+import { TwoFApi, engineOf, entropyOf } from '@2fapi/client-sdk';
 
 import { vectorFiles, workedExample } from '../shared/files.js';
 import { run, workedProof } from '../shared/vectors.js';
@@ -13,20 +13,25 @@ for (const name of ['wasm', 'noble']) {
     assert.equal(engine.name, name);
     const suites = new Set();
     for (const [file, contents] of vectorFiles()) {
-      const { cases, disagreements } = await run({ engine, entropyOf }, contents);
+      const { cases, disagreements } = await run({ engine, entropyOf, TwoFApi }, contents);
       assert.deepEqual(disagreements, [], file);
       assert.ok(cases > 10, file);
       suites.add(contents.suite);
     }
-    assert.equal(suites.size, 3);
+    assert.equal(suites.size, 4);
   });
 
   test(`a vector file with a wrong case disagrees on ${name}`, async () => {
     const engine = await engineOf(name);
-    const [, file] = vectorFiles().find(([file]) => file === 'sigma-v1.json');
-    const swapped = { ...file, accepted: [file.rejected[0]], rejected: [file.accepted[0]] };
-    const { disagreements } = await run({ engine, entropyOf }, swapped).catch(() => ({ disagreements: [1, 2] }));
-    assert.equal(disagreements.length, 2);
+    const [, file] = vectorFiles().find(([file]) => file === 'sigma-v2.json');
+    const disagreeing = async (changed) =>
+      (await run({ engine, entropyOf, TwoFApi }, { ...file, accepted: [], rejected: [], ...changed })).disagreements.length;
+    const [good] = file.accepted;
+    const bad = file.rejected.find(({ reason }) => reason === 'equation');
+    assert.equal(await disagreeing({ accepted: [good], rejected: [bad] }), 0);
+    assert.equal(await disagreeing({ accepted: [bad], rejected: [good] }), 2);
+    assert.equal(await disagreeing({ rejected: [{ ...bad, reason: 'length' }] }), 1);
+    assert.equal(await disagreeing({ accepted: [{ ...good, purpose: 'rotation' }] }), 1);
   });
 
   test(`the worked example's randomness gives its proof on ${name}`, async () => {

@@ -7,16 +7,46 @@ const fromHex = (text) => {
 const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 const text = (bytes) => String.fromCharCode(...bytes);
 
-/** The purpose that nonce and channel binding of a case say, as the specification's own runner reads it. */
-function purposeOf(nonce, binding) {
-  if (nonce.length === 0 && text(binding) === 'enrollment') return { kind: 'enrolment' };
-  if (!text(binding).startsWith('rotation:')) return { kind: 'authentication', binding };
-  return { kind: 'rotation', commitment: binding.slice(9, 41), binding: binding.slice(41) };
+/** What an engine may answer to a case that is refused for a reason. */
+const ANSWERS = {
+  client_id: ['invalid_client_id'],
+  nonce_length: ['invalid_length'],
+  // Of another purpose, or too long.
+  binding: ['invalid_encoding', 'invalid_length'],
+  length: ['invalid_length'],
+  point_encoding: ['invalid_encoding'],
+  identity: ['invalid_encoding'],
+  scalar_encoding: ['invalid_encoding'],
+  zero_response: ['invalid_encoding'],
+  equation: ['denied'],
+  any: ['denied', 'invalid_encoding'],
+};
+
+/**
+ * What the purpose of a case takes from its nonce and channel binding. Calls take these apart, so that a
+ * statement of another purpose cannot even be said.
+ */
+function purposeOf(purpose, nonce, binding) {
+  const unsaid = (code) => Object.assign(new Error('no call says this'), { code });
+  switch (purpose) {
+    case 'enrolment':
+      if (nonce.length !== 0) throw unsaid('invalid_length');
+      if (text(binding) !== 'enrollment') throw unsaid('invalid_encoding');
+      return { kind: purpose };
+    case 'authentication':
+      return { kind: purpose, binding };
+    case 'rotation':
+      if (nonce.length === 0) throw unsaid('invalid_length');
+      if (!text(binding).startsWith('rotation:') || binding.length < 41) throw unsaid('invalid_encoding');
+      return { kind: purpose, commitment: binding.slice(9, 41), binding: binding.slice(41) };
+    default:
+      throw new Error(`unknown purpose ${purpose}`);
+  }
 }
 
-function verify(engine, { client_id, nonce, channel_binding, commitment, proof }) {
+function verify(engine, { client_id, purpose: named, nonce, channel_binding, commitment, proof }) {
   const [n, b, C, p] = [nonce, channel_binding, commitment, proof].map(fromHex);
-  const purpose = purposeOf(n, b);
+  const purpose = purposeOf(named, n, b);
   switch (purpose.kind) {
     case 'enrolment':
       return engine.verifyEnrollment(C, client_id, p);
@@ -27,9 +57,9 @@ function verify(engine, { client_id, nonce, channel_binding, commitment, proof }
   }
 }
 
-function prove(engine, credential, { client_id, nonce, channel_binding }) {
+function prove(engine, credential, { client_id, purpose: named, nonce, channel_binding }) {
   const [n, b] = [nonce, channel_binding].map(fromHex);
-  const purpose = purposeOf(n, b);
+  const purpose = purposeOf(named, n, b);
   switch (purpose.kind) {
     case 'enrolment':
       return engine.proveEnrollment(credential, client_id);
@@ -42,19 +72,22 @@ function prove(engine, credential, { client_id, nonce, channel_binding }) {
 
 const credentialOf = ({ secret, blinding }) => fromHex(secret + blinding);
 
-/** Refused is what is false, and what is an error with a code; any other error is a fault of ours. */
-function refused(work) {
+/** Accepted, denied, or the code of an error; any other error is a fault of ours. */
+function answer(work) {
   try {
-    return work() === false;
+    return work() === false ? 'denied' : 'accepted';
   } catch (error) {
     if (typeof error.code !== 'string') throw error;
-    return true;
+    return error.code;
   }
 }
 
 function sigma(engine, file, disagree) {
   for (const one of file.accepted) {
-    if (!verify(engine, one)) disagree(one.name, 'is refused');
+    if (answer(() => verify(engine, one)) !== 'accepted') {
+      disagree(one.name, 'is refused');
+      continue;
+    }
     if (!one.secret) continue;
     const credential = credentialOf(one);
     if (toHex(engine.commitment(credential)) !== one.commitment) disagree(one.name, 'other commitment');
@@ -62,17 +95,18 @@ function sigma(engine, file, disagree) {
     if (!verify(engine, { ...one, proof: fresh })) disagree(one.name, 'a fresh proof is refused');
   }
   for (const one of file.rejected) {
-    if (!refused(() => verify(engine, one))) disagree(one.name, 'is accepted');
+    const found = answer(() => verify(engine, one));
+    if (!ANSWERS[one.reason]?.includes(found)) disagree(one.name, `is ${found}, not refused for ${one.reason}`);
   }
   return file.accepted.length + file.rejected.length;
 }
 
 function clientIds(engine, file, disagree) {
   for (const id of file.valid) {
-    if (refused(() => engine.checkClientId(id) ?? true)) disagree(id, 'is refused');
+    if (answer(() => engine.checkClientId(id)) !== 'accepted') disagree(id, 'is refused');
   }
   for (const id of file.invalid) {
-    if (!refused(() => engine.checkClientId(id) ?? true)) disagree(id, 'is accepted');
+    if (answer(() => engine.checkClientId(id)) !== 'invalid_client_id') disagree(id, 'is accepted');
   }
   return file.valid.length + file.invalid.length;
 }
@@ -95,10 +129,34 @@ async function recovery(engine, entropyOf, file, disagree) {
   return file.valid.length + file.invalid.length;
 }
 
+/** The binding that a client computes from an audience goes into its proof. */
+async function bindings(engine, TwoFApi, file, disagree) {
+  const credential = engine.generate();
+  const [secret, blinding] = [credential.slice(0, 32), credential.slice(32)].map(toHex);
+  const nonce = '00'.repeat(16);
+  const prove = (audience) => TwoFApi.generateProof(secret, blinding, nonce, { clientId: 'alice', audience });
+  // Exporters are for clients that end TLS themselves, which no browser does.
+  const valid = file.bindings.filter(({ audience, exporter }) => audience !== undefined && exporter === undefined);
+  for (const { name, audience, binding } of valid) {
+    const proof = fromHex(await prove(audience));
+    const C = engine.commitment(credential);
+    if (!engine.verifyAuthentication(C, 'alice', fromHex(nonce), fromHex(binding), proof)) disagree(name, 'is another');
+  }
+  const invalid = file.invalid.filter(({ exporter }) => exporter === undefined);
+  for (const { name, audience } of invalid) {
+    const code = await prove(audience).then(
+      () => 'accepted',
+      (error) => error.code,
+    );
+    if (code !== 'invalid_argument') disagree(name, `is ${code}`);
+  }
+  return valid.length + invalid.length;
+}
+
 /**
  * Runs one file. Files of challenges are for hosts, which compute nonces; a client does not.
  */
-export async function run({ engine, entropyOf }, file) {
+export async function run({ engine, entropyOf, TwoFApi }, file) {
   const disagreements = [];
   const disagree = (name, what) => disagreements.push(`${name} ${what}`);
   const cases =
@@ -108,7 +166,9 @@ export async function run({ engine, entropyOf }, file) {
         ? clientIds(engine, file, disagree)
         : file.suite === '2FApi-v1.0-RecoveryPhrase'
           ? await recovery(engine, entropyOf, file, disagree)
-          : undefined;
+          : file.suite === '2FApi-v1.0-Binding'
+            ? await bindings(engine, TwoFApi, file, disagree)
+            : undefined;
   if (cases === undefined) throw new Error(`unknown suite ${file.suite}`);
   return { cases, disagreements };
 }
@@ -128,7 +188,7 @@ export function workedProof(engine, example) {
     },
   });
   try {
-    return toHex(prove(engine, credentialOf(example), example));
+    return toHex(prove(engine, credentialOf(example), { ...example, purpose: 'authentication' }));
   } finally {
     Object.defineProperty(crypto, 'getRandomValues', { configurable: true, writable: true, value: draw });
   }

@@ -8,6 +8,7 @@ use super::{
     AUDIENCE,
     prover::Proven,
 };
+use crate::cases::PurposeName::{Authentication, Enrolment, Rotation};
 
 pub(super) fn accepted(rng: &mut ChaCha20Rng) -> Vec<Proven> {
     let mut cases = Vec::new();
@@ -41,22 +42,44 @@ pub(super) fn accepted(rng: &mut ChaCha20Rng) -> Vec<Proven> {
         ),
         ("authentication-plus", "user+tag@example.com", b""),
     ] {
-        cases.push(Proven::new(rng, name, client_id, &nonce, binding));
+        cases.push(Proven::new(
+            rng,
+            name,
+            Authentication,
+            client_id,
+            &nonce,
+            binding,
+        ));
     }
     for len in [17, 24, 32, 64] {
         let nonce: [u8; 64] = random(rng);
         let name = format!("authentication-nonce-{len}");
-        cases.push(Proven::new(rng, &name, "alice", &nonce[..len], AUDIENCE));
+        cases.push(Proven::new(
+            rng,
+            &name,
+            Authentication,
+            "alice",
+            &nonce[..len],
+            AUDIENCE,
+        ));
     }
     for (name, value) in [("zeros", 0), ("ones", 0xff)] {
         let name = format!("authentication-nonce-of-{name}");
-        cases.push(Proven::new(rng, &name, "alice", &[value; 16], AUDIENCE));
+        cases.push(Proven::new(
+            rng,
+            &name,
+            Authentication,
+            "alice",
+            &[value; 16],
+            AUDIENCE,
+        ));
     }
     // Scalars at the ends of their range.
     for (name, value) in [("one", Scalar::ONE), ("minus-one", -Scalar::ONE)] {
         let mut case = Proven::new(
             rng,
             &format!("authentication-secret-{name}"),
+            Authentication,
             "alice",
             &nonce,
             AUDIENCE,
@@ -68,7 +91,14 @@ pub(super) fn accepted(rng: &mut ChaCha20Rng) -> Vec<Proven> {
         ("enrolment", "alice@example.com"),
         ("enrolment-short-id", "a"),
     ] {
-        cases.push(Proven::new(rng, name, client_id, b"", b"enrollment"));
+        cases.push(Proven::new(
+            rng,
+            name,
+            Enrolment,
+            client_id,
+            b"",
+            b"enrollment",
+        ));
     }
     for (name, binding) in [
         ("rotation-audience", AUDIENCE),
@@ -80,10 +110,21 @@ pub(super) fn accepted(rng: &mut ChaCha20Rng) -> Vec<Proven> {
         cases.push(Proven::new(
             rng,
             name,
+            Rotation,
             "alice@example.com",
             &nonce,
             &binding,
         ));
+    }
+    let new = commit(&scalar(rng), &scalar(rng)).compress().to_bytes();
+    let rotation = [b"rotation:", &new[..], AUDIENCE].concat();
+    for (purpose, what, nonce, binding) in [
+        (Enrolment, "enrolment", &b""[..], &b"enrollment"[..]),
+        (Authentication, "authentication", &nonce, AUDIENCE),
+        (Rotation, "rotation", &nonce, &rotation),
+    ] {
+        let name = format!("{what}-hedged");
+        cases.push(Proven::new(rng, &name, purpose, "alice", nonce, binding).hedged(rng));
     }
     cases
 }

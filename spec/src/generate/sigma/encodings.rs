@@ -1,16 +1,20 @@
 //! Sizes and encodings that are refused, whatever the equation says.
 
-use rand_chacha::ChaCha20Rng;
 use twofapi_crypto_core::curve25519_dalek::Scalar;
 
-use super::{super::random, Refused, prover::Proven};
-use crate::cases::SigmaCase;
+use super::{Refused, prover::Proven};
+use crate::cases::{Reason, SigmaCase};
 
 pub(super) fn sizes(refused: &mut Refused, of: &Proven) {
     let proof = of.proof();
     let long = [&proof[..], &proof[..]].concat();
     for len in [0, 1, 32, 64, 95, 97, 192] {
-        refused.proof(of, format!("proof-length-{len}"), "length", &long[..len]);
+        refused.proof(
+            of,
+            format!("proof-length-{len}"),
+            Reason::Length,
+            &long[..len],
+        );
     }
     let commitment = of.commitment();
     let long = [&commitment[..], &[0]].concat();
@@ -19,7 +23,7 @@ pub(super) fn sizes(refused: &mut Refused, of: &Proven) {
             commitment: hex::encode(&long[..len]),
             ..of.bare(&proof)
         };
-        refused.add(of, format!("commitment-length-{len}"), "length", case);
+        refused.add(of, format!("commitment-length-{len}"), Reason::Length, case);
     }
 }
 
@@ -49,7 +53,7 @@ fn plus(a: &[u8; 32], b: &[u8; 32], times: u8) -> Option<[u8; 32]> {
     (carry == 0).then_some(sum)
 }
 
-pub(super) fn encodings(refused: &mut Refused, rng: &mut ChaCha20Rng, of: &Proven) {
+pub(super) fn encodings(refused: &mut Refused, of: &Proven) {
     let proof = of.proof();
     let part = |at: usize| -> [u8; 32] {
         let mut part = [0; 32];
@@ -62,84 +66,101 @@ pub(super) fn encodings(refused: &mut Refused, rng: &mut ChaCha20Rng, of: &Prove
                 let mut bytes = proof;
                 bytes[at..at + 32].copy_from_slice(&other);
                 let name = format!("response-{name}-plus-{times}l");
-                refused.proof(of, name, "scalar_encoding", &bytes);
+                refused.proof(of, name, Reason::ScalarEncoding, &bytes);
             }
         }
         for (what, value) in [("equals-l", ORDER), ("all-ff", [0xff; 32])] {
             let mut bytes = proof;
             bytes[at..at + 32].copy_from_slice(&value);
             let name = format!("response-{name}-{what}");
-            refused.proof(of, name, "scalar_encoding", &bytes);
+            refused.proof(of, name, Reason::ScalarEncoding, &bytes);
         }
         let mut bytes = proof;
         bytes[at + 31] |= 0x80;
         let name = format!("response-{name}-high-bit");
-        refused.proof(of, name, "scalar_encoding", &bytes);
+        refused.proof(of, name, Reason::ScalarEncoding, &bytes);
     }
 
-    // An even field element that is no encoding.
-    let no_element = loop {
-        let mut bytes: [u8; 32] = random(rng);
-        bytes[0] &= 0xfe;
-        bytes[31] &= 0x7f;
-        if twofapi_crypto_core::Commitment::from_bytes(&bytes).is_err() {
-            break bytes;
-        }
-    };
     for (what, element) in [
         ("announcement", of.announcement()),
         ("commitment", of.commitment()),
     ] {
-        let mut negative = PRIME;
-        let mut borrow = 0_i32;
-        for i in 0..32 {
-            borrow += i32::from(PRIME[i]) - i32::from(element[i]);
-            negative[i] = borrow as u8;
-            borrow >>= 8;
-        }
-        let mut high_bit = element;
-        high_bit[31] |= 0x80;
-        let mut one = [0; 32];
-        one[0] = 1;
-        let mut two = [0; 32];
-        two[0] = 2;
-        let bad = [
-            ("negative", Some(negative)),
-            ("plus-p", plus(&element, &PRIME, 1)),
-            ("high-bit", Some(high_bit)),
-            ("equals-p", Some(PRIME)),
-            ("one-plus-p", plus(&one, &PRIME, 1)),
-            ("two-plus-p", plus(&two, &PRIME, 1)),
-            ("all-ff", Some([0xff; 32])),
-            ("no-element", Some(no_element)),
-        ];
-        for (how, bytes) in bad {
-            let Some(bytes) = bytes else { continue };
+        for (how, bytes) in no_encodings(&element) {
             let mut case = of.bare(&proof);
             if what == "commitment" {
                 case.commitment = hex::encode(bytes);
             } else {
                 case.proof = hex::encode([&bytes[..], &proof[32..]].concat());
             }
-            refused.add(of, format!("{what}-{how}"), "point_encoding", case);
+            let reason = if (what, how) == ("announcement", "no-element") {
+                case.note = Some("below p and even, but no element: A is never decoded".into());
+                Reason::Equation
+            } else {
+                Reason::PointEncoding
+            };
+            refused.add(of, format!("{what}-{how}"), reason, case);
         }
     }
     for byte in (0..96).step_by(3) {
         let mut bytes = proof;
         bytes[byte] ^= 1 << (byte % 8);
-        refused.proof(of, format!("bit-flip-byte-{byte}"), "any", &bytes);
+        refused.proof(of, format!("bit-flip-byte-{byte}"), Reason::Any, &bytes);
     }
+}
+
+/// What no element has for its encoding, by what is wrong with it; where it can, made from an encoding.
+pub(super) fn no_encodings(element: &[u8; 32]) -> Vec<(&'static str, [u8; 32])> {
+    let mut negative = PRIME;
+    let mut borrow = 0_i32;
+    for i in 0..32 {
+        borrow += i32::from(PRIME[i]) - i32::from(element[i]);
+        negative[i] = borrow as u8;
+        borrow >>= 8;
+    }
+    let mut high_bit = *element;
+    high_bit[31] |= 0x80;
+    let first = |byte: u8| {
+        let mut bytes = [0; 32];
+        bytes[0] = byte;
+        bytes
+    };
+    let even = (1..=u8::MAX / 2).map(|half| first(2 * half));
+    let no_element =
+        { even }.find(|bytes| twofapi_crypto_core::Commitment::from_bytes(bytes).is_err());
+    [
+        ("negative", Some(negative)),
+        ("plus-p", plus(element, &PRIME, 1)),
+        ("high-bit", Some(high_bit)),
+        ("equals-p", Some(PRIME)),
+        ("one-plus-p", plus(&first(1), &PRIME, 1)),
+        ("two-plus-p", plus(&first(2), &PRIME, 1)),
+        ("all-ff", Some([0xff; 32])),
+        ("no-element", no_element),
+    ]
+    .into_iter()
+    .filter_map(|(how, bytes)| Some((how, bytes?)))
+    .collect()
 }
 
 /// Identity and zero, with equations that hold.
 pub(super) fn degenerate(refused: &mut Refused, of: &Proven) {
     let identity = of.proving(|p| (p.k_s, p.k_r) = (Scalar::ZERO, Scalar::ZERO));
     let case = identity.bare(&identity.proof());
-    refused.add(of, "identity-announcement-valid-equation", "identity", case);
+    refused.add(
+        of,
+        "identity-announcement-valid-equation",
+        Reason::Identity,
+        case,
+    );
 
     let identity = of.proving(|p| (p.secret, p.blinding) = (Scalar::ZERO, Scalar::ZERO));
     let case = identity.bare(&identity.proof());
-    refused.add(of, "identity-commitment-valid-equation", "identity", case);
+    refused.add(
+        of,
+        "identity-commitment-valid-equation",
+        Reason::Identity,
+        case,
+    );
 
     // With s = k_s = 0 the response z_s is zero for every challenge, and C = r·H is an element.
     for which in ["s", "r"] {
@@ -152,6 +173,6 @@ pub(super) fn degenerate(refused: &mut Refused, of: &Proven) {
         });
         let case = zero.bare(&zero.proof());
         let name = format!("zero-response-{which}-valid-equation");
-        refused.add(of, name, "zero_response", case);
+        refused.add(of, name, Reason::ZeroResponse, case);
     }
 }

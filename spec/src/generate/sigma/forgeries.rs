@@ -13,7 +13,7 @@ use super::{
     Refused,
     prover::{ANNOUNCEMENT, COMMITMENT, Proven, hash, join},
 };
-use crate::cases::SigmaCase;
+use crate::cases::{Reason, SigmaCase};
 
 /// What a prover could forge if the transcript were hashed less strictly.
 pub(super) fn weak_transcripts(refused: &mut Refused, of: &Proven) {
@@ -22,7 +22,11 @@ pub(super) fn weak_transcripts(refused: &mut Refused, of: &Proven) {
         fields.iter().flat_map(|field| lengths(field)).collect()
     };
     let mut weak = |name: &str, c: Scalar| {
-        refused.proof(of, format!("weak-{name}"), "equation", &of.proof_for(&c));
+        let case = SigmaCase {
+            note: Some("a good proof, but for how its challenge was hashed".into()),
+            ..of.bare(&of.proof_for(&c))
+        };
+        refused.add(of, format!("weak-{name}"), Reason::Equation, case);
     };
     let names = ["suite", "G", "H", "C", "A", "client", "nonce", "binding"];
     for (i, name) in names.into_iter().enumerate() {
@@ -53,6 +57,38 @@ pub(super) fn weak_transcripts(refused: &mut Refused, of: &Proven) {
     weak("negated-challenge", -hash(&whole));
 }
 
+/// Proofs for one statement shown for another that has the same bytes in another division: without
+/// lengths they would be good for both.
+pub(super) fn shifted_boundaries(refused: &mut Refused, of: &Proven) {
+    let shifted = [
+        (
+            "client-nonce",
+            of.proving(|p| {
+                let last = p.client_id.pop().unwrap_or_default();
+                p.nonce.insert(0, last as u8);
+            }),
+        ),
+        (
+            "nonce-binding",
+            of.proving(|p| p.nonce.push(p.binding.remove(0))),
+        ),
+    ];
+    for (name, other) in shifted {
+        let c = hash(&other.fields().concat());
+        let mut case = of.bare(&other.proof_for(&c));
+        case.note = Some(
+            "made for the fields divided in another place: a verifier without lengths accepts it"
+                .into(),
+        );
+        refused.add(
+            of,
+            format!("shifted-boundary-{name}"),
+            Reason::Equation,
+            case,
+        );
+    }
+}
+
 /// Proofs by somebody who does not know the secret.
 pub(super) fn forgeries(refused: &mut Refused, rng: &mut ChaCha20Rng, of: &Proven) {
     let (g, h) = generators();
@@ -65,7 +101,7 @@ pub(super) fn forgeries(refused: &mut Refused, rng: &mut ChaCha20Rng, of: &Prove
         ("response-s-plus-one", z_s + Scalar::ONE, z_r),
         ("response-r-plus-one", z_s, z_r + Scalar::ONE),
     ] {
-        refused.proof(of, name, "equation", &join(&proof[..32], &s, &r));
+        refused.proof(of, name, Reason::Equation, &join(&proof[..32], &s, &r));
     }
     for (name, secret, blinding) in [
         ("proof-of-other-secret", scalar(rng), of.blinding),
@@ -77,7 +113,7 @@ pub(super) fn forgeries(refused: &mut Refused, rng: &mut ChaCha20Rng, of: &Prove
             &(of.k_s + c * secret),
             &(of.k_r + c * blinding),
         );
-        refused.proof(of, name, "equation", &responses);
+        refused.proof(of, name, Reason::Equation, &responses);
     }
     // If A were not hashed: choose the responses, and A = z_s·G + z_r·H − c·C to fit.
     let commitment = commit(&of.secret, &of.blinding);
@@ -86,21 +122,27 @@ pub(super) fn forgeries(refused: &mut Refused, rng: &mut ChaCha20Rng, of: &Prove
     let fitting: RistrettoPoint = g * s + h * r - commitment * blind;
     let forged = join(fitting.compress().as_bytes(), &s, &r);
     let name = "forged-if-announcement-not-hashed";
-    refused.proof(of, name, "equation", &forged);
+    let case = SigmaCase {
+        note: Some("A is made to fit a challenge that was hashed without A".into()),
+        ..of.bare(&forged)
+    };
+    refused.add(of, name, Reason::Equation, case);
     // If C were not hashed: choose A and the responses, and C = (z_s·G + z_r·H − A)/c to fit.
     let blind = hash(&of.transcript_without(COMMITMENT));
     let fitting = (g * s + h * r - commit(&of.k_s, &of.k_r)) * blind.invert();
     let case = SigmaCase {
         commitment: hex::encode(fitting.compress().as_bytes()),
+        note: Some("C is made to fit a challenge that was hashed without C".into()),
         ..of.bare(&join(&proof[..32], &s, &r))
     };
     let name = "forged-if-commitment-not-hashed";
-    refused.add(of, name, "equation", case);
-    // A neighbour of the commitment, C + G, with the response shifted accordingly.
+    refused.add(of, name, Reason::Equation, case);
+    // The secret of C + G is s + 1, so that z_s + c would answer the challenge of C.
     let related = commitment + g;
     let case = SigmaCase {
         commitment: hex::encode(related.compress().as_bytes()),
+        note: Some("a good proof for C, z_s shifted by c, shown for the commitment C + G".into()),
         ..of.bare(&join(&proof[..32], &(z_s + c), &z_r))
     };
-    refused.add(of, "related-commitment", "equation", case);
+    refused.add(of, "commitment-plus-G", Reason::Equation, case);
 }

@@ -9,10 +9,10 @@ mod statements;
 use twofapi_crypto_core::{GENERATOR_G, GENERATOR_H, GENERATOR_H_DST, TRANSCRIPT_DST};
 
 use super::rng;
-use crate::cases::{Generators, SigmaCase, SigmaFile};
+use crate::cases::{Generators, Reason, SigmaCase, SigmaFile};
 use accepted::accepted;
 use encodings::{degenerate, encodings, sizes};
-use forgeries::{forgeries, weak_transcripts};
+use forgeries::{forgeries, shifted_boundaries, weak_transcripts};
 use prover::Proven;
 use statements::{other_statements, out_of_range, purposes};
 
@@ -20,16 +20,16 @@ use statements::{other_statements, out_of_range, purposes};
 struct Refused(Vec<SigmaCase>);
 
 impl Refused {
-    fn add(&mut self, of: &Proven, name: impl Into<String>, reason: &str, case: SigmaCase) {
+    fn add(&mut self, of: &Proven, name: impl Into<String>, reason: Reason, case: SigmaCase) {
         self.0.push(SigmaCase {
             name: name.into(),
-            reason: Some(reason.into()),
+            reason: Some(reason),
             of: Some(of.name.clone()),
             ..case
         });
     }
 
-    fn proof(&mut self, of: &Proven, name: impl Into<String>, reason: &str, proof: &[u8]) {
+    fn proof(&mut self, of: &Proven, name: impl Into<String>, reason: Reason, proof: &[u8]) {
         self.add(of, name, reason, of.bare(proof));
     }
 }
@@ -44,11 +44,12 @@ pub(super) fn file() -> SigmaFile {
     };
     let authentication = of("authentication-audience");
     sizes(&mut refused, authentication);
-    encodings(&mut refused, rng, authentication);
+    encodings(&mut refused, authentication);
     degenerate(&mut refused, authentication);
     other_statements(&mut refused, rng, authentication);
     out_of_range(&mut refused, authentication);
     weak_transcripts(&mut refused, authentication);
+    shifted_boundaries(&mut refused, authentication);
     forgeries(&mut refused, rng, authentication);
     purposes(
         &mut refused,

@@ -2,7 +2,7 @@
 //! server's, so that of an authentication vector its credential, id, binding and encodings are used,
 //! and of an enrolment vector everything.
 
-use postgres::Client as Connection;
+use postgres::{Client as Connection, Error, Row};
 use serde_json::Value;
 use twofapi_crypto_core::Credential;
 use twofapi_tests::vectors;
@@ -15,24 +15,45 @@ fn bytes(case: &Value, field: &str) -> Vec<u8> {
 }
 
 fn is_enrolment(case: &Value) -> bool {
+    case["purpose"] == "enrolment"
+}
+
+/// Whether a caller can say the statement of this case: an enrolment takes neither nonce nor binding.
+fn can_be_said(case: &Value) -> bool {
     bytes(case, "nonce").is_empty() && bytes(case, "channel_binding") == b"enrollment"
 }
 
-/// Whether the server takes this as an enrolment; errors are no.
-fn enrols(connection: &mut Connection, case: &Value) -> bool {
+/// What the server answers: whether it accepts, or the code of the error.
+fn answer(outcome: Result<Row, Error>) -> String {
+    match outcome {
+        Ok(row) if row.get(0) => "accepted".into(),
+        Ok(_) => "denied".into(),
+        Err(error) => error.code().expect("an error of the server").code().into(),
+    }
+}
+
+/// Whether that is the answer to what is refused for a reason.
+fn agrees(reason: &str, answer: &str) -> bool {
+    match reason {
+        "equation" => answer == "denied",
+        "any" => answer == "denied" || answer == "22023",
+        _ => answer == "22023",
+    }
+}
+
+/// What the server answers to this as an enrolment.
+fn enrols(connection: &mut Connection, case: &Value) -> String {
     connection
         .batch_execute("TRUNCATE twofapi.clients")
         .unwrap();
-    connection
-        .query_one(
-            "SELECT twofapi.enroll($1, $2, $3)",
-            &[
-                &case["client_id"].as_str().unwrap(),
-                &bytes(case, "commitment"),
-                &bytes(case, "proof"),
-            ],
-        )
-        .is_ok_and(|row| row.get(0))
+    answer(connection.query_one(
+        "SELECT twofapi.enroll($1, $2, $3)",
+        &[
+            &case["client_id"].as_str().unwrap(),
+            &bytes(case, "commitment"),
+            &bytes(case, "proof"),
+        ],
+    ))
 }
 
 #[test]
@@ -60,7 +81,7 @@ fn accepted_vectors_are_accepted() {
     for case in vectors::cases(&files, "accepted") {
         let name = &case["name"];
         if is_enrolment(case) {
-            assert!(enrols(&mut connection, case), "{name}");
+            assert_eq!(enrols(&mut connection, case), "accepted", "{name}");
             enrolments += 1;
             continue;
         }
@@ -95,28 +116,52 @@ fn accepted_vectors_are_accepted() {
 }
 
 #[test]
-fn rejected_vectors_are_never_accepted() {
+fn rejected_vectors_are_refused_for_their_reasons() {
     let mut connection = database().connect();
     let files = vectors::files("2FApi-v1.0-Sigma");
-    let mut attempts = 0;
+    let (mut enrolments, mut attempts, mut unenrollable) = (0, 0, 0);
     for case in vectors::cases(&files, "rejected") {
-        let name = &case["name"];
+        let name = case["name"].as_str().unwrap();
+        let reason = case["reason"].as_str().expect("a reason");
+        let id = case["client_id"].as_str().unwrap();
         if is_enrolment(case) {
-            assert!(!enrols(&mut connection, case), "{name}");
+            if can_be_said(case) {
+                let answer = enrols(&mut connection, case);
+                assert!(agrees(reason, &answer), "{name}: {answer}");
+                enrolments += 1;
+            }
             continue;
         }
         // Put under the functions' feet, so that the attempt goes as far as it can.
-        let id = case["client_id"].as_str().unwrap();
         let enrolled = connection.execute(
             "INSERT INTO twofapi.clients (client_id, commitment, commitment_version, status)
              VALUES ($1, $2, 1, 'active') ON CONFLICT (client_id) DO UPDATE SET commitment = $2",
             &[&id, &bytes(case, "commitment")],
         );
-        let issued = connection.query_one("SELECT twofapi.issue_challenge($1)", &[&id]);
-        let (Ok(_), Ok(challenge)) = (enrolled, issued.map(|row| row.get::<_, String>(0))) else {
+        let issued = if id.contains('\0') {
+            // No text of PostgreSQL holds a zero byte.
             continue;
+        } else {
+            connection.query_one("SELECT twofapi.issue_challenge($1)", &[&id])
         };
-        let accepted = connection.query_one(
+        let challenge: String = match issued {
+            Ok(row) => row.get(0),
+            Err(error) => {
+                let code = error.code().expect("an error of the server").code();
+                assert_eq!((reason, code), ("client_id", "22023"), "{name}");
+                continue;
+            }
+        };
+        if enrolled.is_err() {
+            // A commitment that no table takes.
+            assert!(
+                ["length", "point_encoding", "identity"].contains(&reason),
+                "{name}"
+            );
+            unenrollable += 1;
+            continue;
+        }
+        let answer = answer(connection.query_one(
             "SELECT twofapi.authenticate($1, $2, $3, $4)",
             &[
                 &id,
@@ -124,10 +169,20 @@ fn rejected_vectors_are_never_accepted() {
                 &bytes(case, "proof"),
                 &bytes(case, "channel_binding"),
             ],
-        );
-        assert!(!accepted.is_ok_and(|row| row.get(0)), "{name}");
+        ));
+        assert_ne!(answer, "accepted", "{name}");
+        // The nonce is the server's, and a commitment was seen to when it was enrolled.
+        if case["purpose"] == "authentication"
+            && reason != "nonce_length"
+            && !name.contains("commitment")
+        {
+            assert!(agrees(reason, &answer), "{name}: {answer} for {reason}");
+            attempts += 1;
+        }
         assert_eq!(crate::current_client(&mut connection), None);
-        attempts += 1;
     }
-    assert!(attempts > 0);
+    assert!(
+        enrolments > 2 && attempts > 100 && unenrollable > 2,
+        "{enrolments} {attempts} {unenrollable}"
+    );
 }

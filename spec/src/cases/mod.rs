@@ -1,7 +1,16 @@
 //! The vector files as types. Fields that a file of another maker may leave out are optional, and
 //! fields that we do not know are passed over.
 
+mod scripts;
+mod tokens;
+
 use serde::{Deserialize, Serialize};
+
+pub use scripts::{
+    CeremonyFile, CeremonyScript, CeremonyStep, HostTerms, IssuedChallenge, NumberedRoot,
+    SpentFile, SpentScript, SpentStep,
+};
+pub use tokens::{SigningKeyCase, TokenCase, TokenFile};
 
 /// Why a file could not be run at all.
 #[derive(Debug, thiserror::Error)]
@@ -11,13 +20,21 @@ pub enum FileError {
     Malformed(#[from] serde_json::Error),
     /// Its `suite` is none that we know.
     #[error(
-        "unknown suite {0:?}; it must be {sigma}, {challenge}, {client_id} or {recovery}",
+        "unknown suite {0:?}; it must be {sigma}, {challenge}, {client_id}, {recovery}, {binding}, \
+         {spent}, {ceremony} or {token}",
         sigma = SigmaFile::SUITE,
         challenge = ChallengeFile::SUITE,
         client_id = ClientIdFile::SUITE,
-        recovery = RecoveryFile::SUITE
+        recovery = RecoveryFile::SUITE,
+        binding = BindingFile::SUITE,
+        spent = SpentFile::SUITE,
+        ceremony = CeremonyFile::SUITE,
+        token = TokenFile::SUITE
     )]
     UnknownSuite(String),
+    /// Two cases have one name.
+    #[error("not a vector file: two cases are named {0:?}")]
+    NamedTwice(String),
     /// It was made for other constants than the suite's.
     #[error("{what} must be {expected} in this suite")]
     OtherConstants {
@@ -39,6 +56,14 @@ pub enum VectorFile {
     ClientId(ClientIdFile),
     /// Recovery phrases.
     Recovery(RecoveryFile),
+    /// Audiences and bindings.
+    Binding(BindingFile),
+    /// Spent sets.
+    Spent(SpentFile),
+    /// Whole hosts.
+    Ceremony(CeremonyFile),
+    /// Access tokens.
+    Token(TokenFile),
 }
 
 impl VectorFile {
@@ -57,6 +82,10 @@ impl VectorFile {
             ChallengeFile::SUITE => Self::Challenge(serde_json::from_str(json)?),
             ClientIdFile::SUITE => Self::ClientId(serde_json::from_str(json)?),
             RecoveryFile::SUITE => Self::Recovery(serde_json::from_str(json)?),
+            BindingFile::SUITE => Self::Binding(serde_json::from_str(json)?),
+            SpentFile::SUITE => Self::Spent(serde_json::from_str(json)?),
+            CeremonyFile::SUITE => Self::Ceremony(serde_json::from_str(json)?),
+            TokenFile::SUITE => Self::Token(serde_json::from_str(json)?),
             _ => return Err(FileError::UnknownSuite(suite)),
         })
     }
@@ -97,17 +126,69 @@ pub struct Generators {
     pub H: String,
 }
 
+/// What a host expects a proof to be for. The peer does not choose it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PurposeName {
+    /// Nonce empty, channel binding `enrollment`.
+    Enrolment,
+    /// Nonce and authentication binding.
+    #[default]
+    Authentication,
+    /// Nonce, and a new commitment before the authentication binding.
+    Rotation,
+}
+
+/// Why a proof is refused: the first of the steps of protocol.md, section 7, that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The client id breaks its syntax.
+    ClientId,
+    /// The nonce does not have the length that the purpose asks for.
+    NonceLength,
+    /// The channel binding is none of the purpose, or too long.
+    Binding,
+    /// The commitment or the proof has the wrong size.
+    Length,
+    /// A commitment or the announcement is not canonical.
+    PointEncoding,
+    /// A commitment or the announcement is the identity.
+    Identity,
+    /// A response is not canonical.
+    ScalarEncoding,
+    /// A response is zero.
+    ZeroResponse,
+    /// The equation does not hold.
+    Equation,
+    /// Whichever of these it is.
+    Any,
+}
+
+impl Reason {
+    /// Whether a case that gives this reason agrees with what was found.
+    #[must_use]
+    pub fn agrees_with(self, found: Self) -> bool {
+        self == Self::Any || self == found
+    }
+}
+
 /// One proof. All bytes are in hex.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SigmaCase {
     /// Unique within the file.
     pub name: String,
+    /// What the host expects the proof to be for.
+    pub purpose: PurposeName,
     /// Of a refused case: what is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// Of a refused case: the accepted case that it was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
+    /// What the case is, where its name does not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Who proves.
     pub client_id: String,
     /// The nonce.
@@ -126,6 +207,9 @@ pub struct SigmaCase {
     /// The announcement nonce of the blinding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k_r: Option<String>,
+    /// The 32 random bytes of hedging, from which the announcement nonces follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random: Option<String>,
     /// The commitment C.
     pub commitment: String,
     /// The whole transcript.
@@ -235,4 +319,69 @@ pub struct NoPhrase {
     pub reason: String,
     /// The text.
     pub phrase: String,
+}
+
+/// What a host is called, and what its proofs are bound to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BindingFile {
+    /// [`BindingFile::SUITE`].
+    pub suite: String,
+    /// What each host's authentication binding is.
+    pub bindings: Vec<BindingCase>,
+    /// Audiences and exporters that there are not.
+    pub invalid: Vec<BindingCase>,
+    /// Bindings that a caller names, of which a host permits some.
+    pub named: Vec<NamedBinding>,
+    /// Addresses of HTTP hosts, with the audience that each has.
+    pub origins: Vec<OriginCase>,
+    /// Addresses that name no HTTP host.
+    pub no_origins: Vec<OriginCase>,
+}
+
+impl BindingFile {
+    /// The kind of file.
+    pub const SUITE: &str = "2FApi-v1.0-Binding";
+}
+
+/// A host's audience, an exporter that it agreed on, and the binding that follows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BindingCase {
+    /// Unique within the file.
+    pub name: String,
+    /// Without one the host is bound to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// `tls-exporter`, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exporter: Option<String>,
+    /// The authentication binding, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<String>,
+    /// Of an invalid one: the code of the error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+/// A binding that a caller names at a host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NamedBinding {
+    /// Unique within the file.
+    pub name: String,
+    /// The host's audience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// What the caller names, in hex.
+    pub binding: String,
+    /// Whether a good proof that is bound to it is accepted.
+    pub permitted: bool,
+}
+
+/// The address of an HTTP host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OriginCase {
+    /// As a user or a configuration gives it.
+    pub address: String,
+    /// The audience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
 }

@@ -1,0 +1,148 @@
+//! Runs a vector file against `crypto-core`: one file for each kind of vector file.
+
+mod binding;
+mod ceremony;
+mod challenge;
+mod recovery;
+mod sigma;
+mod spent;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::{collections::HashSet, fmt};
+
+use twofapi_crypto_core::ClientId;
+
+use crate::cases::{ClientIdFile, FileError, VectorFile};
+
+/// A case that did not come out as the file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disagreement {
+    /// The case.
+    pub name: String,
+    /// What the file says and what came out.
+    pub what: String,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.what)
+    }
+}
+
+/// How a file came out. Displays as `accepted N, rejected N, disagree N`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Cases that must be accepted, and were.
+    pub accepted: usize,
+    /// Cases that must be refused, and were, for the reason that the file gives.
+    pub rejected: usize,
+    /// All others.
+    pub disagreements: Vec<Disagreement>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "accepted {}, rejected {}, disagree {}",
+            self.accepted,
+            self.rejected,
+            self.disagreements.len()
+        )
+    }
+}
+
+/// Runs a vector file of any kind. A case that must be accepted has to agree in every value that
+/// the file gives; one that must be refused has to be refused for the reason that the file gives.
+///
+/// # Errors
+/// [`FileError`] for what is no vector file of ours.
+pub fn check(json: &str) -> Result<Report, FileError> {
+    let mut report = Report::default();
+    match VectorFile::parse(json)? {
+        VectorFile::Sigma(file) => sigma::run(&file, &mut report)?,
+        VectorFile::Challenge(file) => challenge::run(&file, &mut report)?,
+        VectorFile::ClientId(ClientIdFile { valid, invalid, .. }) => {
+            let parse = |text: &str| ClientId::parse(text).map(drop).map_err(refusal);
+            for text in &valid {
+                report.must_be_accepted(&shortened(text), parse(text));
+            }
+            for text in &invalid {
+                report.must_be_refused(&shortened(text), parse(text));
+            }
+        }
+        VectorFile::Recovery(file) => recovery::run(&file, &mut report)?,
+        VectorFile::Binding(file) => binding::run(&file, &mut report)?,
+        VectorFile::Spent(file) => spent::run(&file, &mut report)?,
+        VectorFile::Ceremony(file) => ceremony::run(&file, &mut report)?,
+        VectorFile::Token(file) => token::run(&file, &mut report)?,
+    }
+    Ok(report)
+}
+
+impl Report {
+    fn must_be_accepted(&mut self, name: &str, outcome: Result<(), String>) {
+        match outcome {
+            Ok(()) => self.accepted += 1,
+            Err(why) => self.disagree(name, format!("must be accepted, but {why}")),
+        }
+    }
+
+    fn must_be_refused(&mut self, name: &str, outcome: Result<(), String>) {
+        match outcome {
+            Err(_) => self.rejected += 1,
+            Ok(()) => self.disagree(name, "must be refused, but was accepted".into()),
+        }
+    }
+
+    fn disagree(&mut self, name: &str, what: String) {
+        self.disagreements.push(Disagreement {
+            name: name.to_owned(),
+            what,
+        });
+    }
+}
+
+/// Two cases of one name could not be told apart in a report.
+fn names_are_unique<'a>(names: impl IntoIterator<Item = &'a String>) -> Result<(), FileError> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(FileError::NamedTwice(shortened(name)));
+        }
+    }
+    Ok(())
+}
+
+/// Such a case has no name but itself, which may be long.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(140) {
+        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
+    }
+}
+
+fn refusal(error: impl fmt::Display) -> String {
+    format!("it is refused: {error}")
+}
+
+fn bytes(what: &str, digits: &str) -> Result<Vec<u8>, String> {
+    hex::decode(digits).map_err(|error| format!("{what} is not hex: {error}"))
+}
+
+fn array<const N: usize>(what: &str, digits: &str) -> Result<[u8; N], String> {
+    <[u8; N]>::try_from(bytes(what, digits)?)
+        .map_err(|bytes| format!("{what} must be {N} bytes, got {}", bytes.len()))
+}
+
+fn agree(what: &str, theirs: Option<&str>, ours: &[u8]) -> Result<(), String> {
+    match theirs {
+        Some(theirs) if bytes(what, theirs)? != ours => Err(format!(
+            "its {what} is another; ours is {}",
+            hex::encode(ours)
+        )),
+        _ => Ok(()),
+    }
+}
