@@ -2,5 +2,7 @@
 //! without a server.
 #![allow(dead_code)]
 
+#[path = "../../arrows/mod.rs"]
+mod arrows;
 #[path = "../src/rules/mod.rs"]
 mod rules;
