@@ -119,15 +119,7 @@ fn does_what_every_host_does(framework: &str, store: &str) {
     let api = Api::with_audience(&node.origin, AUDIENCE);
     let mut host = HttpHost::new(api, Arc::new(node));
     let name = format!("@2fapi/server, {framework}, {store}");
-    let report = run(&name, &mut host);
-    // Hosts that do it all themselves may spend a challenge by the first attempt, whatever comes of it.
-    let late = "a_refused_proof_leaves_its_challenge_good";
-    let by_itself = ["redisModuleStore", "pgExtensionStore"].contains(&store);
-    if by_itself && report.outcomes.get(late).is_some_and(Option::is_some) {
-        report.assert_conformance_but(&[late]);
-    } else {
-        report.assert_conformance();
-    }
+    run(&name, &mut host).assert_conformance();
 }
 
 macro_rules! hosts {

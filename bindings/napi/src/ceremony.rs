@@ -1,7 +1,10 @@
-//! The core's ceremonies as objects. JavaScript has no moves, so each object of an attempt is used once
-//! and throws `used` afterwards. A verdict stays inside [`Checked`]; who drops an object has been denied.
+//! The core's ceremonies as objects. JavaScript has no moves, so an [`Attempt`] knows how far it has come: each
+//! step is taken once and throws `used` afterwards. Its verdict stays inside; who drops it has been denied.
 
-use std::sync::Arc;
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use napi::{
     Env,
@@ -19,10 +22,6 @@ use crate::{
     spent::{Spend, seconds},
     task::Verifying,
 };
-
-fn once<T>(object: &mut Option<T>) -> Result<T, Fault> {
-    object.take().ok_or_else(used)
-}
 
 fn used() -> Fault {
     Fault::new(
@@ -71,8 +70,8 @@ pub struct Issued<'env> {
     pub expires_at: u32,
 }
 
-/// What a host keeps of a client.
-#[napi(object)]
+/// What a host is to keep of a client.
+#[napi(object, object_from_js = false)]
 pub struct Record {
     /// 32 bytes.
     pub commitment: Uint8Array,
@@ -83,16 +82,6 @@ pub struct Record {
 }
 
 impl Record {
-    /// What a store gives and nobody wrote there: the caller is not to blame for it.
-    fn decoded(&self) -> Result<ClientRecord, Fault> {
-        let damaged = |_| unavailable_record();
-        Ok(ClientRecord {
-            commitment: Commitment::from_bytes(&self.commitment).map_err(damaged)?,
-            commitment_version: self.commitment_version,
-            status: self.status.parse().map_err(damaged)?,
-        })
-    }
-
     fn of(record: &ClientRecord) -> Self {
         Self {
             commitment: Uint8Array::new(record.commitment.as_bytes().to_vec()),
@@ -100,6 +89,16 @@ impl Record {
             status: record.status.as_str().to_owned(),
         }
     }
+}
+
+/// What a store gives and nobody wrote there: the caller is not to blame for it.
+fn stored(commitment: &[u8], commitment_version: u32, status: &str) -> Result<ClientRecord, Fault> {
+    let damaged = |_| unavailable_record();
+    Ok(ClientRecord {
+        commitment: Commitment::from_bytes(commitment).map_err(damaged)?,
+        commitment_version,
+        status: status.parse().map_err(damaged)?,
+    })
 }
 
 fn unavailable_record() -> Fault {
@@ -154,14 +153,14 @@ impl Terms {
         client_id: String,
         challenge_id: String,
         proof: &[u8],
-    ) -> Result<Wanted, Fault> {
+    ) -> Result<Attempt, Fault> {
         let request = ceremony::AuthenticationRequest {
             of: named(&client_id, &challenge_id),
             proof,
             binding: None,
         };
         let wanted = self.0.authenticate(&keys.0, seconds(now)?, &request);
-        wanted.map(Wanted::of).map_err(refused)
+        wanted.map(Attempt::wanted).map_err(refused)
     }
 
     /// Begins an attempt to replace a commitment.
@@ -176,7 +175,7 @@ impl Terms {
         proof_old: &[u8],
         commitment_new: &[u8],
         proof_new: &[u8],
-    ) -> Result<Wanted, Fault> {
+    ) -> Result<Attempt, Fault> {
         let request = ceremony::RotationRequest {
             of: named(&client_id, &challenge_id),
             proof_old,
@@ -184,7 +183,7 @@ impl Terms {
             proof_new,
         };
         let wanted = self.0.rotate(&keys.0, seconds(now)?, &request);
-        wanted.map(Wanted::of).map_err(refused)
+        wanted.map(Attempt::wanted).map_err(refused)
     }
 
     /// Begins an enrolment.
@@ -194,13 +193,13 @@ impl Terms {
         client_id: String,
         commitment: &[u8],
         proof: &[u8],
-    ) -> Result<Asked, Fault> {
+    ) -> Result<Attempt, Fault> {
         let asked = self.0.enrol(&ceremony::EnrolmentRequest {
             client_id: client_id.as_bytes(),
             commitment,
             proof,
         });
-        Ok(Asked(Some(asked.map_err(refused)?)))
+        asked.map(Attempt::asked).map_err(refused)
     }
 }
 
@@ -211,121 +210,169 @@ fn named<'a>(client_id: &'a str, challenge_id: &'a str) -> Named<'a> {
     }
 }
 
-/// An enrolment that somebody asks for; it is dropped unless it is permitted.
-#[napi]
-pub struct Asked(Option<ceremony::Asked>);
-
-#[napi]
-impl Asked {
-    /// The host permits it.
-    #[napi(catch_unwind)]
-    pub fn permitted(&mut self) -> Result<Check, Fault> {
-        let asked = once(&mut self.0)?;
-        Ok(Check(Some(asked.permitted(ceremony::Permission::Host))))
-    }
+/// How far an attempt has come. What it was before is gone.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an attempt is behind an allocation of its own, and changes in it"
+)]
+enum State {
+    Asked(ceremony::Asked),
+    Wanted(ceremony::Wanted),
+    Check(ceremony::Check),
+    /// On the thread pool, or back from it: what came of it is in the attempt's verdict.
+    Verified,
+    Commit(ceremony::Commit),
+    Ended,
 }
 
-/// An attempt whose client is to be looked up.
+/// Takes what the attempt has in one state, or leaves it as it is.
+macro_rules! taken {
+    ($attempt:ident, $state:ident) => {
+        match mem::replace(&mut $attempt.state, State::Ended) {
+            State::$state(it) => Ok(it),
+            other => {
+                $attempt.state = other;
+                Err(used())
+            }
+        }
+    };
+}
+
+/// An attempt, from where it begins to its end. Each of its calls is for one state, and throws `used` in every
+/// other.
 #[napi]
-pub struct Wanted {
-    client_id: String,
-    wanted: Option<ceremony::Wanted>,
+pub struct Attempt {
+    state: State,
+    verdict: Arc<Mutex<Option<ceremony::Checked>>>,
 }
 
 #[napi]
-impl Wanted {
-    fn of(wanted: ceremony::Wanted) -> Self {
+impl Attempt {
+    fn of(state: State) -> Self {
         Self {
-            client_id: wanted.client_id().to_string(),
-            wanted: Some(wanted),
+            state,
+            verdict: Arc::default(),
         }
     }
 
-    /// Whose record it is about.
-    #[napi(getter)]
-    pub fn client_id(&self) -> &str {
-        &self.client_id
+    fn asked(asked: ceremony::Asked) -> Self {
+        Self::of(State::Asked(asked))
     }
 
-    /// The client's record, or that there is none.
+    fn wanted(wanted: ceremony::Wanted) -> Self {
+        Self::of(State::Wanted(wanted))
+    }
+
+    /// The host permits the enrolment that somebody asks for.
     #[napi(catch_unwind)]
-    pub fn found(&mut self, record: Option<Record>) -> Result<Check, Fault> {
-        let wanted = once(&mut self.wanted)?;
-        let record = record.as_ref().map(Record::decoded).transpose()?;
-        let check = wanted.found(record, |decoy| Commitment::from_bytes(decoy));
-        Ok(Check(Some(check.map_err(fault)?)))
-    }
-}
-
-/// An attempt whose proof is to be looked at.
-#[napi]
-pub struct Check(Option<ceremony::Check>);
-
-#[napi]
-impl Check {
-    /// Looks at the proof, on the thread pool.
-    #[napi(catch_unwind, ts_return_type = "Promise<Checked>")]
-    pub fn verify(&mut self) -> Result<AsyncTask<Verifying>, Fault> {
-        let check = once(&mut self.0)?;
-        Ok(AsyncTask::new(Verifying::of(move || check.verify())))
-    }
-}
-
-/// An attempt with its verdict.
-#[napi]
-pub struct Checked(Option<ceremony::Checked>);
-
-#[napi]
-impl Checked {
-    pub(crate) fn of(checked: ceremony::Checked) -> Self {
-        Self(Some(checked))
+    pub fn permitted(&mut self) -> Result<(), Fault> {
+        let asked = taken!(self, Asked)?;
+        self.state = State::Check(asked.permitted(ceremony::Permission::Host));
+        Ok(())
     }
 
-    /// What the store has to do; `denied` when there is nothing to do.
-    #[napi(catch_unwind)]
-    pub fn settle(&mut self) -> Result<Commit, Fault> {
-        let commit = once(&mut self.0)?.settle();
-        Ok(Commit(Some(commit.map_err(refused)?)))
-    }
-}
-
-/// What a store has to do in one atomic and durable action, or not at all.
-#[napi(object, object_from_js = false)]
-pub struct Step {
-    /// Whose record it is about.
-    pub client_id: String,
-    /// The record must be active and of this version; without one there must be no record.
-    pub expected_version: Option<u32>,
-    /// The record that is to be there afterwards, where that changes.
-    pub record: Option<Record>,
-}
-
-/// A step that the store has to take, and that is told here.
-#[napi]
-pub struct Commit(Option<ceremony::Commit>);
-
-#[napi]
-impl Commit {
-    fn open(&self) -> Result<&ceremony::Commit, Fault> {
-        self.0.as_ref().ok_or_else(used)
-    }
-
-    /// What the store has to do.
+    /// Whose record is looked up.
     #[napi(getter, catch_unwind)]
-    pub fn step(&self) -> Result<Step, Fault> {
-        let step = self.open()?.step();
-        Ok(Step {
-            client_id: step.client_id.to_string(),
-            expected_version: match step.expect {
-                ceremony::Expect::Absent(_) => None,
-                ceremony::Expect::Unchanged { version } => Some(version),
-            },
-            record: match &step.change {
-                ceremony::Change::None => None,
-                ceremony::Change::Insert(record) | ceremony::Change::Replace(record) => {
-                    Some(Record::of(record))
-                }
-            },
+    pub fn wanted_client_id(&self) -> Result<&str, Fault> {
+        match &self.state {
+            State::Wanted(wanted) => Ok(wanted.client_id().as_str()),
+            _ => Err(used()),
+        }
+    }
+
+    /// The client's record.
+    #[napi(catch_unwind)]
+    pub fn found(
+        &mut self,
+        commitment: &[u8],
+        commitment_version: u32,
+        status: String,
+    ) -> Result<(), Fault> {
+        let wanted = self.take_wanted()?;
+        let record = stored(commitment, commitment_version, &status)?;
+        self.go_on(wanted, Some(record))
+    }
+
+    /// There is no record.
+    #[napi(catch_unwind)]
+    pub fn missing(&mut self) -> Result<(), Fault> {
+        let wanted = self.take_wanted()?;
+        self.go_on(wanted, None)
+    }
+
+    fn take_wanted(&mut self) -> Result<ceremony::Wanted, Fault> {
+        taken!(self, Wanted)
+    }
+
+    fn go_on(
+        &mut self,
+        wanted: ceremony::Wanted,
+        record: Option<ClientRecord>,
+    ) -> Result<(), Fault> {
+        let check = wanted.found(record, |decoy| Commitment::from_bytes(decoy));
+        self.state = State::Check(check.map_err(fault)?);
+        Ok(())
+    }
+
+    /// Looks at the proof, on the thread pool.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn verify(&mut self) -> Result<AsyncTask<Verifying>, Fault> {
+        let check = taken!(self, Check)?;
+        self.state = State::Verified;
+        let verdict = Arc::clone(&self.verdict);
+        Ok(AsyncTask::new(Verifying::of(move || {
+            let checked = check.verify();
+            verdict
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .replace(checked);
+        })))
+    }
+
+    /// Goes on to what the store has to do; `denied` when there is nothing to do.
+    #[napi(catch_unwind)]
+    pub fn settle(&mut self) -> Result<(), Fault> {
+        let verdict = self
+            .verdict
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let commit = verdict.ok_or_else(used)?.settle();
+        self.state = State::Ended;
+        self.state = State::Commit(commit.map_err(refused)?);
+        Ok(())
+    }
+
+    fn open(&self) -> Result<&ceremony::Commit, Fault> {
+        match &self.state {
+            State::Commit(commit) => Ok(commit),
+            _ => Err(used()),
+        }
+    }
+
+    /// Whose record the step is about.
+    #[napi(getter, catch_unwind)]
+    pub fn client_id(&self) -> Result<&str, Fault> {
+        Ok(self.open()?.step().client_id.as_str())
+    }
+
+    /// The record must be active and of this version; without one there must be no record.
+    #[napi(getter, catch_unwind)]
+    pub fn expected_version(&self) -> Result<Option<u32>, Fault> {
+        Ok(match self.open()?.step().expect {
+            ceremony::Expect::Absent(_) => None,
+            ceremony::Expect::Unchanged { version } => Some(version),
+        })
+    }
+
+    /// The record that is to be there afterwards, where that changes.
+    #[napi(getter, catch_unwind)]
+    pub fn record(&self) -> Result<Option<Record>, Fault> {
+        Ok(match &self.open()?.step().change {
+            ceremony::Change::None => None,
+            ceremony::Change::Insert(record) | ceremony::Change::Replace(record) => {
+                Some(Record::of(record))
+            }
         })
     }
 
@@ -335,10 +382,10 @@ impl Commit {
         Ok(self.open()?.step().spend.map(Spend::of))
     }
 
-    /// What the store did; the record is the client's from now on. Anything but `done` is an error.
+    /// What the store did: the version of the commitment from now on. Anything but `done` is an error.
     #[napi(catch_unwind)]
-    pub fn done(&mut self, committed: String, retry_after: u32) -> Result<Record, Fault> {
-        let commit = once(&mut self.0)?;
+    pub fn done(&mut self, committed: String, retry_after: u32) -> Result<u32, Fault> {
+        let commit = taken!(self, Commit)?;
         let committed = match committed.as_str() {
             "done" => Committed::Done,
             "changed" => Committed::Changed,
@@ -351,7 +398,7 @@ impl Commit {
             _ => return Err(unavailable_answer()),
         };
         let accepted = commit.done(committed).map_err(refused)?;
-        Ok(Record::of(accepted.record()))
+        Ok(accepted.record().commitment_version)
     }
 }
 
@@ -361,8 +408,13 @@ fn unavailable_answer() -> Fault {
 
 /// The status that a client has after `suspend`, `resume` or `revoke`.
 #[napi(catch_unwind)]
-pub fn next_status(record: Record, change: String) -> Result<&'static str, Fault> {
-    let mut record = record.decoded()?;
+pub fn next_status(
+    commitment: &[u8],
+    commitment_version: u32,
+    status: String,
+    change: String,
+) -> Result<&'static str, Fault> {
+    let mut record = stored(commitment, commitment_version, &status)?;
     match change.as_str() {
         "suspend" => record.suspend().map_err(fault)?,
         "resume" => record.resume().map_err(fault)?,

@@ -4,9 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use napi::{Env, Error, Result, Task, bindgen_prelude::Uint8Array};
 
-use twofapi_crypto_core::ceremony;
-
-use crate::{ceremony::Checked, error::Fault};
+use crate::error::Fault;
 
 type Job<T> = Box<dyn FnOnce() -> std::result::Result<T, Fault> + Send>;
 
@@ -102,25 +100,28 @@ impl Task for Proving {
     }
 }
 
-/// An attempt whose proof is looked at. Its verdict comes back inside of it.
-pub struct Verifying(Once<ceremony::Checked>);
+/// An attempt whose proof is looked at, and which keeps the verdict to itself.
+pub struct Verifying(Once<()>);
 
 impl Verifying {
-    pub(crate) fn of(job: impl FnOnce() -> ceremony::Checked + Send + 'static) -> Self {
-        Self(Once::of(move || Ok(job())))
+    pub(crate) fn of(job: impl FnOnce() + Send + 'static) -> Self {
+        Self(Once::of(move || {
+            job();
+            Ok(())
+        }))
     }
 }
 
 impl Task for Verifying {
-    type Output = ceremony::Checked;
-    type JsValue = Checked;
+    type Output = ();
+    type JsValue = ();
 
-    fn compute(&mut self) -> Result<ceremony::Checked> {
+    fn compute(&mut self) -> Result<()> {
         self.0.compute()
     }
 
-    fn resolve(&mut self, _: Env, checked: ceremony::Checked) -> Result<Checked> {
-        Ok(Checked::of(checked))
+    fn resolve(&mut self, _: Env, (): ()) -> Result<()> {
+        Ok(())
     }
 }
 

@@ -17,8 +17,7 @@ import { native } from './load.js';
 import { inTurn } from './pool.js';
 
 type Native = typeof native;
-type Inside<Name extends 'Keys' | 'Terms' | 'Spend' | 'SpentSet' | 'Asked' | 'Wanted' | 'Check' | 'Checked' | 'Commit'> =
-  InstanceType<Native[Name]>;
+type Inside<Name extends 'Keys' | 'Terms' | 'Spend' | 'SpentSet' | 'Attempt'> = InstanceType<Native[Name]>;
 
 const VERSION_MAX = 0xffff_ffff;
 
@@ -27,11 +26,11 @@ const moment = (now: unknown): number => whole(now, 'now', 0, Number.MAX_SAFE_IN
 // What only this file may do with the objects: make them, and see inside.
 let keysOf: (keys: Keys) => Inside<'Keys'>;
 let spendOf: (spend: Spend) => Inside<'Spend'>;
-let askedOf: (inside: Inside<'Asked'>) => Asked;
-let wantedOf: (inside: Inside<'Wanted'>) => Wanted;
-let checkOf: (inside: Inside<'Check'>) => Check;
-let checkedOf: (inside: Inside<'Checked'>) => Checked;
-let commitOf: (inside: Inside<'Commit'>) => Commit;
+let askedOf: (inside: Inside<'Attempt'>) => Asked;
+let wantedOf: (inside: Inside<'Attempt'>) => Wanted;
+let checkOf: (inside: Inside<'Attempt'>) => Check;
+let checkedOf: (inside: Inside<'Attempt'>) => Checked;
+let commitOf: (inside: Inside<'Attempt'>) => Commit;
 let newSpend: (inside: Inside<'Spend'>) => Spend;
 
 /** The challenge keys of one epoch. Derive them again when the epoch is another. */
@@ -54,14 +53,14 @@ export class Keys {
 }
 
 /** What a store gives. Damage in it is not the fault of who proves, and is no error that such a one is told. */
-function stored(record: ClientRecord): { commitment: Uint8Array; commitmentVersion: number; status: string } {
+function stored(record: ClientRecord): [Uint8Array, number, string] {
   try {
     const { commitment, commitmentVersion, status } = object(record, 'the record');
-    return {
-      commitment: bytes(commitment, 'commitment'),
-      commitmentVersion: whole(commitmentVersion, 'commitmentVersion', 1, VERSION_MAX),
-      status: text(status, 'status'),
-    };
+    return [
+      bytes(commitment, 'commitment'),
+      whole(commitmentVersion, 'commitmentVersion', 1, VERSION_MAX),
+      text(status, 'status'),
+    ];
   } catch (error) {
     if (!(error instanceof TwoFApiError)) throw error;
     throw new TwoFApiError('unavailable', `what is stored of a client is damaged: ${error.message}`);
@@ -156,37 +155,38 @@ export class Terms {
 
 /** An enrolment that somebody asks for. */
 export class Asked {
-  readonly #asked: Inside<'Asked'>;
+  readonly #attempt: Inside<'Attempt'>;
 
-  private constructor(asked: Inside<'Asked'>) {
-    this.#asked = asked;
+  private constructor(attempt: Inside<'Attempt'>) {
+    this.#attempt = attempt;
   }
 
   static {
-    askedOf = (asked) => new Asked(asked);
+    askedOf = (attempt) => new Asked(attempt);
   }
 
   /** The host permits it: by an invitation, which the step uses up, or because it trusts its caller. */
   permitted(): Check {
-    return checkOf(calling(() => this.#asked.permitted()));
+    calling(() => this.#attempt.permitted());
+    return checkOf(this.#attempt);
   }
 }
 
 /** An attempt whose client is to be looked up. */
 export class Wanted {
-  readonly #wanted: Inside<'Wanted'>;
+  readonly #attempt: Inside<'Attempt'>;
 
-  private constructor(wanted: Inside<'Wanted'>) {
-    this.#wanted = wanted;
+  private constructor(attempt: Inside<'Attempt'>) {
+    this.#attempt = attempt;
   }
 
   static {
-    wantedOf = (wanted) => new Wanted(wanted);
+    wantedOf = (attempt) => new Wanted(attempt);
   }
 
   /** Whose record is looked up. */
   get clientId(): string {
-    return this.#wanted.clientId;
+    return calling(() => this.#attempt.wantedClientId);
   }
 
   /**
@@ -194,39 +194,41 @@ export class Wanted {
    * or come from a replica: the step decides.
    */
   found(record: ClientRecord | undefined): Check {
-    const given = record && stored(record);
-    return checkOf(calling(() => this.#wanted.found(given)));
+    const words = record && stored(record);
+    calling(() => (words === undefined ? this.#attempt.missing() : this.#attempt.found(...words)));
+    return checkOf(this.#attempt);
   }
 }
 
 /** An attempt whose proof is to be looked at. */
 export class Check {
-  readonly #check: Inside<'Check'>;
+  readonly #attempt: Inside<'Attempt'>;
 
-  private constructor(check: Inside<'Check'>) {
-    this.#check = check;
+  private constructor(attempt: Inside<'Attempt'>) {
+    this.#attempt = attempt;
   }
 
   static {
-    checkOf = (check) => new Check(check);
+    checkOf = (attempt) => new Check(attempt);
   }
 
   /** Looks at the proof, on the thread pool. */
   async verify(): Promise<Checked> {
-    return checkedOf(await inTurn(() => callingAsync(() => this.#check.verify())));
+    await inTurn(() => callingAsync(() => this.#attempt.verify()));
+    return checkedOf(this.#attempt);
   }
 }
 
 /** An attempt with its verdict, which stays inside. */
 export class Checked {
-  readonly #checked: Inside<'Checked'>;
+  readonly #attempt: Inside<'Attempt'>;
 
-  private constructor(checked: Inside<'Checked'>) {
-    this.#checked = checked;
+  private constructor(attempt: Inside<'Attempt'>) {
+    this.#attempt = attempt;
   }
 
   static {
-    checkedOf = (checked) => new Checked(checked);
+    checkedOf = (attempt) => new Checked(attempt);
   }
 
   /**
@@ -235,23 +237,32 @@ export class Checked {
    * @throws TwoFApiError `denied` when it has nothing to do
    */
   settle(): Commit {
-    return commitOf(calling(() => this.#checked.settle()));
+    calling(() => this.#attempt.settle());
+    return commitOf(this.#attempt);
   }
 }
 
 /** A challenge that is spent by being accepted. */
 export class Spend {
   readonly #inside: Inside<'Spend'>;
-  /** Under what it goes into the set of spent ones, 16 bytes. */
-  readonly key: Uint8Array;
-  /** When it may leave the set, never earlier, in Unix seconds. */
-  readonly expiresAt: number;
-  /** The epoch that it was issued in, 16 bytes. */
-  readonly epoch: Uint8Array;
 
   private constructor(inside: Inside<'Spend'>) {
     this.#inside = inside;
-    ({ key: this.key, expiresAt: this.expiresAt, epoch: this.epoch } = inside);
+  }
+
+  /** Under what it goes into the set of spent ones, 16 bytes. */
+  get key(): Uint8Array {
+    return this.#inside.key;
+  }
+
+  /** When it may leave the set, never earlier, in Unix seconds. */
+  get expiresAt(): number {
+    return this.#inside.expiresAt;
+  }
+
+  /** The epoch that it was issued in, 16 bytes. */
+  get epoch(): Uint8Array {
+    return this.#inside.epoch;
   }
 
   static {
@@ -294,10 +305,12 @@ export type Committed =
   | 'not_invited'
   | { readonly retryAfterSeconds: number };
 
-const recordOf = (record: { commitment: Uint8Array; commitmentVersion: number; status: string }): ClientRecord => ({
-  ...record,
-  status: record.status as ClientStatus,
-});
+/** A client that was accepted. */
+export interface Accepted {
+  readonly clientId: string;
+  /** Of the commitment from now on. */
+  readonly commitmentVersion: number;
+}
 
 /** The seconds until a place falls free, if that is what the store says. */
 function secondsOf(committed: Committed): number | undefined {
@@ -308,35 +321,35 @@ function secondsOf(committed: Committed): number | undefined {
 
 /** A step that the store has to take, and that is told here. */
 export class Commit {
-  readonly #commit: Inside<'Commit'>;
+  readonly #attempt: Inside<'Attempt'>;
   readonly step: Step;
 
-  private constructor(commit: Inside<'Commit'>) {
-    this.#commit = commit;
-    const { clientId: id, expectedVersion, record } = commit.step;
-    const spend = commit.spend ?? undefined;
+  private constructor(attempt: Inside<'Attempt'>) {
+    this.#attempt = attempt;
+    const { clientId: id, expectedVersion, spend, record } = attempt;
     this.step = {
       clientId: id,
       expectedVersion: expectedVersion ?? undefined,
-      spend: spend && newSpend(spend),
-      record: record && recordOf(record),
+      spend: spend === null ? undefined : newSpend(spend),
+      record: record === null ? undefined : { ...record, status: record.status as ClientStatus },
     };
   }
 
   static {
-    commitOf = (commit) => new Commit(commit);
+    commitOf = (attempt) => new Commit(attempt);
   }
 
   /**
-   * Tells what the store did: the record that the client has from now on.
+   * Tells what the store did.
    *
    * @throws TwoFApiError for every answer but `done`
    */
-  done(committed: Committed): ClientRecord {
+  done(committed: Committed): Accepted {
+    const { clientId: id } = this.step;
     const seconds = secondsOf(committed);
-    if (seconds === undefined) return recordOf(calling(() => this.#commit.done(String(committed), 0)));
+    if (seconds === undefined) return { clientId: id, commitmentVersion: calling(() => this.#attempt.done(String(committed), 0)) };
     try {
-      return recordOf(calling(() => this.#commit.done('full', seconds)));
+      return { clientId: id, commitmentVersion: calling(() => this.#attempt.done('full', seconds)) };
     } catch (error) {
       if (!(error instanceof TwoFApiError) || error.code !== 'throttled') throw error;
       throw new TwoFApiError(error.code, error.message, { retryAfterSeconds: seconds });
@@ -369,5 +382,5 @@ export class SpentSet {
 /** The status of a client after a change; `not_active` when its record does not allow it. */
 export function nextStatus(record: ClientRecord, change: 'suspend' | 'resume' | 'revoke'): ClientStatus {
   const given = stored(record);
-  return calling(() => native.nextStatus(given, text(change, 'change'))) as ClientStatus;
+  return calling(() => native.nextStatus(...given, text(change, 'change'))) as ClientStatus;
 }

@@ -1,6 +1,6 @@
 // The client's side: credentials and proofs.
 
-import type { ChallengeToAnswer, Credential, Enrollment } from '@2fapi/protocol-spec';
+import { ELEMENT_LENGTH, type ChallengeToAnswer, type Credential, type Enrollment } from '@2fapi/protocol-spec';
 
 import { calling, callingAsync } from './errors.js';
 import { bytes, clientId, object } from './inputs.js';
@@ -55,7 +55,7 @@ export async function createEnrollmentAsync(enrollment: {
   const { clientId: id, credential } = object(enrollment, 'the argument');
   const words = [clientId(id), ...parts(credential)] as const;
   const both = await callingAsync(() => native.proveEnrollmentAsync(...words));
-  return { clientId: words[0], commitment: both.slice(0, 32), proof: both.slice(32) };
+  return { clientId: words[0], commitment: both.slice(0, ELEMENT_LENGTH), proof: both.slice(ELEMENT_LENGTH) };
 }
 
 /** What {@link proveAuthentication} takes. */

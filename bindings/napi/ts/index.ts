@@ -41,6 +41,7 @@ export {
   nextStatus,
   SpentSet,
   Terms,
+  type Accepted,
   type Asked,
   type AuthenticationRequest,
   type ChallengeOf,

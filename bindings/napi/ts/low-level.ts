@@ -2,6 +2,8 @@
 
 import { timingSafeEqual } from 'node:crypto';
 
+import { ELEMENT_LENGTH, PROOF_LENGTH, SCALAR_LENGTH } from '@2fapi/protocol-spec';
+
 import { calling } from './errors.js';
 import { bytes, clientId, object } from './inputs.js';
 import { native } from './load.js';
@@ -91,9 +93,9 @@ export function generateProof(it: ProofToGenerate): ProofParts {
   ] as const;
   const proof = calling(() => native.generateProof(...words));
   return {
-    announcement: proof.slice(0, 32),
-    responseS: proof.slice(32, 64),
-    responseR: proof.slice(64, 96),
+    announcement: proof.slice(0, ELEMENT_LENGTH),
+    responseS: proof.slice(ELEMENT_LENGTH, ELEMENT_LENGTH + SCALAR_LENGTH),
+    responseR: proof.slice(ELEMENT_LENGTH + SCALAR_LENGTH, PROOF_LENGTH),
     proof,
   };
 }
@@ -136,7 +138,7 @@ export function isCanonicalScalar(scalar: Uint8Array): boolean {
 
 /** Whether bytes are the encoding of the identity: 32 zeros. */
 export function isIdentityPoint(point: Uint8Array): boolean {
-  return bytes(point, 'point').length === 32 && point.every((byte) => byte === 0);
+  return bytes(point, 'point').length === ELEMENT_LENGTH && point.every((byte) => byte === 0);
 }
 
 /** Whether two texts of bytes are the same, in a time that tells only their lengths. */

@@ -80,6 +80,16 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
     return current.terms;
   }
 
+  let latest: { readonly at: Epoch; readonly keys: crypto.Keys } | undefined;
+
+  function keysOf(at: Epoch): crypto.Keys {
+    const isSame = (one: Uint8Array, other: Uint8Array): boolean => one === other || Buffer.from(one).equals(other);
+    if (latest === undefined || !isSame(latest.at.epoch, at.epoch) || !isSame(latest.at.root, at.root)) {
+      latest = { at, keys: new crypto.Keys(at) };
+    }
+    return latest.keys;
+  }
+
   /** From what was sent to the verdict: one client is looked up, and one step carried out. */
   async function concluded(
     clientId: string,
@@ -88,7 +98,7 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
     crypto.mustBeClientId(clientId);
     const at = await records.epoch(clientId);
     return verdictOf(async () => {
-      const check = begin(new crypto.Keys(at), at.now).found(await records.find(clientId));
+      const check = begin(keysOf(at), at.now).found(await records.find(clientId));
       const commit = (await check.verify()).settle();
       const { expectedVersion: commitmentVersion, spend, record } = commit.step;
       if (commitmentVersion === undefined || spend === undefined) throw new Error('this step is none of an attempt');
@@ -102,7 +112,7 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
     async challenge(clientId, channelBinding) {
       crypto.mustBeClientId(clientId);
       const at = await records.epoch(clientId);
-      return termsOf(channelBinding).challenge(new crypto.Keys(at), at.now, clientId);
+      return termsOf(channelBinding).challenge(keysOf(at), at.now, clientId);
     },
 
     async enroll(clientId, commitment, proof, redeem) {
@@ -153,7 +163,7 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
 }
 
 /** How an attempt ends: accepted, or refused by the ceremony; what fails otherwise is an error. */
-async function verdictOf(attempt: () => Promise<ClientRecord>): Promise<Verdict> {
+async function verdictOf(attempt: () => Promise<{ readonly commitmentVersion: number }>): Promise<Verdict> {
   try {
     const { commitmentVersion } = await attempt();
     return { outcome: 'accepted', commitmentVersion };

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import {
   CHALLENGE_SKEW_MAX_SECONDS,
   CHALLENGE_TTL_MAX_SECONDS,
+  ELEMENT_LENGTH,
   EPOCH_LENGTH,
   ROOT_LENGTH,
   type ClientRecord,
@@ -41,7 +42,7 @@ const encoded = (record: ClientRecord): string =>
 function decoded(line: string): ClientRecord {
   const [layout, status, version, commitment] = line.split(' ');
   const known: readonly string[] = ['active', 'suspended', 'revoked'] satisfies ClientStatus[];
-  if (layout !== '1' || status === undefined || !known.includes(status) || commitment?.length !== 64) {
+  if (layout !== '1' || status === undefined || !known.includes(status) || commitment?.length !== 2 * ELEMENT_LENGTH) {
     throw new Error('a client in Redis is damaged; restore it from a backup');
   }
   return {
