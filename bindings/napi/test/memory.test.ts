@@ -71,6 +71,36 @@ test('30,000 verifications on the thread pool leave memory flat', async () => {
   assert(grown < 20, `grew by ${grown.toFixed(1)} MB`);
 });
 
+test('10,000 attempts, some of them dropped halfway, leave memory flat', async () => {
+  const now = 1_795_000_000;
+  const set = new addon.SpentSet(100);
+  const terms = new addon.Terms({ channelBinding: new Uint8Array(0) });
+  const keys = new addon.Keys({ root: key, epoch: set.at(now).epoch });
+  const { challengeId, nonce: issued } = terms.challenge(keys, now, 'a');
+  const answer = addon.proveAuthentication({ clientId: 'a', credential, challenge: { nonce: issued } });
+  const request = { clientId: 'a', challengeId, proof: answer };
+  const record = { commitment: credential.commitment, commitmentVersion: 1, status: 'active' } as const;
+  const one = async (n: number): Promise<void> => {
+    const wanted = terms.authenticate(keys, now, request);
+    if (n % 4 === 0) return;
+    const check = wanted.found(n % 4 === 1 ? undefined : record);
+    const checked = await check.verify();
+    if (n % 4 < 3) return;
+    const commit = checked.settle();
+    assert(commit.step.spend);
+    set.accept(commit.step.spend, now);
+    commit.done('done');
+  };
+  const rounds = async (count: number): Promise<void> => {
+    for (let n = 0; n < count; n += 500) await Promise.all(Array.from({ length: 500 }, (_, at) => one(at)));
+  };
+  await rounds(20_000);
+  const before = await resident();
+  await rounds(10_000);
+  const grown = (await resident()) - before;
+  assert(grown < 20, `grew by ${grown.toFixed(1)} MB`);
+});
+
 test('the event loop turns while proofs are looked at', async () => {
   let turns = 0;
   let running = true;
