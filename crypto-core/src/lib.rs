@@ -6,48 +6,22 @@
 //! nonce, that it knows an opening of C: a Schnorr/Sigma proof made non-interactive by the strong
 //! Fiat-Shamir transform. The normative text is `spec/protocol.md`.
 //!
-//! The crate follows the protocol: [enrol](Enrolment) → [challenge](ChallengeKey) →
-//! [`prove`](prove()) → [`verify`](verify()). It has no clock, no store and no random source of its
-//! own; it is handed them.
+//! The crate has no clock, no store and no random source of its own; it is handed them. A client proves
+//! by [`prove`](prove()). A host drives the [ceremonies](ceremony): they are the rules, and the example
+//! there is a whole login. Below them lie the parts that they are made of, such as one proof:
 //!
 //! ```
 //! use twofapi_crypto_core::*;
 //! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 //! # let mut rng = ChaCha20Rng::seed_from_u64(1);
-//! # let now = 1_795_000_000;
-//! // Once, at the client: a credential, and a proof of possession to enrol with.
+//! // At the client: a credential, and a proof of possession to enrol with.
 //! let alice: ClientId = "alice".parse()?;
 //! let credential = Credential::generate(&mut rng)?;
-//! let possession = prove(&credential, &Enrolment { client_id: &alice }, &mut rng)?;
+//! let proof = prove(&credential, &Enrolment { client_id: &alice }, &mut rng)?.to_bytes();
 //!
 //! // At the host: nothing secret is ever seen.
 //! let commitment = Commitment::from_bytes(credential.commitment().as_bytes())?;
-//! verify(&commitment, &Enrolment { client_id: &alice }, &possession)?;
-//! let mut record = ClientRecord::enrolled(commitment);
-//!
-//! // Each time: the host issues a challenge, which it does not store ...
-//! let key = ChallengeKey::generate(&mut rng)?;
-//! let ttl = ChallengeTtl::default();
-//! let issued = key.issue(&alice, now, ttl, &mut rng)?;
-//!
-//! // ... the client proves ...
-//! let binding = AuthenticationBinding::for_audience(&"https://api.example.com".parse()?);
-//! let statement = Authentication { client_id: &alice, nonce: &issued.nonce, binding: &binding };
-//! let proof = prove(&credential, &statement, &mut rng)?.to_bytes();
-//!
-//! // ... and the host computes the challenge again, spends it, and only then looks at the proof.
-//! let proof = Proof::from_bytes(&proof)?;
-//! let challenge = key.recompute(&alice, issued.id, now + 1, ttl)?;
-//! let mut spent = OwnedSpentSet::new(1000);
-//! let spend = |spent: &mut OwnedSpentSet| {
-//!     spent.set().spend(&challenge.spent_key, challenge.id.expires_at(), now + 1)
-//! };
-//! assert_eq!(spend(&mut spent), Spend::Fresh);
-//! let statement = Authentication { client_id: &alice, nonce: &challenge.nonce, binding: &binding };
-//! verify(&record.commitment, &statement, &proof)?;
-//!
-//! // A second time is once too often.
-//! assert_eq!(spend(&mut spent), Spend::Spent);
+//! verify(&commitment, &Enrolment { client_id: &alice }, &Proof::from_bytes(&proof)?)?;
 //! # Ok::<(), Error>(())
 //! ```
 //!
@@ -75,8 +49,7 @@ mod sigma;
 mod testing;
 
 pub use challenge::{
-    Challenge, ChallengeId, ChallengeKey, ChallengeTtl, OwnedSpentSet, ShareTag, Spend,
-    SpentHeader, SpentKey, SpentSet, SpentSlot, SpentStats,
+    Challenge, ChallengeId, ChallengeKey, ChallengeTtl, ShareTag, SpentKey,
 };
 pub use client::{CLIENT_ID_MAX, ClientId, ClientRecord, ClientStatus, Transition};
 pub use credential::{Commitment, Credential};
