@@ -536,6 +536,24 @@ mod tests {
         assert_eq!(set.accept(&spend(1, 1, 50), NOW), Committed::Spent);
     }
 
+    #[test]
+    fn a_table_never_takes_more_than_its_bound_of_slots() {
+        // Fill, let all expire at once, fill again: the worst case for sweeping by insertion.
+        let capacity = 1000;
+        let mut owned = OwnedSpentSet::new(capacity, epoch(1));
+        let mut set = owned.set();
+        let mut n = 0;
+        for round in 0..5 {
+            for _ in 0..capacity {
+                n += 1;
+                let challenge = spend(n, n as u32, 10 * (round + 1));
+                let now = NOW + 10 * u64::from(round);
+                assert_eq!(set.accept(&challenge, now), Committed::Done);
+                assert!(set.header.taken <= capacity + capacity / 4 + SWEEP as u32);
+            }
+        }
+    }
+
     #[derive(Clone, Debug)]
     enum Op {
         Accept {
