@@ -10,12 +10,15 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{
-    Error,
+    Audience, Error,
     group::{self, ELEMENT_LEN},
 };
 
 /// Domain of the derivation of a credential from a recovery phrase.
 const RECOVERY_DST: &[u8] = b"2FApi-v1.0-RecoveryPhrase";
+
+/// Domain of the derivation of a blinding for one audience.
+const AUDIENCE_BLINDING_DST: &[u8] = b"2FApi-v1.0-AudienceBlinding";
 
 /// A Pedersen commitment C = s·G + r·H: public, and all that a host stores of a secret.
 ///
@@ -160,6 +163,36 @@ impl Credential {
     /// # Errors
     /// [`Error::InvalidLength`] unless there are 32 bytes.
     pub fn from_recovery_entropy(entropy: &[u8]) -> Result<Self, Error> {
+        Self::is_entropy(entropy)?;
+        Self::filled_by(|scalars| {
+            scalars.secret = derived(b's', entropy);
+            scalars.blinding = derived(b'r', entropy);
+            Ok(())
+        })
+    }
+
+    /// The credential of a recovery phrase at one audience: the secret is that of
+    /// [`Credential::from_recovery_entropy`], the blinding is hashed from the audience and a generation as
+    /// well (`spec/protocol.md`, section 3). Commitments of one phrase at two audiences, or of two
+    /// generations, are as unrelated as those of two phrases to whoever does not have it, and a credential
+    /// that leaks opens no other one's commitment.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] unless there are 32 bytes.
+    pub fn from_recovery_entropy_at(
+        entropy: &[u8],
+        audience: &Audience,
+        generation: u32,
+    ) -> Result<Self, Error> {
+        Self::is_entropy(entropy)?;
+        Self::filled_by(|scalars| {
+            scalars.secret = derived(b's', entropy);
+            scalars.blinding = blinding_at(entropy, audience, generation);
+            Ok(())
+        })
+    }
+
+    fn is_entropy(entropy: &[u8]) -> Result<(), Error> {
         if entropy.len() != Self::RECOVERY_ENTROPY_LEN {
             return Err(Error::InvalidLength {
                 what: "entropy of a recovery phrase",
@@ -167,11 +200,7 @@ impl Credential {
                 actual: entropy.len(),
             });
         }
-        Self::filled_by(|scalars| {
-            scalars.secret = derived(b's', entropy);
-            scalars.blinding = derived(b'r', entropy);
-            Ok(())
-        })
+        Ok(())
     }
 
     /// Has the scalars written where they stay, and commits to them. Not inlined, so that the
@@ -220,6 +249,11 @@ impl Credential {
         Zeroizing::new(*self.scalars.blinding.as_bytes())
     }
 
+    /// Whether both have one secret, compared in constant time.
+    pub(crate) fn has_secret_of(&self, other: &Self) -> subtle::Choice {
+        self.secret().ct_eq(other.secret())
+    }
+
     pub(crate) fn secret(&self) -> &Scalar {
         &self.scalars.secret
     }
@@ -246,6 +280,18 @@ fn derived(label: u8, entropy: &[u8]) -> Scalar {
     let hash = Sha512::new_with_prefix(RECOVERY_DST)
         .chain_update([label])
         .chain_update(entropy);
+    let wide: Zeroizing<[u8; 64]> = Zeroizing::new(hash.finalize().into());
+    uniform(wide.as_ref())
+}
+
+/// SHA-512(DST ‖ E ‖ LP(audience) ‖ generation), reduced.
+fn blinding_at(entropy: &[u8], audience: &Audience, generation: u32) -> Scalar {
+    let audience = audience.as_str().as_bytes();
+    let hash = Sha512::new_with_prefix(AUDIENCE_BLINDING_DST)
+        .chain_update(entropy)
+        .chain_update((audience.len() as u32).to_be_bytes())
+        .chain_update(audience)
+        .chain_update(generation.to_be_bytes());
     let wide: Zeroizing<[u8; 64]> = Zeroizing::new(hash.finalize().into());
     uniform(wide.as_ref())
 }
@@ -340,6 +386,62 @@ mod tests {
     fn a_failing_random_source_is_an_error_and_not_a_weak_key() {
         let error = Credential::generate(&mut crate::testing::Broken).unwrap_err();
         assert_eq!(error.code(), crate::ErrorCode::Unavailable);
+    }
+
+    #[test]
+    fn a_phrase_has_one_secret_and_a_blinding_for_each_audience_and_generation() {
+        let entropy = [9; 32];
+        let audience = |text: &str| text.parse::<Audience>().unwrap();
+        let at = |name: &str, n| {
+            Credential::from_recovery_entropy_at(&entropy, &audience(name), n).unwrap()
+        };
+        let plain = Credential::from_recovery_entropy(&entropy).unwrap();
+        let mut seen = alloc::collections::BTreeSet::from([plain.commitment().to_bytes()]);
+        for name in [
+            "https://a.example",
+            "https://b.example",
+            "https://a.example:8443",
+        ] {
+            for generation in [0, 1, 256] {
+                let credential = at(name, generation);
+                assert_eq!(*credential.secret_bytes(), *plain.secret_bytes());
+                assert!(seen.insert(credential.commitment().to_bytes()));
+                let lp = [&(name.len() as u32).to_be_bytes()[..], name.as_bytes()].concat();
+                let input = [
+                    &b"2FApi-v1.0-AudienceBlinding"[..],
+                    &entropy,
+                    &lp,
+                    &generation.to_be_bytes(),
+                ];
+                let wide: [u8; 64] = Sha512::digest(input.concat()).into();
+                let expected = Scalar::from_bytes_mod_order_wide(&wide);
+                assert_eq!(*credential.blinding(), expected);
+            }
+        }
+        let again = at("https://a.example", 0);
+        assert!(bool::from(again.ct_eq(&at("https://a.example", 0))));
+        for short in [&entropy[..31], &[]] {
+            let name = audience("https://a.example");
+            assert!(Credential::from_recovery_entropy_at(short, &name, 0).is_err());
+        }
+    }
+
+    #[test]
+    fn a_credential_of_one_host_opens_no_commitment_of_another() {
+        let audience = |text: &str| text.parse::<Audience>().unwrap();
+        let of = |name: &str| {
+            Credential::from_recovery_entropy_at(&[9; 32], &audience(name), 0).unwrap()
+        };
+        let (here, there) = (of("https://a.example"), of("https://b.example"));
+        // Two hosts that compare notes see commitments without a relation that they can name; with what leaked
+        // at one, the other's differs from it by a multiple of H that nobody knows.
+        assert_ne!(here.commitment(), there.commitment());
+        assert_ne!(*here.blinding_bytes(), *there.blinding_bytes());
+        let id = crate::ClientId::parse("alice").unwrap();
+        let statement = crate::Enrolment { client_id: &id };
+        let leaked = crate::prove(&here, &statement, &mut rng(3)).unwrap();
+        assert!(crate::verify(here.commitment(), &statement, &leaked).is_ok());
+        assert!(crate::verify(there.commitment(), &statement, &leaked).is_err());
     }
 
     #[test]

@@ -51,7 +51,11 @@ mod testing;
 pub use challenge::{
     Challenge, ChallengeId, ChallengeKey, ChallengeTtl, ShareTag, SpentKey,
 };
-pub use client::{CLIENT_ID_MAX, ClientId, ClientRecord, ClientStatus, Transition};
+pub use client::{
+    Attributes, CLIENT_ID_MAX, Claims, ClientId, ClientRecord, ClientStatus, CredentialId,
+    CredentialName, EnrolledCredential, Record, Scopes, Source, Sources, SuiteId, Tenant,
+    Transition,
+};
 pub use credential::{Commitment, Credential};
 pub use error::{Denied, Error, ErrorCode};
 pub use group::{ELEMENT_LEN, GENERATOR_G, GENERATOR_H, GENERATOR_H_DST};
@@ -60,8 +64,10 @@ pub use low_level::{commit, generators, verify_equation_raw};
 pub use phrase::{NotAPhrase, RecoveryPhrase};
 pub use sigma::{
     Audience, Authentication, AuthenticationBinding, BatchEntry, CHANNEL_BINDING_MAX, Context,
-    Enrolment, Nonce, Proof, Rotation, SUITE, Statement, TRANSCRIPT_DST, deny_unknown_client,
-    precompute, prove, transcript, verify, verify_batch, verify_rotation,
+    Enrolment, Joining, LINK_PROOF_SUITE, LinkProof, LinkStatement, LinkedClient, Linking, Nonce,
+    Proof, Rotation, SUITE, Statement, TRANSCRIPT_DST, Unlinking, deny_unknown_client,
+    link_transcript, precompute, prove, prove_link, transcript, verify, verify_batch, verify_link,
+    verify_rotation,
 };
 
 /// The curve library whose [`Scalar`](curve25519_dalek::Scalar) and

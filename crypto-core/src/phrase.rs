@@ -7,7 +7,7 @@ use bip39::{Language, Mnemonic};
 use rand_core::TryCryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{Credential, Error};
+use crate::{Audience, Credential, Error};
 
 /// 32 bytes from which a credential is hashed, which their owner keeps on paper as 24 words. Whoever has
 /// them is the client: zeroized on drop, silent in `Debug`.
@@ -29,6 +29,9 @@ pub enum NotAPhrase {
 impl RecoveryPhrase {
     /// How many words a phrase has.
     pub const WORDS: usize = 24;
+
+    /// How many generations a client that recovers tries.
+    pub const GENERATIONS_TRIED: u32 = 32;
 
     /// Draws a phrase.
     ///
@@ -109,6 +112,26 @@ impl RecoveryPhrase {
         Credential::from_recovery_entropy(&*self.0)
     }
 
+    /// The credential that the phrase restores at one audience: generation 0 of a new phrase, one more with
+    /// each rotation under it. A device keeps this credential and never the phrase.
+    ///
+    /// # Errors
+    /// [`Error::InvalidEncoding`] for one phrase in 2^252.
+    pub fn credential_at(&self, audience: &Audience, generation: u32) -> Result<Credential, Error> {
+        Credential::from_recovery_entropy_at(&*self.0, audience, generation)
+    }
+
+    /// The credentials that a client may have under this phrase at one audience, in the order in which one
+    /// that recovers tries them: that of phrases of before, then the generations, a bounded number of them.
+    pub fn candidates<'a>(
+        &'a self,
+        audience: &'a Audience,
+    ) -> impl Iterator<Item = Result<Credential, Error>> + 'a {
+        let generations = 0..Self::GENERATIONS_TRIED;
+        let of_audience = generations.map(|generation| self.credential_at(audience, generation));
+        core::iter::once_with(|| self.credential()).chain(of_audience)
+    }
+
     /// The bytes that the words stand for.
     #[must_use]
     pub fn entropy(&self) -> &[u8; Credential::RECOVERY_ENTROPY_LEN] {
@@ -145,6 +168,22 @@ mod tests {
             again.credential().unwrap().commitment(),
             phrase.credential().unwrap().commitment()
         );
+    }
+
+    #[test]
+    fn a_client_that_recovers_tries_what_it_may_have_in_order_and_comes_to_an_end() {
+        let phrase = RecoveryPhrase::from_entropy([5; 32]);
+        let audience = "https://a.example".parse().unwrap();
+        let tried: Vec<_> = phrase
+            .candidates(&audience)
+            .map(|one| *one.unwrap().commitment())
+            .collect();
+        assert_eq!(tried.len(), 33);
+        assert_eq!(tried[0], *phrase.credential().unwrap().commitment());
+        for generation in [0, 31] {
+            let expected = phrase.credential_at(&audience, generation).unwrap();
+            assert_eq!(tried[1 + generation as usize], *expected.commitment());
+        }
     }
 
     proptest! {

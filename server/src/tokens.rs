@@ -204,8 +204,7 @@ impl Tokens {
 
     /// A token for a client that was accepted.
     pub(crate) async fn issue(&self, accepted: Accepted, now: u64) -> Result<AccessToken, Error> {
-        let (client_id, record) = accepted.into_parts();
-        self.issue_for(&client_id, record.commitment_version, now)
+        self.issue_for(accepted.client_id(), accepted.since(), now)
             .await
     }
 

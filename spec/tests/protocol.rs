@@ -8,7 +8,7 @@ use sha2::{Digest, Sha512};
 use twofapi_crypto_core::{
     Audience, Authentication, AuthenticationBinding, CHANNEL_BINDING_MAX, CLIENT_ID_MAX,
     ChallengeId, ChallengeKey, ChallengeTtl, ClientId, Credential, ELEMENT_LEN, ErrorCode,
-    GENERATOR_G, GENERATOR_H, GENERATOR_H_DST, Nonce, Proof, SUITE, TRANSCRIPT_DST,
+    GENERATOR_G, GENERATOR_H, GENERATOR_H_DST, LinkProof, Nonce, Proof, SUITE, TRANSCRIPT_DST,
     curve25519_dalek::Scalar, prove,
 };
 use twofapi_spec::check;
@@ -223,6 +223,7 @@ fn constants_and_limits_are_those_of_the_core() {
         ("H", hex::encode(GENERATOR_H)),
         ("encoded element or scalar", format!("{ELEMENT_LEN} bytes")),
         ("encoded proof", format!("{} bytes", Proof::LEN)),
+        ("encoded link proof", format!("{} bytes", LinkProof::LEN)),
         ("client id, at most", format!("{CLIENT_ID_MAX} characters")),
         (
             "nonce that a host issues",
@@ -253,7 +254,7 @@ fn constants_and_limits_are_those_of_the_core() {
         );
     }
     // The remaining ones go into worked examples, vectors and tests as literals.
-    assert_eq!(rows.len(), 16 + 9);
+    assert_eq!(rows.len(), 17 + 18);
 }
 
 #[test]

@@ -82,12 +82,14 @@ pub struct Record {
 }
 
 impl Record {
-    fn of(record: &ClientRecord) -> Self {
-        Self {
+    /// This host keeps one credential of a client.
+    fn of(record: &twofapi_crypto_core::Record) -> Result<Self, Fault> {
+        let record = ClientRecord::try_from(record).map_err(fault)?;
+        Ok(Self {
             commitment: Uint8Array::new(record.commitment.as_bytes().to_vec()),
             commitment_version: record.commitment_version,
             status: record.status.as_str().to_owned(),
-        }
+        })
     }
 }
 
@@ -156,6 +158,7 @@ impl Terms {
     ) -> Result<Attempt, Fault> {
         let request = ceremony::AuthenticationRequest {
             of: named(&client_id, &challenge_id),
+            credential: None,
             proof,
             binding: None,
         };
@@ -178,6 +181,7 @@ impl Terms {
     ) -> Result<Attempt, Fault> {
         let request = ceremony::RotationRequest {
             of: named(&client_id, &challenge_id),
+            credential: None,
             proof_old,
             commitment_new,
             proof_new,
@@ -361,7 +365,8 @@ impl Attempt {
     pub fn expected_version(&self) -> Result<Option<u32>, Fault> {
         Ok(match self.open()?.step().expect {
             ceremony::Expect::Absent(_) => None,
-            ceremony::Expect::Unchanged { version } => Some(version),
+            ceremony::Expect::Unchanged { version, .. }
+            | ceremony::Expect::Unrevoked { version, .. } => Some(version),
         })
     }
 
@@ -371,7 +376,7 @@ impl Attempt {
         Ok(match &self.open()?.step().change {
             ceremony::Change::None => None,
             ceremony::Change::Insert(record) | ceremony::Change::Replace(record) => {
-                Some(Record::of(record))
+                Some(Record::of(record)?)
             }
         })
     }
@@ -398,7 +403,7 @@ impl Attempt {
             _ => return Err(unavailable_answer()),
         };
         let accepted = commit.done(committed).map_err(refused)?;
-        Ok(accepted.record().commitment_version)
+        Ok(accepted.record().version())
     }
 }
 

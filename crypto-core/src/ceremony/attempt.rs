@@ -1,66 +1,51 @@
 //! An attempt from the look-up to the acceptance. Every type is owned and `Send`, and none can be copied
 //! or made outside this module: the verdict stays with the attempt that it is about.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
 
 use rand_core::TryCryptoRng;
 
 use super::{
-    Keys,
+    Asked, Keys, PendingLink,
+    purpose::{Asks, New, Permitted, Purpose, Request},
     step::{Cause, Change, Committed, Expect, Permission, Refused, Spend, Step},
 };
 use crate::{
-    Authentication, AuthenticationBinding, BatchEntry, Challenge, ClientId, ClientRecord,
-    Commitment, Enrolment, Error, Proof, Rotation, Statement,
+    BatchEntry, ClientId, Commitment, CredentialId, Error, Proof, Record, Statement,
+    client::{credentials::Kept, record::damaged},
     sigma::{batch, statement::Stated},
     verify,
 };
-
-/// What an attempt is to achieve, decoded.
-pub(super) enum Purpose {
-    Enrol {
-        permission: Permission,
-        commitment: Commitment,
-        proof: Proof,
-    },
-    Authenticate {
-        challenge: Challenge,
-        binding: Arc<AuthenticationBinding>,
-        /// Whether the binding that the caller named is one that the host permits.
-        agreed: bool,
-        proof: Proof,
-    },
-    Rotate {
-        challenge: Challenge,
-        binding: Arc<AuthenticationBinding>,
-        proof_old: Proof,
-        commitment_new: Commitment,
-        proof_new: Proof,
-    },
-}
 
 /// An attempt whose client the host looks up.
 #[must_use]
 pub struct Wanted {
     client_id: ClientId,
+    /// The credential that is named.
+    credential: Option<CredentialId>,
     purpose: Purpose,
     decoy: &'static [u8; Commitment::LEN],
     keys: Arc<Keys>,
+    now: u64,
 }
 
 impl Wanted {
     pub(super) const fn new(
         client_id: ClientId,
+        credential: Option<CredentialId>,
         purpose: Purpose,
         decoy: &'static [u8; Commitment::LEN],
         keys: Arc<Keys>,
+        now: u64,
     ) -> Self {
         Self {
             client_id,
+            credential,
             purpose,
             decoy,
             keys,
+            now,
         }
     }
 
@@ -70,29 +55,101 @@ impl Wanted {
         &self.client_id
     }
 
+    /// Whether the host looks up as well what a second device left with this client.
+    #[must_use]
+    pub const fn wants_pending_link(&self) -> bool {
+        let Purpose::Asked(request) = &self.purpose else {
+            return false;
+        };
+        matches!(
+            request.to,
+            Asks::Link {
+                new: New::Kept(_),
+                ..
+            }
+        )
+    }
+
+    /// What a second device left with this client, where it is wanted.
+    pub fn with_pending_link(mut self, pending: Option<PendingLink>) -> Self {
+        if let Purpose::Asked(request) = &mut self.purpose
+            && let Asks::Link {
+                new: New::Kept(kept),
+                ..
+            } = &mut request.to
+        {
+            *kept = pending.map(Box::new);
+        }
+        self
+    }
+
     /// What the host has found, of whatever status. The record may be cached, or come from a replica of
-    /// the store: the step decides. Where there is no active client, `decode` decodes the commitment that
-    /// stands in for one, in the way in which the host decodes those of its records: by
-    /// [`Commitment::from_bytes`], or through the same cache.
+    /// the store: the step decides. `decode` decodes one commitment, of the client or one that stands in
+    /// where there is no active client or not the credential that was named: by
+    /// [`Commitment::from_bytes`], or through a cache. Of a record that has its commitment decoded it is
+    /// asked for the stand-ins only.
     ///
     /// # Errors
-    /// What `decode` gives.
+    /// What `decode` gives for a stand-in; [`Error::Unavailable`] when the record is damaged.
     pub fn found(
         self,
-        record: Option<ClientRecord>,
+        record: Option<impl Into<Record>>,
         decode: impl FnOnce(&[u8; Commitment::LEN]) -> Result<Commitment, Error>,
     ) -> Result<Check, Error> {
-        let commitment = match &record {
-            Some(record) if record.is_active() => record.commitment,
-            _ => decode(self.decoy)?,
+        let found = Named::among(record.map(Into::into), self.credential.as_ref(), self.now);
+        let kept = found.as_ref().map(|named| named.commitment());
+        let commitment = match kept {
+            Ok(Kept::Decoded(commitment)) => commitment,
+            Ok(Kept::Bytes(bytes)) => decode(&bytes).map_err(|_| damaged())?,
+            Err(_) => decode(self.decoy)?,
         };
         Ok(Check {
             client_id: self.client_id,
             purpose: self.purpose,
             commitment,
-            record,
+            found,
             keys: Some(self.keys),
+            now: self.now,
         })
+    }
+}
+
+/// The client is there and may try, by this credential.
+struct Named {
+    record: Record,
+    /// Its place among the record's.
+    at: usize,
+    expires_at: Option<u64>,
+}
+
+impl Named {
+    fn among(
+        record: Option<Record>,
+        named: Option<&CredentialId>,
+        now: u64,
+    ) -> Result<Self, Cause> {
+        let record = record.ok_or(Cause::UnknownClient)?;
+        if !record.is_active() {
+            return Err(Cause::InactiveClient);
+        }
+        let at = match named {
+            None => Some(0),
+            Some(id) => record.credentials().iter().position(|one| one.id() == id),
+        };
+        let at = at.ok_or(Cause::UnknownCredential)?;
+        let expires_at = record.expiry_of(&record.credentials()[at]);
+        if expires_at.is_some_and(|at| at <= now) {
+            return Err(Cause::Expired);
+        }
+        Ok(Self {
+            record,
+            at,
+            expires_at,
+        })
+    }
+
+    fn commitment(&self) -> Kept {
+        self.record.credentials()[self.at].commitment
     }
 }
 
@@ -103,32 +160,46 @@ pub struct Check {
     purpose: Purpose,
     /// Of the client, or a decoy.
     commitment: Commitment,
-    record: Option<ClientRecord>,
+    found: Result<Named, Cause>,
     keys: Option<Arc<Keys>>,
+    now: u64,
 }
 
 impl Check {
-    pub(super) const fn of_enrolment(
-        client_id: ClientId,
-        commitment: Commitment,
-        proof: Proof,
-        permission: Permission,
-    ) -> Self {
+    pub(super) fn of_enrolment(asked: Asked, by: Permission) -> Self {
+        Self::of_permitted(asked, by, Purpose::Enrol)
+    }
+
+    pub(super) fn of_reset(asked: Asked, by: Permission, record: Record) -> Self {
+        Self::of_permitted(asked, by, |permitted| Purpose::Reset(permitted, record))
+    }
+
+    fn of_permitted(asked: Asked, by: Permission, to: impl FnOnce(Permitted) -> Purpose) -> Self {
+        let Asked {
+            client_id,
+            commitment,
+            proof,
+            name,
+            now,
+        } = asked;
+        let purpose = to(Permitted {
+            by,
+            commitment,
+            name,
+            proof,
+        });
         Self {
             client_id,
-            purpose: Purpose::Enrol {
-                permission,
-                commitment,
-                proof,
-            },
+            purpose,
             commitment,
-            record: None,
+            found: Err(Cause::UnknownClient),
             keys: None,
+            now,
         }
     }
 
-    /// Looks at one equation, whatever was found; and where that holds for a rotation, at that of the new
-    /// credential.
+    /// Looks at one equation, whatever was found; and where that holds and another credential is to be
+    /// enrolled, at that of the new one.
     pub fn verify(self) -> Checked {
         let first = self.equation().verify();
         self.conclude(first)
@@ -136,34 +207,7 @@ impl Check {
 
     /// The equation that decides: of the client's commitment, or of its decoy.
     fn equation(&self) -> Equation<'_> {
-        let client_id = &self.client_id;
-        let (statement, proof) = match &self.purpose {
-            Purpose::Enrol { proof, .. } => (Stated::Enrolment(Enrolment { client_id }), proof),
-            Purpose::Authenticate {
-                challenge,
-                binding,
-                proof,
-                ..
-            } => {
-                let statement = Authentication {
-                    client_id,
-                    nonce: &challenge.nonce,
-                    binding,
-                };
-                (Stated::Authentication(statement), proof)
-            }
-            Purpose::Rotate {
-                challenge,
-                binding,
-                proof_old,
-                commitment_new,
-                ..
-            } => {
-                let statement =
-                    Rotation::permitted(client_id, &challenge.nonce, commitment_new, binding);
-                (Stated::Rotation(statement), proof_old)
-            }
-        };
+        let (statement, proof) = self.purpose.stated(&self.client_id);
         Equation {
             commitment: &self.commitment,
             statement,
@@ -171,23 +215,10 @@ impl Check {
         }
     }
 
-    /// What follows from the equation that decides. Whether a new commitment is the old one, and whether its
-    /// proof holds, is looked at only for who holds the old credential.
+    /// What follows from the equation that decides. Whether the proof of a new credential holds is looked at
+    /// only for who holds one that is enrolled.
     fn conclude(self, holds: bool) -> Checked {
-        let holds = holds
-            && match &self.purpose {
-                Purpose::Rotate {
-                    commitment_new,
-                    proof_new,
-                    ..
-                } => {
-                    let client_id = &self.client_id;
-                    let possession = Enrolment { client_id };
-                    *commitment_new != self.commitment
-                        && verify(commitment_new, &possession, proof_new).is_ok()
-                }
-                Purpose::Enrol { .. } | Purpose::Authenticate { .. } => true,
-            };
+        let holds = holds && self.purpose.new_one_holds(&self.client_id, self.now);
         Checked { of: self, holds }
     }
 }
@@ -243,8 +274,13 @@ impl Checked {
     }
 
     #[cfg(test)]
-    pub(super) const fn purpose(&self) -> &Purpose {
-        &self.of.purpose
+    pub(super) const fn brings_a_credential(&self) -> bool {
+        match &self.of.purpose {
+            Purpose::Asked(request) => {
+                matches!(request.to, Asks::Rotate { .. } | Asks::Link { .. })
+            }
+            Purpose::Enrol(_) | Purpose::Reset(..) => false,
+        }
     }
 
     #[cfg(test)]
@@ -259,79 +295,120 @@ impl Checked {
     /// has nothing to do then; the challenge stays as it was.
     pub fn settle(self) -> Result<Commit, Refused> {
         let Self { of, holds } = self;
-        let Check {
-            client_id,
-            purpose,
-            record,
-            keys,
-            ..
-        } = of;
-        let denied = |cause| Err(Refused::Denied(cause));
-        if let Purpose::Enrol {
-            permission,
-            commitment,
-            ..
-        } = purpose
-        {
-            if !holds {
-                return denied(Cause::Proof);
-            }
-            let record = ClientRecord::enrolled(commitment);
-            return Ok(Commit {
-                step: Step {
-                    client_id,
-                    expect: Expect::Absent(permission),
-                    spend: None,
-                    change: Change::Insert(record),
-                },
-                record,
-            });
+        let (client_id, now) = (of.client_id, of.now);
+        match of.purpose {
+            Purpose::Enrol(_) | Purpose::Reset(..) if !holds => Err(Refused::Denied(Cause::Proof)),
+            Purpose::Enrol(permitted) => Ok(enrolment(client_id, permitted, now)),
+            Purpose::Reset(permitted, record) => reset(client_id, permitted, record, now),
+            Purpose::Asked(request) => asked(client_id, request, of.found, of.keys, holds, now),
         }
-        let Some(record) = record else {
-            return denied(Cause::UnknownClient);
-        };
-        if !record.is_active() {
-            return denied(Cause::InactiveClient);
-        }
-        let (challenge, change, record_after) = match purpose {
-            Purpose::Authenticate { agreed: false, .. } => return denied(Cause::Binding),
-            _ if !holds => return denied(Cause::Proof),
-            Purpose::Authenticate { challenge, .. } => (challenge, Change::None, record),
-            Purpose::Rotate {
-                challenge,
-                commitment_new,
-                ..
-            } => {
-                let mut rotated = record;
-                // Of an active client this fails only when its versions are used up.
-                rotated.rotate(commitment_new).map_err(Refused::Failed)?;
-                (challenge, Change::Replace(rotated), rotated)
-            }
-            Purpose::Enrol { .. } => return denied(Cause::Permission),
-        };
-        let Some(keys) = keys else {
-            return denied(Cause::Challenge);
-        };
-        let spend = Spend::of(&challenge, &keys, &client_id);
-        Ok(Commit {
-            step: Step {
-                client_id,
-                expect: Expect::Unchanged {
-                    version: record.commitment_version,
-                },
-                spend: Some(spend),
-                change,
-            },
-            record: record_after,
-        })
     }
+}
+
+fn enrolment(client_id: ClientId, permitted: Permitted, now: u64) -> Commit {
+    let record = Record::enrolled(&permitted.commitment, permitted.name, now);
+    Commit {
+        credential: *record.first().id(),
+        since: record.first().since(),
+        step: Step {
+            client_id,
+            expect: Expect::Absent(permitted.by),
+            spend: None,
+            change: Change::Insert(record.clone()),
+        },
+        record,
+    }
+}
+
+fn reset(
+    client_id: ClientId,
+    permitted: Permitted,
+    before: Record,
+    now: u64,
+) -> Result<Commit, Refused> {
+    let mut record = before.clone();
+    match record.reset(&permitted.commitment, permitted.name, now) {
+        Ok(()) => {}
+        Err(Error::Denied) => return Err(Refused::Denied(Cause::Credentials)),
+        Err(error) => return Err(Refused::Failed(error)),
+    }
+    Ok(Commit {
+        credential: *record.first().id(),
+        since: record.first().since(),
+        step: Step {
+            client_id,
+            expect: Expect::Unrevoked {
+                permission: permitted.by,
+                version: before.version(),
+                generation: before.generation(),
+                status: before.status(),
+            },
+            spend: None,
+            change: Change::Replace(record.clone()),
+        },
+        record,
+    })
+}
+
+fn asked(
+    client_id: ClientId,
+    request: Request,
+    found: Result<Named, Cause>,
+    keys: Option<Arc<Keys>>,
+    holds: bool,
+    now: u64,
+) -> Result<Commit, Refused> {
+    let denied = |cause| Err(Refused::Denied(cause));
+    let Named {
+        record,
+        at,
+        expires_at,
+    } = match found {
+        Ok(named) => named,
+        Err(cause) => return denied(cause),
+    };
+    let proven = *record.credentials()[at].id();
+    if matches!(request.to, Asks::Authenticate { agreed: false }) {
+        return denied(Cause::Binding);
+    }
+    if !holds {
+        return denied(Cause::Proof);
+    }
+    let Some(keys) = keys else {
+        return denied(Cause::Challenge);
+    };
+    let spend = Spend::of(&request.challenge, &keys, &client_id);
+    let outcome = request.outcome(&record, proven, now)?;
+    let since = |record: &Record| Some(record.credential(Some(&outcome.credential))?.since());
+    Ok(Commit {
+        credential: outcome.credential,
+        // A credential that has unlinked itself is named as it was.
+        since: since(&outcome.record)
+            .or_else(|| since(&record))
+            .unwrap_or(0),
+        step: Step {
+            client_id,
+            expect: Expect::Unchanged {
+                version: record.version(),
+                generation: record.generation(),
+                credential: proven,
+                expires_at,
+                joined: outcome.joined,
+            },
+            spend: Some(spend),
+            change: outcome.change,
+        },
+        record: outcome.record,
+    })
 }
 
 /// A step that the store has to take, and then to be told here.
 #[must_use]
 pub struct Commit {
     step: Step,
-    record: ClientRecord,
+    record: Record,
+    credential: CredentialId,
+    since: u32,
 }
 
 impl Commit {
@@ -350,6 +427,8 @@ impl Commit {
         Ok(Accepted {
             client_id: self.step.client_id,
             record: self.record,
+            credential: self.credential,
+            since: self.since,
         })
     }
 }
@@ -359,7 +438,9 @@ impl Commit {
 #[must_use]
 pub struct Accepted {
     client_id: ClientId,
-    record: ClientRecord,
+    record: Record,
+    credential: CredentialId,
+    since: u32,
 }
 
 impl Accepted {
@@ -371,13 +452,31 @@ impl Accepted {
 
     /// The record after the step.
     #[must_use]
-    pub const fn record(&self) -> &ClientRecord {
+    pub const fn record(&self) -> &Record {
         &self.record
     }
 
-    /// Both, for who keeps them.
+    /// The credential that was proven, or that has just taken its place.
     #[must_use]
-    pub fn into_parts(self) -> (ClientId, ClientRecord) {
+    pub const fn credential_id(&self) -> &CredentialId {
+        &self.credential
+    }
+
+    /// The version that this credential came with: what sessions and tokens name beside it.
+    #[must_use]
+    pub const fn since(&self) -> u32 {
+        self.since
+    }
+
+    /// The generation of the client: what sessions and tokens name beside it.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        self.record.generation()
+    }
+
+    /// Client id and record, for who keeps them.
+    #[must_use]
+    pub fn into_parts(self) -> (ClientId, Record) {
         (self.client_id, self.record)
     }
 }

@@ -5,16 +5,21 @@ use alloc::{format, sync::Arc, vec, vec::Vec};
 use super::*;
 use crate::{
     Authentication, AuthenticationBinding, Challenge, ClientId, ClientRecord, Commitment,
-    Credential, Denied, Enrolment, Error, ErrorCode, Proof, Rotation, prove,
+    Credential, CredentialName, Denied, Enrolment, Error, ErrorCode, Proof, Record, Rotation,
+    prove,
     testing::{Broken, equations, rng},
 };
 
 const NOW: u64 = 1_795_000_000;
 
+fn enrolled(credential: &Credential) -> Record {
+    Record::enrolled(credential.commitment(), CredentialName::unnamed(), 0)
+}
+
 struct Scene {
     id: ClientId,
     credential: Credential,
-    record: ClientRecord,
+    record: Record,
     terms: Terms,
     keys: Arc<Keys>,
 }
@@ -26,7 +31,7 @@ impl Scene {
         let keys = Keys::derive(&[Root::new(0, [1; 32])], Epoch::from_bytes([2; 16])).unwrap();
         Self {
             id: "alice".parse().unwrap(),
-            record: ClientRecord::enrolled(*credential.commitment()),
+            record: enrolled(&credential),
             credential,
             terms: Terms::new(binding, Decoys::new([3; 16])),
             keys: Arc::new(keys),
@@ -66,7 +71,12 @@ impl Scene {
             client_id: self.id.as_bytes(),
             challenge_id,
         };
-        let request = AuthenticationRequest { of, proof, binding };
+        let request = AuthenticationRequest {
+            of,
+            credential: None,
+            proof,
+            binding,
+        };
         self.terms.authenticate(&self.keys, NOW, &request)
     }
 
@@ -83,6 +93,7 @@ impl Scene {
                 client_id: id.as_bytes(),
                 challenge_id: &challenge.id.to_text(),
             },
+            credential: None,
             proof_old: &proof_old.to_bytes(),
             commitment_new: new.commitment().as_bytes(),
             proof_new: &proof_new.to_bytes(),
@@ -91,7 +102,7 @@ impl Scene {
     }
 }
 
-fn found(wanted: Wanted, record: Option<ClientRecord>) -> Check {
+fn found(wanted: Wanted, record: Option<Record>) -> Check {
     wanted
         .found(record, |decoy| Commitment::from_bytes(decoy))
         .unwrap()
@@ -120,32 +131,45 @@ fn the_nonce_of_a_challenge_is_told_while_it_is_alive() {
 #[test]
 fn every_attempt_does_the_same_work_whoever_makes_it() {
     let scene = Scene::new();
-    let (mut suspended, mut revoked, mut stranger) = (scene.record, scene.record, scene.record);
+    let (mut suspended, mut revoked) = (scene.record.clone(), scene.record.clone());
     suspended.suspend().unwrap();
     revoked.revoke();
-    stranger.commitment = *Credential::generate(&mut rng(9)).unwrap().commitment();
+    let stranger = enrolled(&Credential::generate(&mut rng(9)).unwrap());
     for (record, cause) in [
         (None, Cause::UnknownClient),
-        (Some(suspended), Cause::InactiveClient),
+        (Some(suspended.clone()), Cause::InactiveClient),
         (Some(revoked), Cause::InactiveClient),
         (Some(stranger), Cause::Proof),
     ] {
         let (work, settled) = settled(found(scene.wanted(), record));
         assert_eq!((work, settled.unwrap_err()), (1, Refused::Denied(cause)));
     }
-    let (work, good) = settled(found(scene.wanted(), Some(scene.record)));
+    let (work, good) = settled(found(scene.wanted(), Some(scene.record.clone())));
     assert_eq!((work, good.is_ok()), (1, true));
     // In a batch, the right proof of a suspended client does what a wrong one does.
     assert!(!found(scene.wanted(), Some(suspended)).verify().holds());
 }
 
 #[test]
-fn only_for_a_client_that_is_not_there_a_decoy_is_decoded() {
+fn one_commitment_is_decoded_at_most_and_none_that_is_at_hand() {
     let scene = Scene::new();
     let decode = |_: &[u8; 32]| panic!("the client's own commitment is at hand");
-    assert!(scene.wanted().found(Some(scene.record), decode).is_ok());
+    assert!(
+        scene
+            .wanted()
+            .found(Some(scene.record.clone()), decode)
+            .is_ok()
+    );
     let failing = |_: &[u8; 32]| Err(Error::random_source());
-    assert!(scene.wanted().found(None, failing).is_err());
+    assert!(scene.wanted().found(None::<Record>, failing).is_err());
+    let stored = Record::from_bytes(&scene.record.to_bytes()).unwrap();
+    let own = |bytes: &[u8; 32]| {
+        assert_eq!(bytes, scene.credential.commitment().as_bytes());
+        Commitment::from_bytes(bytes)
+    };
+    assert!(scene.wanted().found(Some(stored.clone()), own).is_ok());
+    let damaged = scene.wanted().found(Some(stored), failing).unwrap_err();
+    assert_eq!(damaged.code(), ErrorCode::Unavailable);
 }
 
 #[test]
@@ -170,6 +194,7 @@ fn what_is_malformed_is_said_before_the_challenge_is_looked_at() {
     ] {
         let request = |proof| AuthenticationRequest {
             of: Named::Joined(name),
+            credential: None,
             proof,
             binding: None,
         };
@@ -188,7 +213,7 @@ fn a_foreign_binding_is_denied_after_the_same_work() {
         let binding = AuthenticationBinding::from_bytes(named).unwrap();
         let proof = scene.proof(&challenge, &binding);
         let wanted = scene.authenticate(&challenge.id.to_text(), &proof, Some(named));
-        settled(found(wanted.unwrap(), Some(scene.record)))
+        settled(found(wanted.unwrap(), Some(scene.record.clone())))
     };
     let (work, foreign) = with(b"aud:https://b.example");
     assert_eq!(
@@ -203,14 +228,14 @@ fn a_foreign_binding_is_denied_after_the_same_work() {
 fn a_rotation_is_looked_at_twice_only_for_who_holds_the_credential() {
     let scene = Scene::new();
     let new = Credential::generate(&mut rng(8)).unwrap();
-    let (work, good) = settled(found(scene.rotation(&new), Some(scene.record)));
+    let (work, good) = settled(found(scene.rotation(&new), Some(scene.record.clone())));
     let commit = good.unwrap();
     assert_eq!(work, 2);
-    let mut rotated = scene.record;
-    rotated.rotate(*new.commitment()).unwrap();
+    let mut rotated = scene.record.clone();
+    let first = *rotated.first().id();
+    rotated.rotate(&first, new.commitment()).unwrap();
     assert_eq!(commit.step().change, Change::Replace(rotated));
-    let mut another = scene.record;
-    another.commitment = *new.commitment();
+    let another = enrolled(&new);
     let (work, denied) = settled(found(scene.rotation(&new), Some(another)));
     assert_eq!(
         (work, denied.unwrap_err()),
@@ -226,8 +251,12 @@ fn a_rotation_is_looked_at_twice_only_for_who_holds_the_credential() {
 #[test]
 fn a_rotation_to_the_commitment_that_is_there_is_denied() {
     let scene = Scene::new();
-    let check = found(scene.rotation(&scene.credential), Some(scene.record));
-    assert_eq!(settled(check).1.unwrap_err(), Refused::Denied(Cause::Proof));
+    let check = found(
+        scene.rotation(&scene.credential),
+        Some(scene.record.clone()),
+    );
+    let refused = settled(check).1.unwrap_err();
+    assert_eq!(refused, Refused::Denied(Cause::Credentials));
 }
 
 #[test]
@@ -243,12 +272,13 @@ fn a_rotation_needs_the_proof_of_the_new_credential() {
             client_id: id.as_bytes(),
             challenge_id: &challenge.id.to_text(),
         },
+        credential: None,
         proof_old: &proof_old.to_bytes(),
         commitment_new: new.commitment().as_bytes(),
         proof_new: &proof_old.to_bytes(),
     };
     let wanted = scene.terms.rotate(&scene.keys, NOW, &request).unwrap();
-    let denied = settled(found(wanted, Some(scene.record))).1;
+    let denied = settled(found(wanted, Some(scene.record.clone()))).1;
     assert_eq!(denied.unwrap_err(), Refused::Denied(Cause::Proof));
 }
 
@@ -256,9 +286,11 @@ fn a_rotation_needs_the_proof_of_the_new_credential() {
 fn versions_that_are_used_up_are_the_hosts_trouble_and_change_nothing() {
     let scene = Scene::new();
     let new = Credential::generate(&mut rng(8)).unwrap();
-    let mut record = scene.record;
-    record.commitment_version = u32::MAX;
-    let refused = settled(found(scene.rotation(&new), Some(record))).1;
+    let single = ClientRecord {
+        commitment_version: u32::MAX,
+        ..ClientRecord::enrolled(*scene.credential.commitment())
+    };
+    let refused = settled(found(scene.rotation(&new), Some(single.into()))).1;
     let error = Error::from(refused.unwrap_err());
     assert_eq!(error.code(), ErrorCode::Unavailable);
 }
@@ -267,7 +299,7 @@ fn versions_that_are_used_up_are_the_hosts_trouble_and_change_nothing() {
 fn what_the_store_did_is_what_the_caller_is_told() {
     let scene = Scene::new();
     let code = |committed| {
-        let commit = found(scene.wanted(), Some(scene.record))
+        let commit = found(scene.wanted(), Some(scene.record.clone()))
             .verify()
             .settle()
             .unwrap();
@@ -317,7 +349,7 @@ fn an_enrolment_asks_for_permission_before_any_work() {
     let commit = settled(check).1.unwrap();
     assert_eq!(commit.step().expect, Expect::Absent(by));
     assert_eq!(commit.step().spend, None);
-    assert_eq!(commit.step().change, Change::Insert(scene.record));
+    assert_eq!(commit.step().change, Change::Insert(scene.record.clone()));
 
     let authentication = scene.proof(&scene.challenge(), scene.terms.binding());
     let check = asked(&authentication).unwrap().permitted(by);
@@ -330,10 +362,13 @@ fn a_batch_answers_as_each_attempt_would_alone_decoys_among_them() {
     let new = Credential::generate(&mut rng(8)).unwrap();
     let checks = || -> Vec<Check> {
         vec![
-            found(scene.wanted(), Some(scene.record)),
-            found(scene.rotation(&new), Some(scene.record)),
+            found(scene.wanted(), Some(scene.record.clone())),
+            found(scene.rotation(&new), Some(scene.record.clone())),
             found(scene.wanted(), None),
-            found(scene.rotation(&scene.credential), Some(scene.record)),
+            found(
+                scene.rotation(&scene.credential),
+                Some(scene.record.clone()),
+            ),
         ]
     };
     let answers = |checked: Vec<Checked>| -> Vec<bool> {
@@ -360,9 +395,14 @@ fn an_attempt_is_silent_and_can_go_to_another_thread() {
     let scene = Scene::new();
     let wanted = scene.wanted();
     assert_eq!(format!("{wanted:?}"), "Wanted(an attempt)");
-    let commit = found(wanted, Some(scene.record)).verify().settle().unwrap();
+    let commit = found(wanted, Some(scene.record.clone()))
+        .verify()
+        .settle()
+        .unwrap();
     assert_eq!(format!("{commit:?}"), "Commit(an attempt)");
     let accepted = commit.done(Committed::Done).unwrap();
     assert_eq!(format!("{accepted:?}"), "Accepted(alice)");
+    assert_eq!(accepted.credential_id(), scene.record.first().id());
+    assert_eq!((accepted.since(), accepted.generation()), (1, 0));
     assert_eq!(accepted.into_parts(), (scene.id, scene.record));
 }

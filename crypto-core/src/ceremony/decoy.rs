@@ -2,6 +2,7 @@
 //! what every attempt costs.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::hash::Hasher;
 
 use curve25519_dalek::RistrettoPoint;
 use once_cell::race::OnceBox;
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha512};
 use siphasher::sip::SipHasher24;
 use zeroize::Zeroizing;
 
-use crate::{ClientId, Commitment};
+use crate::{ClientId, Commitment, CredentialId};
 
 const DECOY_DST: &[u8] = b"2FApi-v1.0-Decoy-Commitment";
 
@@ -36,8 +37,24 @@ impl Decoys {
     /// The encoded decoy of this client id: an element of which nobody knows an opening.
     #[must_use]
     pub fn of(&self, client_id: &ClientId) -> &'static [u8; Commitment::LEN] {
-        let hash = SipHasher24::new_with_key(&self.key).hash(client_id.as_bytes());
-        &table()[hash as usize % COUNT]
+        self.of_credential(client_id, None)
+    }
+
+    /// The encoded decoy of this credential of this client.
+    #[must_use]
+    pub fn of_credential(
+        &self,
+        client_id: &ClientId,
+        credential: Option<&CredentialId>,
+    ) -> &'static [u8; Commitment::LEN] {
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write(client_id.as_bytes());
+        if let Some(credential) = credential {
+            // No client id has a byte like this one.
+            hasher.write(&[0]);
+            hasher.write(credential.as_bytes());
+        }
+        &table()[hasher.finish() as usize % COUNT]
     }
 }
 
@@ -88,6 +105,11 @@ mod tests {
         let same = ids.iter().filter(|id| a.of(id) == b.of(id)).count();
         assert!(same < 5, "{same}");
         let chosen: BTreeSet<_> = ids.iter().map(|id| *a.of(id)).collect();
+        assert!(chosen.len() > 180, "{}", chosen.len());
+        let credential = |n: u8| CredentialId::from_bytes([n; 16]);
+        let of = |n| a.of_credential(&ids[0], Some(&credential(n)));
+        assert_eq!(of(1), of(1));
+        let chosen: BTreeSet<_> = (0..200).map(|n| *of(n)).collect();
         assert!(chosen.len() > 180, "{}", chosen.len());
         assert_eq!(format!("{a:?}"), "Decoys(secret)");
     }

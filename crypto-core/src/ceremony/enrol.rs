@@ -1,10 +1,10 @@
-//! An enrolment before it is permitted: whoever may not enrol gets no work done.
+//! An enrolment or a reset before it is permitted: whoever has no permission gets no work done.
 
 use super::{
     Check,
     step::{Cause, Permission, Refused},
 };
-use crate::{ClientId, Commitment, Proof};
+use crate::{ClientId, ClientStatus, Commitment, CredentialName, Proof, Record};
 
 /// An enrolment that somebody asks for. The host says by whom it is permitted, or refuses.
 #[must_use]
@@ -12,6 +12,8 @@ pub struct Asked {
     pub(super) client_id: ClientId,
     pub(super) commitment: Commitment,
     pub(super) proof: Proof,
+    pub(super) name: CredentialName,
+    pub(super) now: u64,
 }
 
 impl Asked {
@@ -21,9 +23,39 @@ impl Asked {
         &self.client_id
     }
 
+    /// The record is to say when its credential came, in Unix seconds.
+    pub fn at(mut self, now: u64) -> Self {
+        self.now = now;
+        self
+    }
+
+    /// The credential is called this.
+    pub fn named(mut self, name: CredentialName) -> Self {
+        self.name = name;
+        self
+    }
+
     /// The permission is good now. The step sees to it again and uses it up.
     pub fn permitted(self, by: Permission) -> Check {
-        Check::of_enrolment(self.client_id, self.commitment, self.proof, by)
+        Check::of_enrolment(self, by)
+    }
+
+    /// The permission is good now, and is one to reset a client: the credential takes the place of all that
+    /// this record has. The step sees to both again and uses the permission up.
+    ///
+    /// # Errors
+    /// [`Refused::Denied`] when there is no client of this id, or it is revoked.
+    pub fn permitted_to_reset(
+        self,
+        by: Permission,
+        record: Option<impl Into<Record>>,
+    ) -> Result<Check, Refused> {
+        let record = record.map(Into::into);
+        let record = record.ok_or(Refused::Denied(Cause::UnknownClient))?;
+        if record.status() == ClientStatus::Revoked {
+            return Err(Refused::Denied(Cause::InactiveClient));
+        }
+        Ok(Check::of_reset(self, by, record))
     }
 
     /// There is none: no work is done, and nothing is told of the client id.

@@ -1,5 +1,6 @@
-//! The ceremonies: the rules of enrolling, authenticating and rotating (protocol.md 8 to 11) as state
-//! machines without clock, store, thread or random source, so that every host drives the same ones.
+//! The ceremonies: the rules of enrolling, authenticating, rotating, linking, unlinking and resetting
+//! (protocol.md 8 to 12) as state machines without clock, store, thread or random source, so that every
+//! host drives the same ones.
 //!
 //! A host feeds an attempt and does what it asks: it looks one client up, and it carries out one
 //! [`Step`] in one atomic, durable action of its store. Nothing is spent before that action, and
@@ -13,7 +14,7 @@
 //! # let now = 1_795_000_000;
 //! # let alice = Credential::generate(&mut rng)?;
 //! # let id: ClientId = "alice".parse()?;
-//! # let record = ClientRecord::enrolled(*alice.commitment());
+//! # let record = Record::enrolled(alice.commitment(), "phone".parse()?, now);
 //! // Once: what the host is bound to, and the set of spent challenges with its epoch.
 //! let audience: Audience = "https://api.example.com".parse()?;
 //! let terms = Terms::new(AuthenticationBinding::for_audience(&audience), Decoys::new([7; 16]));
@@ -30,6 +31,7 @@
 //! // An attempt. What it needs, in this order, or it does not compile:
 //! let wanted = terms.authenticate(&keys, at.now, &AuthenticationRequest {
 //!     of: Named::Apart { client_id: b"alice", challenge_id: &challenge.id.to_text() },
+//!     credential: None,
 //!     proof: &proof,
 //!     binding: None,
 //! })?;
@@ -74,8 +76,10 @@
 //! an acceptance cannot be made up:
 //!
 //! ```compile_fail,E0451
-//! # use twofapi_crypto_core::{ceremony::*, ClientId, ClientRecord};
-//! fn host(client_id: ClientId, record: ClientRecord) -> Accepted { Accepted { client_id, record } }
+//! # use twofapi_crypto_core::{ceremony::*, ClientId, CredentialId, Record};
+//! fn host(client_id: ClientId, record: Record, credential: CredentialId, since: u32) -> Accepted {
+//!     Accepted { client_id, record, credential, since }
+//! }
 //! ```
 //!
 //! nor used for two sessions:
@@ -113,9 +117,13 @@ mod attempt;
 mod cases;
 mod decoy;
 mod enrol;
+mod join;
 mod keys;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod model;
+mod purpose;
 mod request;
 mod spent;
 mod step;
@@ -124,8 +132,12 @@ mod terms;
 pub use attempt::{Accepted, Check, Checked, Commit, Wanted, verify_batch};
 pub use decoy::Decoys;
 pub use enrol::Asked;
+pub use join::{Join, Joiner, LinkState, PendingLink, link_number};
 pub use keys::{Epoch, Keys, Root};
-pub use request::{AuthenticationRequest, EnrolmentRequest, Named, RotationRequest};
+pub use request::{
+    AuthenticationRequest, EnrolmentRequest, JoinRequest, JoiningPart, LinkRequest, Named,
+    RotationRequest, UnlinkRequest,
+};
 pub use spent::{At, OwnedSpentSet, SpentHeader, SpentSet, SpentSlot, SpentStats};
 pub use step::{Cause, Change, Committed, Expect, Permission, Refused, Spend, Step};
 pub use terms::Terms;

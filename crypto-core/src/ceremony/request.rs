@@ -1,6 +1,6 @@
 //! What an attempt consists of, as bytes that nobody has looked at yet.
 
-use crate::{ChallengeId, ClientId, Denied, Error};
+use crate::{ChallengeId, ClientId, CredentialId, Denied, Error};
 
 use super::{Cause, Refused};
 
@@ -45,6 +45,8 @@ impl<'a> Named<'a> {
 pub struct AuthenticationRequest<'a> {
     /// Which challenge of which client.
     pub of: Named<'a>,
+    /// The credential that proves, by its id in text; the first one where none is named.
+    pub credential: Option<&'a [u8]>,
     /// The proof: 96 bytes.
     pub proof: &'a [u8],
     /// The channel binding that the caller names, where a host lets it: with an audience the host's own,
@@ -57,12 +59,62 @@ pub struct AuthenticationRequest<'a> {
 pub struct RotationRequest<'a> {
     /// Which challenge of which client.
     pub of: Named<'a>,
+    /// The credential that is replaced, by its id in text; the first one where none is named.
+    pub credential: Option<&'a [u8]>,
     /// The proof of the rotation, by the credential that is enrolled: 96 bytes.
     pub proof_old: &'a [u8],
     /// The new commitment: 32 bytes.
     pub commitment_new: &'a [u8],
     /// The enrolment proof, by the new credential: 96 bytes.
     pub proof_new: &'a [u8],
+}
+
+/// An attempt to add a credential to a client.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkRequest<'a> {
+    /// Which challenge of which client.
+    pub of: Named<'a>,
+    /// The credential that proves, by its id in text; the first one where none is named.
+    pub credential: Option<&'a [u8]>,
+    /// The proof of the link, by a credential that is enrolled: 96 bytes.
+    pub proof: &'a [u8],
+    /// The commitment that is to be added: 32 bytes.
+    pub commitment_new: &'a [u8],
+    /// What the new credential says, where it is at the same device; otherwise it has joined before.
+    pub joining: Option<JoiningPart<'a>>,
+}
+
+/// What a credential says that is to be added.
+#[derive(Clone, Copy, Debug)]
+pub struct JoiningPart<'a> {
+    /// The joining proof, by the new credential: 96 bytes.
+    pub proof: &'a [u8],
+    /// What it is to be called.
+    pub name: &'a [u8],
+}
+
+/// An attempt of a second device to be added, about the challenge of an offer.
+#[derive(Clone, Copy, Debug)]
+pub struct JoinRequest<'a> {
+    /// Which challenge of which client.
+    pub of: Named<'a>,
+    /// The commitment that is to be added: 32 bytes.
+    pub commitment: &'a [u8],
+    /// What its credential says.
+    pub joining: JoiningPart<'a>,
+}
+
+/// An attempt to take a credential of a client away.
+#[derive(Clone, Copy, Debug)]
+pub struct UnlinkRequest<'a> {
+    /// Which challenge of which client.
+    pub of: Named<'a>,
+    /// The credential that proves, by its id in text; the first one where none is named.
+    pub credential: Option<&'a [u8]>,
+    /// The proof of the unlinking, by a credential that is enrolled, be it the one that goes: 96 bytes.
+    pub proof: &'a [u8],
+    /// The commitment that is to go: 32 bytes.
+    pub commitment_old: &'a [u8],
 }
 
 /// An attempt to enrol.
@@ -79,4 +131,9 @@ pub struct EnrolmentRequest<'a> {
 /// Decodes a challenge id; no other text was ever issued.
 pub(super) fn challenge_id(bytes: &[u8]) -> Result<ChallengeId, Refused> {
     ChallengeId::from_text_bytes(bytes).map_err(|Denied| Refused::Denied(Cause::Challenge))
+}
+
+/// Decodes the name of a credential, where there is one.
+pub(super) fn credential_id(text: Option<&[u8]>) -> Result<Option<CredentialId>, Error> {
+    text.map(CredentialId::parse).transpose()
 }

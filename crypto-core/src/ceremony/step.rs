@@ -1,7 +1,9 @@
 //! What an attempt asks of the store, what the store may answer, and how attempts end.
 
-use super::{Epoch, Keys};
-use crate::{Challenge, ClientId, ClientRecord, Error, ShareTag, SpentKey};
+use alloc::boxed::Box;
+
+use super::{Epoch, Keys, PendingLink};
+use crate::{Challenge, ClientId, ClientStatus, CredentialId, Error, Record, ShareTag, SpentKey};
 
 /// What the store has to do in one atomic and durable action, or not at all. In this order: see that
 /// the record is as [`expect`](Self::expect)ed; see that the challenge is alive by the store's clock, of
@@ -23,17 +25,85 @@ pub struct Step {
 pub enum Expect {
     /// There is none, of whatever status, and the permission still is good. It is used up.
     Absent(Permission),
-    /// It is active and of this version.
+    /// It is active, of this version and generation, and not expired by the store's clock.
     Unchanged {
         /// The version that the proof was verified for.
         version: u32,
+        /// The generation that sessions and tokens will name.
+        generation: u32,
+        /// The credential that has proven: it is there. (A store can lose a record, and the client id be
+        /// enrolled anew.)
+        credential: CredentialId,
+        /// From when on client or credential is let in no longer, in Unix seconds.
+        expires_at: Option<u64>,
+        /// What a second device left with the client: it must be there still as it is here, and is taken
+        /// away.
+        joined: Option<Box<PendingLink>>,
+    },
+    /// It is as it was read, and not revoked; and the permission, which must be one to reset this client,
+    /// still is good. It is used up.
+    Unrevoked {
+        /// Who permits it.
+        permission: Permission,
+        /// The version that was read.
+        version: u32,
+        /// The generation that was read.
+        generation: u32,
+        /// The status that was read, which stays.
+        status: ClientStatus,
     },
 }
 
-/// Who permits an enrolment.
+impl Expect {
+    /// For a store that has the record at hand inside its step: whether it is as expected by the store's
+    /// clock. The permission and what a second device left are the store's to look at.
+    pub fn met_by(&self, record: Option<&Record>, now: u64) -> Committed {
+        let met = match (self, record) {
+            (Self::Absent(_), None) => true,
+            (Self::Absent(_), Some(_)) => return Committed::Exists,
+            (
+                Self::Unchanged {
+                    version,
+                    generation,
+                    credential,
+                    expires_at,
+                    ..
+                },
+                Some(record),
+            ) => {
+                record.is_active()
+                    && record.credential(Some(credential)).is_some()
+                    && record.version() == *version
+                    && record.generation() == *generation
+                    && expires_at.is_none_or(|at| now < at)
+            }
+            (
+                Self::Unrevoked {
+                    version,
+                    generation,
+                    status,
+                    ..
+                },
+                Some(record),
+            ) => {
+                record.version() == *version
+                    && record.generation() == *generation
+                    && record.status() == *status
+                    && *status != ClientStatus::Revoked
+            }
+            (_, None) => false,
+        };
+        match met {
+            true => Committed::Done,
+            false => Committed::Changed,
+        }
+    }
+}
+
+/// Who permits an enrolment or a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
-    /// An invitation, by the hash under which the store keeps it.
+    /// An invitation of that kind, by the hash under which the store keeps it.
     Invitation([u8; 32]),
     /// The application around the host: it has authenticated its user, or trusts its caller.
     Host,
@@ -71,9 +141,9 @@ pub enum Change {
     /// Nothing.
     None,
     /// It comes into being.
-    Insert(ClientRecord),
+    Insert(Record),
     /// This one takes its place.
-    Replace(ClientRecord),
+    Replace(Record),
 }
 
 /// What a store says it did with a [`Step`].
@@ -82,7 +152,8 @@ pub enum Change {
 pub enum Committed {
     /// All of it, durably.
     Done,
-    /// Nothing: the client is not active any longer, or of another version, or gone.
+    /// Nothing: the client is not active any longer, expired, of another version or generation, or gone; or
+    /// what a second device left is not there any longer.
     Changed,
     /// Nothing: the challenge was accepted before.
     Spent,
@@ -111,13 +182,22 @@ pub enum Cause {
     UnknownClient,
     /// The client is suspended or revoked.
     InactiveClient,
+    /// The client, or the credential that proves, has expired.
+    Expired,
+    /// The client has no credential of the id that was named.
+    UnknownCredential,
+    /// The client has the new commitment already, or as many credentials as it may have; or the one that is
+    /// to go is not there, or is the last.
+    Credentials,
+    /// There is no such offer, or another device joined it, or none has.
+    Offer,
     /// The attempt names another channel binding than the host's.
     Binding,
-    /// The proof does not verify, or a rotation is to the commitment that is there already.
+    /// The proof does not verify.
     Proof,
     /// The challenge was accepted before.
     Spent,
-    /// The client was suspended, revoked or rotated while its proof was looked at.
+    /// The client was suspended or revoked, or its credentials were changed, while its proof was looked at.
     Changed,
     /// Nobody permitted this enrolment.
     Permission,

@@ -5,14 +5,16 @@ use alloc::sync::Arc;
 use rand_core::TryCryptoRng;
 
 use super::{
-    Asked, AuthenticationRequest, Decoys, EnrolmentRequest, Keys, Named, RotationRequest, Wanted,
-    attempt::Purpose,
+    Asked, AuthenticationRequest, Decoys, EnrolmentRequest, JoinRequest, Joiner, Keys, LinkRequest,
+    Named, PendingLink, RotationRequest, UnlinkRequest, Wanted,
+    purpose::{Asks, New, Purpose, Request},
     request,
     step::{Cause, Refused},
 };
 use crate::{
-    AuthenticationBinding, Challenge, ChallengeId, ChallengeTtl, ClientId, Commitment, Denied,
-    Error, Nonce, Proof, Rotation, binding,
+    AuthenticationBinding, Challenge, ChallengeId, ChallengeTtl, ClientId, Commitment,
+    CredentialId, CredentialName, Denied, Error, Joining, Linking, Nonce, Proof, Rotation,
+    Unlinking, binding,
 };
 
 /// The binding of a host's proofs, how long its challenges live, and its decoys.
@@ -102,22 +104,24 @@ impl Terms {
         now: u64,
         request: &AuthenticationRequest<'_>,
     ) -> Result<Wanted, Refused> {
-        let (client_id, challenge, (proof, named)) = self.begin(keys, now, &request.of, || {
-            let proof = Proof::from_bytes(request.proof)?;
-            let named = request.binding.map(AuthenticationBinding::from_bytes);
-            Ok((proof, named.transpose()?))
-        })?;
+        let (client_id, challenge, (credential, proof, named)) =
+            self.begin(keys, now, &request.of, || {
+                let credential = request::credential_id(request.credential)?;
+                let proof = Proof::from_bytes(request.proof)?;
+                let named = request.binding.map(AuthenticationBinding::from_bytes);
+                Ok((credential, proof, named.transpose()?))
+            })?;
         let (binding, agreed) = match named {
             Some(named) if binding::permits(&self.binding, &named) => (Arc::new(named), true),
             named => (Arc::clone(&self.binding), named.is_none()),
         };
-        let purpose = Purpose::Authenticate {
+        let asked = Request {
             challenge,
             binding,
-            agreed,
             proof,
+            to: Asks::Authenticate { agreed },
         };
-        Ok(self.wanted(keys, client_id, purpose))
+        Ok(self.wanted(keys, client_id, credential, asked, now))
     }
 
     /// Begins an attempt to rotate: decodes it, and computes its challenge again.
@@ -130,26 +134,129 @@ impl Terms {
         now: u64,
         request: &RotationRequest<'_>,
     ) -> Result<Wanted, Refused> {
-        let (client_id, challenge, (proof_old, commitment_new, proof_new)) =
+        let (client_id, challenge, (credential, proof, to)) =
             self.begin(keys, now, &request.of, || {
                 Rotation::permits_binding(&self.binding)?;
-                Ok((
-                    Proof::from_bytes(request.proof_old)?,
-                    Commitment::from_bytes(request.commitment_new)?,
-                    Proof::from_bytes(request.proof_new)?,
-                ))
+                let credential = request::credential_id(request.credential)?;
+                let proof = Proof::from_bytes(request.proof_old)?;
+                let to = Asks::Rotate {
+                    commitment_new: Commitment::from_bytes(request.commitment_new)?,
+                    proof_new: Proof::from_bytes(request.proof_new)?,
+                };
+                Ok((credential, proof, to))
             })?;
-        let purpose = Purpose::Rotate {
-            challenge,
-            binding: Arc::clone(&self.binding),
-            proof_old,
-            commitment_new,
-            proof_new,
-        };
-        Ok(self.wanted(keys, client_id, purpose))
+        let asked = self.request(challenge, proof, to);
+        Ok(self.wanted(keys, client_id, credential, asked, now))
     }
 
-    /// Begins an enrolment: decodes it. The host says next whether it is permitted.
+    /// Begins an attempt to link a credential: decodes it, and computes its challenge again.
+    ///
+    /// # Errors
+    /// As [`Terms::authenticate`].
+    pub fn link(
+        &self,
+        keys: &Arc<Keys>,
+        now: u64,
+        request: &LinkRequest<'_>,
+    ) -> Result<Wanted, Refused> {
+        let (client_id, challenge, (credential, proof, to)) =
+            self.begin(keys, now, &request.of, || {
+                Linking::permits_binding(&self.binding)?;
+                let credential = request::credential_id(request.credential)?;
+                let proof = Proof::from_bytes(request.proof)?;
+                let commitment_new = Commitment::from_bytes(request.commitment_new)?;
+                let new = match request.joining {
+                    None => New::Kept(None),
+                    Some(joining) => New::Here {
+                        proof: Proof::from_bytes(joining.proof)?,
+                        name: CredentialName::parse(joining.name)?,
+                    },
+                };
+                let to = Asks::Link {
+                    commitment_new,
+                    new,
+                };
+                Ok((credential, proof, to))
+            })?;
+        let asked = self.request(challenge, proof, to);
+        Ok(self.wanted(keys, client_id, credential, asked, now))
+    }
+
+    /// Begins an attempt to unlink a credential: decodes it, and computes its challenge again.
+    ///
+    /// # Errors
+    /// As [`Terms::authenticate`].
+    pub fn unlink(
+        &self,
+        keys: &Arc<Keys>,
+        now: u64,
+        request: &UnlinkRequest<'_>,
+    ) -> Result<Wanted, Refused> {
+        let (client_id, challenge, (credential, proof, to)) =
+            self.begin(keys, now, &request.of, || {
+                Unlinking::permits_binding(&self.binding)?;
+                let credential = request::credential_id(request.credential)?;
+                let proof = Proof::from_bytes(request.proof)?;
+                let commitment_old = Commitment::from_bytes(request.commitment_old)?.to_bytes();
+                Ok((credential, proof, Asks::Unlink { commitment_old }))
+            })?;
+        let asked = self.request(challenge, proof, to);
+        Ok(self.wanted(keys, client_id, credential, asked, now))
+    }
+
+    /// What a client has pending that offers this challenge to a second device. Its token has shown already
+    /// that it is this client; what it had pending before gives way.
+    ///
+    /// # Errors
+    /// [`Refused::Denied`] for a challenge that is not alive, or of another client.
+    pub fn offer(
+        &self,
+        keys: &Keys,
+        now: u64,
+        client_id: &ClientId,
+        of: &Named<'_>,
+    ) -> Result<PendingLink, Refused> {
+        let (named, challenge, ()) = self.begin(keys, now, of, || Ok(()))?;
+        let pending = PendingLink::open(challenge.id, &challenge.nonce);
+        match pending {
+            Some(pending) if named == *client_id => Ok(pending),
+            _ => Err(Refused::Denied(Cause::Challenge)),
+        }
+    }
+
+    /// Begins an attempt of a second device to join: decodes it, and computes the challenge of the offer
+    /// again.
+    ///
+    /// # Errors
+    /// As [`Terms::authenticate`].
+    pub fn join(
+        &self,
+        keys: &Keys,
+        now: u64,
+        request: &JoinRequest<'_>,
+    ) -> Result<Joiner, Refused> {
+        let (client_id, challenge, (commitment, proof, name)) =
+            self.begin(keys, now, &request.of, || {
+                Joining::permits_binding(&self.binding)?;
+                Ok((
+                    Commitment::from_bytes(request.commitment)?,
+                    Proof::from_bytes(request.joining.proof)?,
+                    CredentialName::parse(request.joining.name)?,
+                ))
+            })?;
+        Ok(Joiner {
+            client_id,
+            offer: challenge.id,
+            nonce: challenge.nonce,
+            binding: Arc::clone(&self.binding),
+            commitment,
+            proof,
+            name,
+            now,
+        })
+    }
+
+    /// Begins an enrolment or a reset: decodes it. The host says next whether it is permitted.
     ///
     /// # Errors
     /// [`Refused::Failed`].
@@ -159,6 +266,8 @@ impl Terms {
                 client_id: ClientId::from_bytes(request.client_id)?,
                 commitment: Commitment::from_bytes(request.commitment)?,
                 proof: Proof::from_bytes(request.proof)?,
+                name: CredentialName::unnamed(),
+                now: 0,
             })
         };
         decoded().map_err(Refused::Failed)
@@ -182,8 +291,25 @@ impl Terms {
         Ok((client_id, challenge, decoded))
     }
 
-    fn wanted(&self, keys: &Arc<Keys>, client_id: ClientId, purpose: Purpose) -> Wanted {
-        let decoy = self.decoys.of(&client_id);
-        Wanted::new(client_id, purpose, decoy, Arc::clone(keys))
+    fn request(&self, challenge: Challenge, proof: Proof, to: Asks) -> Request {
+        Request {
+            challenge,
+            binding: Arc::clone(&self.binding),
+            proof,
+            to,
+        }
+    }
+
+    fn wanted(
+        &self,
+        keys: &Arc<Keys>,
+        client_id: ClientId,
+        credential: Option<CredentialId>,
+        asked: Request,
+        now: u64,
+    ) -> Wanted {
+        let decoy = self.decoys.of_credential(&client_id, credential.as_ref());
+        let purpose = Purpose::Asked(asked);
+        Wanted::new(client_id, credential, purpose, decoy, Arc::clone(keys), now)
     }
 }

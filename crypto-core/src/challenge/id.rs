@@ -69,6 +69,16 @@ impl ChallengeId {
 }
 
 impl ChallengeId {
+    /// The 12 bytes that the digits stand for.
+    pub(crate) const fn as_bytes(&self) -> &[u8; ID_BYTES] {
+        &self.0
+    }
+
+    /// The id of these bytes.
+    pub(crate) const fn from_bytes(bytes: [u8; ID_BYTES]) -> Self {
+        Self(bytes)
+    }
+
     /// Which of the operator's roots it was issued under, where the host has numbered roots.
     pub(crate) const fn root_number(&self) -> u8 {
         self.0[4]

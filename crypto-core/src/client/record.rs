@@ -1,88 +1,194 @@
-//! The life of a client: `active` ⇄ `suspended`, either → `revoked`, which is final.
+//! What a host keeps of a client: where it is in its life, its credentials, and what its operator says of
+//! it. The rules of what may become of a record are here, and nowhere else.
 
-use core::{fmt, str::FromStr};
+use alloc::{boxed::Box, vec, vec::Vec};
 
+use super::{
+    Attributes, ClientRecord, ClientStatus, CredentialId, CredentialName, EnrolledCredential,
+    Transition, credentials::Kept,
+};
 use crate::{Commitment, Error};
 
-/// Where a client is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ClientStatus {
-    /// May authenticate.
-    Active,
-    /// May not authenticate until resumed.
-    Suspended,
-    /// May never authenticate or be enrolled again.
-    Revoked,
-}
-
-/// Whether an operation changed the status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transition {
-    /// It did.
-    Changed,
-    /// The client was in that status already.
-    Unchanged,
-}
-
-impl ClientStatus {
-    /// The name that hosts show and store.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Revoked => "revoked",
-        }
-    }
-}
-
-impl fmt::Display for ClientStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ClientStatus {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "active" => Ok(Self::Active),
-            "suspended" => Ok(Self::Suspended),
-            "revoked" => Ok(Self::Revoked),
-            _ => Err(Error::InvalidEncoding {
-                what: "client status",
-                expected: "active, suspended or revoked",
-            }),
-        }
-    }
-}
-
 /// What a host keeps of a client, under its client id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientRecord {
-    /// The commitment that proofs are checked against.
-    pub commitment: Commitment,
-    /// 1 at enrolment, one more with each rotation.
-    pub commitment_version: u32,
-    /// Where the client is in its life.
-    pub status: ClientStatus,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    version: u32,
+    generation: u32,
+    status: ClientStatus,
+    /// 1 to 16, each id once.
+    credentials: Vec<EnrolledCredential>,
+    attributes: Option<Box<Attributes>>,
 }
 
-impl ClientRecord {
-    /// The record of a client that has just been enrolled.
+impl Record {
+    /// The most credentials that a client has.
+    pub const MAX_CREDENTIALS: usize = 16;
+
+    /// The record of a client that has just been enrolled, at this time (Unix seconds; 0 where nobody
+    /// knows).
     #[must_use]
-    pub const fn enrolled(commitment: Commitment) -> Self {
+    pub fn enrolled(commitment: &Commitment, name: CredentialName, now: u64) -> Self {
         Self {
-            commitment,
-            commitment_version: 1,
+            version: 1,
+            generation: 0,
             status: ClientStatus::Active,
+            credentials: vec![EnrolledCredential::new(commitment, name, 1, now)],
+            attributes: None,
         }
     }
 
-    /// Whether the client may authenticate and rotate.
+    /// A record from where a host keeps it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] or [`Error::InvalidEncoding`] for what no record can be.
+    pub fn from_parts(
+        version: u32,
+        generation: u32,
+        status: ClientStatus,
+        credentials: Vec<EnrolledCredential>,
+        attributes: Attributes,
+    ) -> Result<Self, Error> {
+        if !(1..=Self::MAX_CREDENTIALS).contains(&credentials.len()) {
+            return Err(Error::InvalidLength {
+                what: "credentials of a client",
+                expected: "1 to 16 of them",
+                actual: credentials.len(),
+            });
+        }
+        let impossible = |(at, credential): (usize, &EnrolledCredential)| {
+            !(1..=version).contains(&credential.since)
+                || credentials[..at]
+                    .iter()
+                    .any(|other| other.id == credential.id)
+        };
+        if credentials.iter().enumerate().any(impossible) {
+            return Err(Error::InvalidEncoding {
+                what: "record of a client",
+                expected: "credentials that came with one of its versions, each once",
+            });
+        }
+        let empty = attributes == Attributes::default();
+        Ok(Self {
+            version,
+            generation,
+            status,
+            credentials,
+            attributes: (!empty).then(|| Box::new(attributes)),
+        })
+    }
+
+    /// 1 at enrolment, one more with each rotation, link, unlink and reset, and with whatever the operator
+    /// says of the client.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// 0 at enrolment, one more with whatever ends all sessions and tokens: suspension, revocation, reset,
+    /// and ending them.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Where the client is in its life.
+    #[must_use]
+    pub const fn status(&self) -> ClientStatus {
+        self.status
+    }
+
+    /// Whether the client may authenticate and change its credentials, as long as it has not expired.
     #[must_use]
     pub const fn is_active(&self) -> bool {
         matches!(self.status, ClientStatus::Active)
+    }
+
+    /// The credentials in their order: 1 to 16.
+    #[must_use]
+    pub fn credentials(&self) -> &[EnrolledCredential] {
+        &self.credentials
+    }
+
+    /// The credential that is meant where none is named.
+    #[must_use]
+    pub fn first(&self) -> &EnrolledCredential {
+        // There is no record without one.
+        &self.credentials[0]
+    }
+
+    /// The credential of this id, or the first if none is named.
+    #[must_use]
+    pub fn credential(&self, id: Option<&CredentialId>) -> Option<&EnrolledCredential> {
+        match id {
+            None => Some(self.first()),
+            Some(id) => self
+                .credentials
+                .iter()
+                .find(|credential| credential.id == *id),
+        }
+    }
+
+    /// What the operator says of the client, if anything.
+    #[must_use]
+    pub fn attributes(&self) -> Option<&Attributes> {
+        self.attributes.as_deref()
+    }
+
+    /// Says this of the client. That makes another version of the record, so that no attempt which is on its
+    /// way puts back what was said before.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when its versions are used up.
+    pub fn set_attributes(&mut self, attributes: Attributes) -> Result<(), Error> {
+        self.version = next(self.version, "versions")?;
+        let empty = attributes == Attributes::default();
+        self.attributes = (!empty).then(|| Box::new(attributes));
+        Ok(())
+    }
+
+    /// Lets a credential expire, or not any longer. That makes another version of the record as well.
+    ///
+    /// # Errors
+    /// [`Error::NotEnrolled`] when there is none of this id; [`Error::Unavailable`] when its versions are used
+    /// up.
+    pub fn set_expiry(&mut self, id: &CredentialId, expires_at: Option<u64>) -> Result<(), Error> {
+        let credential = self
+            .credentials
+            .iter_mut()
+            .find(|credential| credential.id == *id);
+        let credential = credential.ok_or(Error::NotEnrolled)?;
+        self.version = next(self.version, "versions")?;
+        credential.expires_at = expires_at;
+        Ok(())
+    }
+
+    /// From when on this credential of this client is let in no longer.
+    #[must_use]
+    pub fn expiry_of(&self, credential: &EnrolledCredential) -> Option<u64> {
+        let of_client = self.attributes.as_ref().and_then(|said| said.expires_at);
+        match (of_client, credential.expires_at) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Whether a session or a token that names these is good still: the client is active and of that
+    /// generation, and that credential with that version is there; neither has expired. A token of before
+    /// names no credential and means the first, of generation 0.
+    #[must_use]
+    pub fn honours(
+        &self,
+        credential: Option<&CredentialId>,
+        since: u32,
+        generation: u32,
+        now: u64,
+    ) -> bool {
+        let named = self.credential(credential);
+        self.is_active()
+            && self.generation == generation
+            && named.is_some_and(|named| {
+                named.since == since && self.expiry_of(named).is_none_or(|at| now < at)
+            })
     }
 
     /// Keeps the client out until it is resumed.
@@ -91,136 +197,206 @@ impl ClientRecord {
     /// [`Error::NotActive`] when it is revoked.
     pub fn suspend(&mut self) -> Result<Transition, Error> {
         self.unrevoked()?;
-        Ok(self.become_status(ClientStatus::Suspended))
+        Ok(self.put_out(ClientStatus::Suspended))
     }
 
-    /// Lets a suspended client in again.
+    /// Lets a suspended client in again. What was issued before it was suspended stays bad.
     ///
     /// # Errors
-    /// [`Error::NotActive`] when it is revoked.
+    /// [`Error::NotActive`] when it is revoked; [`Error::Unavailable`] when its generations are used up.
     pub fn resume(&mut self) -> Result<Transition, Error> {
         self.unrevoked()?;
-        Ok(self.become_status(ClientStatus::Active))
+        if self.is_active() {
+            return Ok(Transition::Unchanged);
+        }
+        if self.generation == u32::MAX {
+            return Err(used_up("generations"));
+        }
+        self.status = ClientStatus::Active;
+        Ok(Transition::Changed)
     }
 
     /// Keeps the client out for ever.
     pub fn revoke(&mut self) -> Transition {
-        self.become_status(ClientStatus::Revoked)
+        self.put_out(ClientStatus::Revoked)
     }
 
-    /// Replaces the commitment after both proofs of a rotation were accepted.
+    /// Ends the sessions and tokens of a client, which stays as it is.
     ///
     /// # Errors
-    /// [`Error::NotActive`] when the client is suspended or revoked; [`Error::Unavailable`] when its
-    /// versions are used up.
-    pub fn rotate(&mut self, new_commitment: Commitment) -> Result<(), Error> {
-        if !self.is_active() {
-            return Err(Error::NotActive {
-                status: self.status.as_str(),
-                expected: "active",
-            });
-        }
-        self.commitment_version =
-            self.commitment_version
-                .checked_add(1)
-                .ok_or_else(|| Error::Unavailable {
-                    reason: "this client has used up its commitment versions".into(),
-                })?;
-        self.commitment = new_commitment;
+    /// [`Error::NotActive`] when it is revoked; [`Error::Unavailable`] when its generations are used up.
+    pub fn end_sessions(&mut self) -> Result<(), Error> {
+        self.unrevoked()?;
+        self.generation = next(self.generation, "generations")?;
         Ok(())
+    }
+
+    /// Puts a commitment in the place of a credential's, whose name and place it takes over.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the client has this commitment already, or not that credential;
+    /// [`Error::NotActive`]; [`Error::Unavailable`] when its versions are used up.
+    pub fn rotate(&mut self, id: &CredentialId, new: &Commitment) -> Result<(), Error> {
+        let version = self.next_version_with(new)?;
+        let credential = self
+            .credentials
+            .iter_mut()
+            .find(|credential| credential.id == *id);
+        let credential = credential.ok_or(Error::Denied)?;
+        credential.id = CredentialId::of(new.as_bytes());
+        credential.commitment = Kept::Decoded(*new);
+        credential.since = version;
+        self.version = version;
+        Ok(())
+    }
+
+    /// Adds a credential behind the others.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the client has this commitment already, or 16; [`Error::NotActive`];
+    /// [`Error::Unavailable`] when its versions are used up.
+    pub fn link(&mut self, new: &Commitment, name: CredentialName, now: u64) -> Result<(), Error> {
+        let version = self.next_version_with(new)?;
+        if self.credentials.len() == Self::MAX_CREDENTIALS {
+            return Err(Error::Denied);
+        }
+        self.credentials
+            .push(EnrolledCredential::new(new, name, version, now));
+        self.version = version;
+        Ok(())
+    }
+
+    /// Takes a credential away.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the client does not have it, or no other; [`Error::NotActive`];
+    /// [`Error::Unavailable`] when its versions are used up.
+    pub fn unlink(&mut self, id: &CredentialId) -> Result<(), Error> {
+        self.active()?;
+        let at = self
+            .credentials
+            .iter()
+            .position(|credential| credential.id == *id);
+        let at = at
+            .filter(|_| self.credentials.len() > 1)
+            .ok_or(Error::Denied)?;
+        self.version = next(self.version, "versions")?;
+        self.credentials.remove(at);
+        Ok(())
+    }
+
+    /// Replaces all credentials by one. The status stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the client has this commitment already; [`Error::NotActive`] when it is
+    /// revoked; [`Error::Unavailable`] when its versions or generations are used up.
+    pub fn reset(&mut self, new: &Commitment, name: CredentialName, now: u64) -> Result<(), Error> {
+        self.unrevoked()?;
+        self.lacks(new)?;
+        let version = next(self.version, "versions")?;
+        self.generation = next(self.generation, "generations")?;
+        self.version = version;
+        self.credentials = vec![EnrolledCredential::new(new, name, version, now)];
+        Ok(())
+    }
+
+    fn next_version_with(&self, new: &Commitment) -> Result<u32, Error> {
+        self.active()?;
+        self.lacks(new)?;
+        next(self.version, "versions")
+    }
+
+    fn lacks(&self, new: &Commitment) -> Result<(), Error> {
+        match self.credential(Some(&CredentialId::of(new.as_bytes()))) {
+            Some(_) => Err(Error::Denied),
+            None => Ok(()),
+        }
+    }
+
+    fn active(&self) -> Result<(), Error> {
+        self.status_is(self.is_active(), "active")
     }
 
     fn unrevoked(&self) -> Result<(), Error> {
-        if self.status == ClientStatus::Revoked {
-            return Err(Error::NotActive {
-                status: self.status.as_str(),
-                expected: "active or suspended",
-            });
-        }
-        Ok(())
+        let revoked = self.status == ClientStatus::Revoked;
+        self.status_is(!revoked, "active or suspended")
     }
 
-    fn become_status(&mut self, status: ClientStatus) -> Transition {
+    fn status_is(&self, good: bool, expected: &'static str) -> Result<(), Error> {
+        match good {
+            true => Ok(()),
+            false => Err(Error::NotActive {
+                status: self.status.as_str(),
+                expected,
+            }),
+        }
+    }
+
+    /// Whoever is to be kept out is, whatever the counter says: one that is used up only cannot be resumed.
+    fn put_out(&mut self, status: ClientStatus) -> Transition {
         if self.status == status {
             return Transition::Unchanged;
         }
         self.status = status;
+        self.generation = self.generation.saturating_add(1);
         Transition::Changed
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Credential, testing::rng};
-    use proptest::prelude::*;
+fn next(counter: u32, what: &str) -> Result<u32, Error> {
+    counter.checked_add(1).ok_or_else(|| used_up(what))
+}
 
-    fn commitment(seed: u64) -> Commitment {
-        *Credential::generate(&mut rng(seed)).unwrap().commitment()
+fn used_up(what: &str) -> Error {
+    Error::Unavailable {
+        reason: alloc::format!("this client has used up its {what}"),
     }
+}
 
-    #[test]
-    fn a_suspended_client_can_be_resumed_and_a_revoked_one_cannot() {
-        let mut record = ClientRecord::enrolled(commitment(1));
-        assert_eq!(record.suspend(), Ok(Transition::Changed));
-        assert_eq!(record.suspend(), Ok(Transition::Unchanged));
-        assert!(!record.is_active());
-        assert_eq!(record.resume(), Ok(Transition::Changed));
-        assert!(record.is_active());
-        assert_eq!(record.revoke(), Transition::Changed);
-        assert_eq!(record.revoke(), Transition::Unchanged);
-        for result in [record.resume(), record.suspend()] {
-            assert_eq!(result.unwrap_err().code(), crate::ErrorCode::NotActive);
+impl From<ClientRecord> for Record {
+    fn from(single: ClientRecord) -> Self {
+        let version = single.commitment_version;
+        let unnamed = CredentialName::unnamed();
+        Self {
+            version,
+            generation: 0,
+            status: single.status,
+            credentials: vec![EnrolledCredential::new(
+                &single.commitment,
+                unnamed,
+                version,
+                0,
+            )],
+            attributes: None,
         }
-        assert_eq!(record.status, ClientStatus::Revoked);
     }
+}
 
-    #[test]
-    fn rotating_counts_versions_and_is_for_active_clients() {
-        let mut record = ClientRecord::enrolled(commitment(1));
-        record.rotate(commitment(2)).unwrap();
-        assert_eq!(
-            (record.commitment, record.commitment_version),
-            (commitment(2), 2)
-        );
-        record.suspend().unwrap();
-        assert!(record.rotate(commitment(3)).is_err());
-        assert_eq!(
-            (record.commitment, record.commitment_version),
-            (commitment(2), 2)
-        );
-        record.resume().unwrap();
-        record.commitment_version = u32::MAX;
-        assert!(record.rotate(commitment(3)).is_err());
-        assert_eq!(record.commitment, commitment(2));
-    }
-
-    #[test]
-    fn status_names_survive_a_round_trip() {
-        for status in [
-            ClientStatus::Active,
-            ClientStatus::Suspended,
-            ClientStatus::Revoked,
-        ] {
-            assert_eq!(status.as_str().parse(), Ok(status));
+/// For hosts whose stores have columns for one credential.
+///
+/// [`Error::Unavailable`] when there is more to the record than those can keep, or its commitment is none.
+impl TryFrom<&Record> for ClientRecord {
+    type Error = Error;
+    fn try_from(record: &Record) -> Result<Self, Error> {
+        if record.credentials.len() > 1 {
+            return Err(Error::Unavailable {
+                reason: "this host keeps one credential of a client".into(),
+            });
         }
-        assert!("Active".parse::<ClientStatus>().is_err());
+        let commitment = match record.first().commitment {
+            Kept::Decoded(commitment) => commitment,
+            Kept::Bytes(bytes) => Commitment::from_bytes(&bytes).map_err(|_| damaged())?,
+        };
+        Ok(Self {
+            commitment,
+            commitment_version: record.version,
+            status: record.status,
+        })
     }
+}
 
-    proptest! {
-        #[test]
-        fn nothing_leads_out_of_revoked(steps in proptest::collection::vec(0_u8..4, 0..20)) {
-            let mut record = ClientRecord::enrolled(commitment(1));
-            let mut revoked = false;
-            for step in steps {
-                match step {
-                    0 => { let _ = record.suspend(); }
-                    1 => { let _ = record.resume(); }
-                    2 => { let _ = record.rotate(commitment(2)); }
-                    _ => { record.revoke(); revoked = true; }
-                }
-                prop_assert_eq!(record.status == ClientStatus::Revoked, revoked);
-            }
-        }
+pub(crate) fn damaged() -> Error {
+    Error::Unavailable {
+        reason: "the record of a client is damaged".into(),
     }
 }

@@ -104,7 +104,7 @@ impl fmt::Debug for Proof {
 }
 
 /// The cheap part of RFC 9496 decoding: below p = 2^255 - 19, and even.
-fn is_nonnegative_field_element(bytes: &[u8; ELEMENT_LEN]) -> bool {
+pub(crate) fn is_nonnegative_field_element(bytes: &[u8; ELEMENT_LEN]) -> bool {
     let below_p = bytes[31] < 0x7f
         || (bytes[31] == 0x7f && (bytes[1..31].iter().any(|&b| b != 0xff) || bytes[0] < 0xed));
     below_p && bytes[0] & 1 == 0

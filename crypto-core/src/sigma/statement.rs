@@ -11,6 +11,11 @@ pub const CHANNEL_BINDING_MAX: usize = 1024;
 
 pub(crate) const ENROLMENT_BINDING: &[u8] = b"enrollment";
 pub(crate) const ROTATION_PREFIX: &[u8] = b"rotation:";
+/// What follows the prefix, where it is no commitment: no element is encoded with an odd first byte
+/// (RFC 9496, 4.3.1), so that no rotation has such a binding.
+const LINKING_PREFIX: &[u8] = b"rotation:\x01";
+const UNLINKING_PREFIX: &[u8] = b"rotation:\x03";
+const JOINING_PREFIX: &[u8] = b"rotation:\x05";
 const AUDIENCE_PREFIX: &[u8] = b"aud:";
 
 /// The nonce of an authentication or a rotation: 16 to 64 bytes. Hosts of this project issue 16.
@@ -226,10 +231,14 @@ mod sealed {
     impl Sealed for super::Enrolment<'_> {}
     impl Sealed for super::Authentication<'_> {}
     impl Sealed for super::Rotation<'_> {}
+    impl Sealed for super::Linking<'_> {}
+    impl Sealed for super::Unlinking<'_> {}
+    impl Sealed for super::Joining<'_> {}
     impl Sealed for super::Stated<'_> {}
 }
 
-/// What can be proven: [`Enrolment`], [`Authentication`] or [`Rotation`], and nothing else.
+/// What can be proven: [`Enrolment`], [`Authentication`], [`Rotation`], [`Linking`], [`Unlinking`] or
+/// [`Joining`], and nothing else.
 pub trait Statement: sealed::Sealed {
     /// What the statement puts into the transcript.
     fn context(&self) -> Context<'_>;
@@ -351,12 +360,164 @@ impl Statement for Rotation<'_> {
     }
 }
 
-/// Any of the three, for what takes them together.
+/// Whether prefix, further bytes and binding fit together.
+fn leaves_room(
+    prefix: &[u8],
+    further: usize,
+    binding: &AuthenticationBinding,
+) -> Result<(), Error> {
+    let total = prefix.len() + further + binding.as_bytes().len();
+    if total > CHANNEL_BINDING_MAX {
+        return Err(too_long(total));
+    }
+    Ok(())
+}
+
+macro_rules! about_another_commitment {
+    ($(#[$doc:meta])* $name:ident, $prefix:ident, $(#[$of:meta])* $commitment:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name<'a> {
+            client_id: &'a ClientId,
+            nonce: &'a Nonce,
+            $commitment: &'a [u8; Commitment::LEN],
+            binding: &'a AuthenticationBinding,
+        }
+
+        impl<'a> $name<'a> {
+            /// The statement for a challenge's nonce and the host's authentication binding.
+            ///
+            /// # Errors
+            /// [`Error::InvalidLength`] when the authentication binding leaves no room for the prefix
+            /// and the commitment within 1024 bytes (it may have 982).
+            pub fn new(
+                client_id: &'a ClientId,
+                nonce: &'a Nonce,
+                $commitment: &'a [u8; Commitment::LEN],
+                binding: &'a AuthenticationBinding,
+            ) -> Result<Self, Error> {
+                Self::permits_binding(binding)?;
+                Ok(Self::permitted(client_id, nonce, $commitment, binding))
+            }
+
+            /// Whether the binding leaves room for the prefix and the commitment.
+            pub(crate) fn permits_binding(binding: &AuthenticationBinding) -> Result<(), Error> {
+                leaves_room($prefix, Commitment::LEN, binding)
+            }
+
+            /// The statement for a binding that was found to leave room.
+            pub(crate) const fn permitted(
+                client_id: &'a ClientId,
+                nonce: &'a Nonce,
+                $commitment: &'a [u8; Commitment::LEN],
+                binding: &'a AuthenticationBinding,
+            ) -> Self {
+                Self { client_id, nonce, $commitment, binding }
+            }
+
+            /// Who proves.
+            #[must_use]
+            pub const fn client_id(&self) -> &'a ClientId {
+                self.client_id
+            }
+
+            $(#[$of])*
+            #[must_use]
+            pub const fn $commitment(&self) -> &'a [u8; Commitment::LEN] {
+                self.$commitment
+            }
+        }
+
+        impl Statement for $name<'_> {
+            fn context(&self) -> Context<'_> {
+                Context {
+                    client_id: self.client_id.as_bytes(),
+                    nonce: self.nonce.as_bytes(),
+                    channel_binding: [$prefix, self.$commitment, self.binding.as_bytes()],
+                }
+            }
+        }
+    };
+}
+
+about_another_commitment! {
+    /// "I hold one of this client's credentials, and ask that this other one be added to them": channel
+    /// binding `"rotation:" ‖ 01 ‖ new commitment ‖ authentication binding`.
+    Linking, LINKING_PREFIX,
+    /// The commitment that is to be added.
+    new_commitment
+}
+
+about_another_commitment! {
+    /// "I hold one of this client's credentials, and ask that this one be taken away": channel binding
+    /// `"rotation:" ‖ 03 ‖ commitment that is to go ‖ authentication binding`.
+    Unlinking, UNLINKING_PREFIX,
+    /// The commitment that is to go.
+    old_commitment
+}
+
+/// "I hold the secret of the commitment that is to be added to this client, and ask for it now, at this
+/// host": proven by the new credential, with channel binding `"rotation:" ‖ 05 ‖ authentication binding`.
+#[derive(Clone, Copy, Debug)]
+pub struct Joining<'a> {
+    client_id: &'a ClientId,
+    nonce: &'a Nonce,
+    binding: &'a AuthenticationBinding,
+}
+
+impl<'a> Joining<'a> {
+    /// The statement for the nonce of an offer or of the challenge of a link, and the host's
+    /// authentication binding.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] when the authentication binding leaves no room for the prefix within
+    /// 1024 bytes (it may have 1014).
+    pub fn new(
+        client_id: &'a ClientId,
+        nonce: &'a Nonce,
+        binding: &'a AuthenticationBinding,
+    ) -> Result<Self, Error> {
+        Self::permits_binding(binding)?;
+        Ok(Self::permitted(client_id, nonce, binding))
+    }
+
+    /// Whether the binding leaves room for the prefix.
+    pub(crate) fn permits_binding(binding: &AuthenticationBinding) -> Result<(), Error> {
+        leaves_room(JOINING_PREFIX, 0, binding)
+    }
+
+    /// The statement for a binding that was found to leave room.
+    pub(crate) const fn permitted(
+        client_id: &'a ClientId,
+        nonce: &'a Nonce,
+        binding: &'a AuthenticationBinding,
+    ) -> Self {
+        Self {
+            client_id,
+            nonce,
+            binding,
+        }
+    }
+}
+
+impl Statement for Joining<'_> {
+    fn context(&self) -> Context<'_> {
+        Context {
+            client_id: self.client_id.as_bytes(),
+            nonce: self.nonce.as_bytes(),
+            channel_binding: [JOINING_PREFIX, self.binding.as_bytes(), &[]],
+        }
+    }
+}
+
+/// Those that decide an attempt, for what takes them together.
 #[derive(Clone, Copy)]
 pub(crate) enum Stated<'a> {
     Enrolment(Enrolment<'a>),
     Authentication(Authentication<'a>),
     Rotation(Rotation<'a>),
+    Linking(Linking<'a>),
+    Unlinking(Unlinking<'a>),
 }
 
 impl Statement for Stated<'_> {
@@ -365,6 +526,8 @@ impl Statement for Stated<'_> {
             Self::Enrolment(statement) => statement.context(),
             Self::Authentication(statement) => statement.context(),
             Self::Rotation(statement) => statement.context(),
+            Self::Linking(statement) => statement.context(),
+            Self::Unlinking(statement) => statement.context(),
         }
     }
 }
@@ -372,6 +535,7 @@ impl Statement for Stated<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
     use proptest::prelude::*;
 
     #[test]
@@ -453,6 +617,46 @@ mod tests {
         let too_long = AuthenticationBinding::from_bytes(&[0; 984]).unwrap();
         assert!(Rotation::new(&id, &nonce, &commitment, &fits).is_ok());
         assert!(Rotation::new(&id, &nonce, &commitment, &too_long).is_err());
+    }
+
+    #[test]
+    fn linking_and_unlinking_leave_982_bytes_for_the_binding_and_joining_1014() {
+        let id = ClientId::parse("a").unwrap();
+        let nonce = Nonce::from_bytes(&[0; 16]).unwrap();
+        let commitment = crate::GENERATOR_G;
+        let of = |len| AuthenticationBinding::from_bytes(&vec![0; len]).unwrap();
+        assert!(Linking::new(&id, &nonce, &commitment, &of(982)).is_ok());
+        assert!(Linking::new(&id, &nonce, &commitment, &of(983)).is_err());
+        assert!(Unlinking::new(&id, &nonce, &commitment, &of(982)).is_ok());
+        assert!(Unlinking::new(&id, &nonce, &commitment, &of(983)).is_err());
+        assert!(Joining::new(&id, &nonce, &of(1014)).is_ok());
+        assert!(Joining::new(&id, &nonce, &of(1015)).is_err());
+    }
+
+    #[test]
+    fn what_follows_the_prefix_of_a_link_is_no_commitment_and_no_authentication() {
+        let id = ClientId::parse("a").unwrap();
+        let nonce = Nonce::from_bytes(&[0; 16]).unwrap();
+        let binding = AuthenticationBinding::from_bytes(b"aud:https://a.example").unwrap();
+        let bound = |statement: &dyn Statement| statement.context().channel_binding.concat();
+        let commitment = crate::GENERATOR_G;
+        let linking = Linking::new(&id, &nonce, &commitment, &binding).unwrap();
+        let unlinking = Unlinking::new(&id, &nonce, &commitment, &binding).unwrap();
+        let joining = Joining::new(&id, &nonce, &binding).unwrap();
+        let expected = |byte: u8, commitment: &[u8]| {
+            [b"rotation:", &[byte][..], commitment, binding.as_bytes()].concat()
+        };
+        assert_eq!(bound(&linking), expected(1, &commitment));
+        assert_eq!(bound(&unlinking), expected(3, &commitment));
+        assert_eq!(bound(&joining), expected(5, &[]));
+        for statement in [&linking as &dyn Statement, &unlinking, &joining] {
+            let bound = bound(statement);
+            // As a host of before would read it: neither an authentication nor a rotation.
+            assert!(AuthenticationBinding::from_bytes(&bound).is_err());
+            let as_commitment =
+                &bound[ROTATION_PREFIX.len()..][..Commitment::LEN.min(bound.len() - 9)];
+            assert!(Commitment::from_bytes(as_commitment).is_err());
+        }
     }
 
     proptest! {

@@ -89,7 +89,8 @@ fn decoy_commitment() -> &'static [u8; Commitment::LEN] {
 mod tests {
     use super::*;
     use crate::{
-        Authentication, AuthenticationBinding, ClientId, Credential, Nonce, prove, testing::rng,
+        Authentication, AuthenticationBinding, ClientId, Credential, Joining, Linking, Nonce,
+        Unlinking, prove, testing::rng,
     };
     use proptest::prelude::*;
 
@@ -134,15 +135,21 @@ mod tests {
         let rotation =
             Rotation::new(&scene.id, &scene.nonce, new.commitment(), &scene.binding).unwrap();
         let authentication = scene.authentication();
-        let proofs = [
-            scene.proof(&enrolment),
-            scene.proof(&authentication),
-            scene.proof(&rotation),
+        let (id, nonce, binding) = (&scene.id, &scene.nonce, &scene.binding);
+        let other = new.commitment().as_bytes();
+        let statements: [&dyn Statement; 6] = [
+            &enrolment,
+            &authentication,
+            &rotation,
+            &Linking::new(id, nonce, other, binding).unwrap(),
+            &Unlinking::new(id, nonce, other, binding).unwrap(),
+            &Joining::new(id, nonce, binding).unwrap(),
         ];
-        for (i, proof) in proofs.iter().enumerate() {
-            assert_eq!(scene.accepts(&enrolment, proof), i == 0);
-            assert_eq!(scene.accepts(&authentication, proof), i == 1);
-            assert_eq!(scene.accepts(&rotation, proof), i == 2);
+        for (proven, statement) in statements.iter().enumerate() {
+            let proof = scene.proof(*statement);
+            for (asked, statement) in statements.iter().enumerate() {
+                assert_eq!(scene.accepts(*statement, &proof), asked == proven);
+            }
         }
     }
 

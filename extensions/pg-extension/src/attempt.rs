@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 
 use getrandom::SysRng;
 use twofapi_crypto_core::{
-    Challenge, ClientId, ClientRecord, Commitment, Error, Nonce,
+    Challenge, ClientId, ClientRecord, Commitment, Error, Nonce, Record,
     ceremony::{
         Accepted, AuthenticationRequest, Change, Check, Committed, EnrolmentRequest, Permission,
         Refused, RotationRequest, Spend, Step, Wanted,
@@ -79,7 +79,8 @@ pub(crate) fn enrolment(
     let commit = asked.permitted(Permission::Host).verify().settle()?;
     let step = commit.step();
     let committed = match (&step.spend, &step.change) {
-        (None, Change::Insert(record)) => match clients::insert(&step.client_id, record)? {
+        (None, Change::Insert(record)) => match clients::insert(&step.client_id, &single(record)?)?
+        {
             true => Committed::Done,
             false => Committed::Exists,
         },
@@ -111,7 +112,7 @@ fn conclude(shared: Shared, wanted: Wanted) -> Result<(Accepted, Found), Refused
     let found = row.map(|row| Found { client, row, seen });
     let concluded = carry_out(shared, check, found);
     match &concluded {
-        Ok((accepted, found)) if *accepted.record() == found.row.record => {
+        Ok((accepted, found)) if single(accepted.record()) == Ok(found.row.record) => {
             known::keep(client, found.row, found.seen);
         }
         Ok(_) => {}
@@ -140,7 +141,7 @@ fn carry_out(
             spend_unless_changed(shared, &step.client_id, spend, &mut found)?
         }
         (Some(spend), Change::Replace(record)) => {
-            spend_and_replace(shared, &step.client_id, spend, &found, record)?
+            spend_and_replace(shared, &step.client_id, spend, &found, &single(record)?)?
         }
         _ => return Err(unknown_step(step).into()),
     };
@@ -206,6 +207,11 @@ fn spend_unless_changed(
         look = true;
         pgrx::check_for_interrupts!();
     }
+}
+
+/// This host keeps one credential of a client.
+fn single(record: &Record) -> Result<ClientRecord, Error> {
+    ClientRecord::try_from(record)
 }
 
 fn unknown_step(step: &Step) -> Error {

@@ -6,7 +6,7 @@ use core::{
 };
 
 use pgrx::{pg_guard, pg_sys};
-use twofapi_crypto_core::{ClientId, Error};
+use twofapi_crypto_core::{ClientId, ClientRecord, Error};
 
 use crate::{
     attempt::Authenticated,
@@ -48,7 +48,7 @@ fn with<R>(work: impl FnOnce(&mut Keeper) -> R) -> Option<R> {
 pub(crate) fn open(shared: Shared, by: Authenticated) -> Result<(), Error> {
     let client = ClientKey::new(backend::database(), by.accepted.client_id());
     let row = Row {
-        record: *by.accepted.record(),
+        record: ClientRecord::try_from(by.accepted.record())?,
         version: by.version,
     };
     begin(shared, client, Some(row), by.seen, u32::MAX)

@@ -255,6 +255,7 @@ fn attempted(
     let attempt = || {
         let request = AuthenticationRequest {
             of: named(id.as_ref().map_err(Clone::clone)?, challenge)?,
+            credential: None,
             proof: proof(p)?,
             binding,
         };
@@ -283,6 +284,7 @@ fn rotate_commitment(
     let rotate = || {
         let request = RotationRequest {
             of: named(id.as_ref().map_err(Clone::clone)?, challenge)?,
+            credential: None,
             proof_old: proof(proof_old)?,
             commitment_new: commitment(commitment_new)?,
             proof_new: proof(proof_new)?,

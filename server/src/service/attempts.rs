@@ -77,7 +77,7 @@ impl Service {
         };
         let accepted = self.carry_out(asked.permitted(permission)).await??;
         tracing::info!(%client_id, "enrolled");
-        Ok(*accepted.record())
+        ClientRecord::try_from(accepted.record())
     }
 
     /// Checks a proof for a challenge and issues an access token.
@@ -91,6 +91,7 @@ impl Service {
         let proof = proof.to_bytes();
         let request = AuthenticationRequest {
             of: named(name, &challenge_id),
+            credential: None,
             proof: &proof,
             binding: None,
         };
@@ -118,12 +119,14 @@ impl Service {
         let (proof_old, proof_new) = (proof_old.to_bytes(), proof_new.to_bytes());
         let request = RotationRequest {
             of: named(name, &challenge_id),
+            credential: None,
             proof_old: &proof_old,
             commitment_new: commitment_new.as_bytes(),
             proof_new: &proof_new,
         };
         let wanted = self.terms.rotate(&keys, now, &request);
-        let rotated = *self.conclude(&name.client_id, wanted).await?.record();
+        let accepted = self.conclude(&name.client_id, wanted).await?;
+        let rotated = ClientRecord::try_from(accepted.record())?;
         let version = rotated.commitment_version;
         tracing::info!(client_id = %name.client_id, version, "rotated");
         Ok(rotated)

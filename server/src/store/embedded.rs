@@ -320,12 +320,14 @@ fn take(
         }))
     };
     let as_expected = match &step.expect {
-        Expect::Unchanged { version } => {
+        Expect::Unchanged { version, .. } => {
             client_table::unchanged(&clients, &step.client_id, *version)?
         }
         Expect::Absent(Permission::Invitation(key)) if !invited(key)? => Committed::NotInvited,
         Expect::Absent(_) if clients.get(id).map_err(failed)?.is_some() => Committed::Exists,
         Expect::Absent(_) => Committed::Done,
+        // This store keeps no permissions to reset a client.
+        Expect::Unrevoked { .. } => Committed::NotInvited,
     };
     let possible = match as_expected {
         Committed::Done => spend(),
@@ -335,8 +337,9 @@ fn take(
         return Ok(possible);
     }
     if let Change::Insert(record) | Change::Replace(record) = &step.change {
+        let record = ClientRecord::try_from(record).map_err(failed)?;
         clients
-            .insert(id, &client_table::encode(record)[..])
+            .insert(id, &client_table::encode(&record)[..])
             .map_err(failed)?;
     }
     if let Expect::Absent(Permission::Invitation(key)) = &step.expect {
@@ -442,7 +445,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn commit(&self, step: &Step, now: u64) -> Result<Committed, StoreError> {
-        if let (Change::None, Expect::Unchanged { version }) = (&step.change, &step.expect) {
+        if let (Change::None, Expect::Unchanged { version, .. }) = (&step.change, &step.expect) {
             // Nothing that lasts, so nobody waits for the disk. Spent first and looked at after: a client
             // that was suspended before this moment is not let in.
             return match accept(&self.challenges, step, now) {
@@ -508,7 +511,7 @@ mod tests {
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
     use redb::StorageBackend;
     use twofapi_crypto_core::{
-        AuthenticationBinding, Commitment, Credential,
+        AuthenticationBinding, Commitment, Credential, CredentialId,
         ceremony::{Decoys, Keys, Root, Spend, Terms},
     };
 
@@ -544,7 +547,7 @@ mod tests {
             client_id: id.clone(),
             expect: Expect::Absent(Permission::Host),
             spend: None,
-            change: Change::Insert(ClientRecord::enrolled(commitment)),
+            change: Change::Insert(ClientRecord::enrolled(commitment).into()),
         }
     }
 
@@ -583,7 +586,13 @@ mod tests {
     fn step(id: &ClientId, version: u32, change: Change, spend: Option<Spend>) -> Step {
         Step {
             client_id: id.clone(),
-            expect: Expect::Unchanged { version },
+            expect: Expect::Unchanged {
+                version,
+                generation: 0,
+                credential: CredentialId::from_bytes([0; 16]),
+                expires_at: None,
+                joined: None,
+            },
             spend,
             change,
         }
@@ -602,7 +611,7 @@ mod tests {
             record
         };
         let (a, b) = (rotated(), rotated());
-        let steps = [a, b].map(|record| step(&alice, 1, Change::Replace(record), None));
+        let steps = [a, b].map(|record| step(&alice, 1, Change::Replace(record.into()), None));
         let (first, second) =
             tokio::join!(store.commit(&steps[0], NOW), store.commit(&steps[1], NOW));
         let outcomes = [first.unwrap(), second.unwrap()];
@@ -638,7 +647,7 @@ mod tests {
         let before = store.client(&alice).await.unwrap().unwrap();
         let mut rotated = before;
         rotated.rotate(commitment()).unwrap();
-        let replayed = step(&alice, 1, Change::Replace(rotated), Some(spend(1)));
+        let replayed = step(&alice, 1, Change::Replace(rotated.into()), Some(spend(1)));
         let again = store.commit(&replayed, NOW).await.unwrap();
         assert_eq!(again, Committed::Spent);
         assert_eq!(store.client(&alice).await.unwrap(), Some(before));
@@ -647,7 +656,7 @@ mod tests {
         let suspended = store.change_status(&alice, LifecycleChange::Suspend).await;
         assert!(suspended.unwrap().is_ok());
         let fresh = spend(3);
-        let rotation = step(&alice, 1, Change::Replace(rotated), Some(fresh));
+        let rotation = step(&alice, 1, Change::Replace(rotated.into()), Some(fresh));
         let refused = store.commit(&rotation, NOW).await.unwrap();
         assert_eq!(refused, Committed::Changed);
         let login = step(&alice, 1, Change::None, Some(spend(4)));

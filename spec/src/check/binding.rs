@@ -114,6 +114,7 @@ fn attempt(
             client_id: client_id.as_bytes(),
             challenge_id: &challenge.id.to_text(),
         },
+        credential: None,
         proof: &proof,
         binding: Some(named),
     };

@@ -3,12 +3,10 @@
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use twofapi_crypto_core::{
-    Audience, AuthenticationBinding, ChallengeTtl, ClientId, ClientRecord, Commitment, Error,
-    Transition,
+    Audience, AuthenticationBinding, ChallengeTtl, ClientId, Commitment, Error, Record, Transition,
     ceremony::{
         Accepted, AuthenticationRequest, Change, Check, Committed, Decoys, EnrolmentRequest, Epoch,
-        Expect, Keys, Named, OwnedSpentSet, Permission, Refused, Root, RotationRequest, Step,
-        Terms,
+        Keys, Named, OwnedSpentSet, Permission, Refused, Root, RotationRequest, Step, Terms,
     },
 };
 
@@ -44,7 +42,7 @@ struct Host {
     terms: Terms,
     roots: Vec<Root>,
     spent: OwnedSpentSet,
-    clients: BTreeMap<String, ClientRecord>,
+    clients: BTreeMap<String, Record>,
 }
 
 fn roots(given: &[NumberedRoot]) -> Result<Vec<Root>, String> {
@@ -119,13 +117,14 @@ impl Host {
                 let binding = binding.transpose()?;
                 let request = AuthenticationRequest {
                     of: named(client_id, challenge_id),
+                    credential: None,
                     proof: &proof,
                     binding: binding.as_deref(),
                 };
                 let (keys, clock) = self.keys(*now)?;
                 let wanted = self.terms.authenticate(&keys, clock, &request);
                 let outcome = wanted.and_then(|wanted| {
-                    let record = self.clients.get(wanted.client_id().as_str()).copied();
+                    let record = self.clients.get(wanted.client_id().as_str()).cloned();
                     let check = wanted
                         .found(record, |decoy| Commitment::from_bytes(decoy))
                         .map_err(Refused::Failed)?;
@@ -155,6 +154,7 @@ impl Host {
                 let proof_new = bytes("proof_new", proof_new)?;
                 let request = RotationRequest {
                     of: named(client_id, challenge_id),
+                    credential: None,
                     proof_old: &proof_old,
                     commitment_new: &commitment_new,
                     proof_new: &proof_new,
@@ -162,13 +162,13 @@ impl Host {
                 let (keys, clock) = self.keys(*now)?;
                 let wanted = self.terms.rotate(&keys, clock, &request);
                 let outcome = wanted.and_then(|wanted| {
-                    let record = self.clients.get(wanted.client_id().as_str()).copied();
+                    let record = self.clients.get(wanted.client_id().as_str()).cloned();
                     let check = wanted
                         .found(record, |decoy| Commitment::from_bytes(decoy))
                         .map_err(Refused::Failed)?;
                     self.carry_out(check, *now)
                 });
-                let rotated = outcome.map(|accepted| accepted.record().commitment_version);
+                let rotated = outcome.map(|accepted| accepted.record().version());
                 if rotated.as_ref().ok() != version.as_ref() {
                     return Err(format!("the version is {rotated:?}"));
                 }
@@ -265,13 +265,9 @@ impl Host {
     /// The one step of the store.
     fn step(&mut self, step: &Step, now: u64) -> Committed {
         let client_id = step.client_id.as_str();
-        let record = self.clients.get(client_id);
-        match (&step.expect, record) {
-            (Expect::Absent(_), Some(_)) => return Committed::Exists,
-            (Expect::Absent(_), None) => {}
-            (Expect::Unchanged { version }, Some(record))
-                if record.is_active() && record.commitment_version == *version => {}
-            (Expect::Unchanged { .. }, _) => return Committed::Changed,
+        let as_expected = step.expect.met_by(self.clients.get(client_id), now);
+        if as_expected != Committed::Done {
+            return as_expected;
         }
         if let Some(spend) = &step.spend {
             let committed = self.spent.set().accept(spend, now);
@@ -279,8 +275,8 @@ impl Host {
                 return committed;
             }
         }
-        if let Change::Insert(record) | Change::Replace(record) = step.change {
-            self.clients.insert(client_id.to_owned(), record);
+        if let Change::Insert(record) | Change::Replace(record) = &step.change {
+            self.clients.insert(client_id.to_owned(), record.clone());
         }
         Committed::Done
     }

@@ -189,6 +189,7 @@ mod tests {
                         client_id: b"alice",
                         challenge_id: &challenge.id.to_text(),
                     },
+                    credential: None,
                     proof: &proof.to_bytes(),
                     binding: None,
                 },

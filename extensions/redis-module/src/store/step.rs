@@ -1,7 +1,10 @@
 //! The step that an attempt ends in, taken whole or not at all: on the main thread, in one call, in which no
 //! other command runs.
 
-use twofapi_crypto_core::ceremony::{Change, Committed, Expect, Step};
+use twofapi_crypto_core::{
+    self as core, ClientRecord,
+    ceremony::{Change, Committed, Expect, Step},
+};
 
 use super::{
     challenges,
@@ -36,7 +39,7 @@ pub(crate) fn take(
     let user = match (&step.expect, present) {
         (Expect::Absent(_), None) => user,
         (Expect::Absent(_), Some(_)) => return nothing(Committed::Exists),
-        (Expect::Unchanged { version }, Some(record))
+        (Expect::Unchanged { version, .. }, Some(record))
             if record.is_active()
                 && record.commitment_version == *version
                 // A key can be deleted, and the client enrolled anew.
@@ -44,7 +47,10 @@ pub(crate) fn take(
         {
             record.user
         }
-        (Expect::Unchanged { .. }, _) => return nothing(Committed::Changed),
+        // Nobody has permission to reset a client here yet.
+        (Expect::Unchanged { .. } | Expect::Unrevoked { .. }, _) => {
+            return nothing(Committed::Changed);
+        }
     };
     if let Some(spend) = &step.spend {
         let committed = challenges::accept(spend)?;
@@ -55,13 +61,15 @@ pub(crate) fn take(
     match &step.change {
         Change::None => {}
         Change::Insert(record) => {
-            let record = Record::enrolled(client_id.clone(), &record.commitment, user.clone());
+            let single = single(record)?;
+            let record = Record::enrolled(client_id.clone(), &single.commitment, user.clone());
             clients::create(ctx, record)?;
         }
         Change::Replace(record) => {
+            let record = single(record)?;
             clients::update(ctx, client_id, c"2fapi.rotate", |present| {
                 present.transition(|life| {
-                    *life = *record;
+                    *life = record;
                     Ok(())
                 })
             })?;
@@ -71,4 +79,9 @@ pub(crate) fn take(
         committed: Committed::Done,
         user,
     })
+}
+
+/// This module keeps one credential of a client.
+fn single(record: &core::Record) -> Result<ClientRecord, Failure> {
+    Ok(ClientRecord::try_from(record)?)
 }

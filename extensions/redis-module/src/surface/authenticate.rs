@@ -50,6 +50,7 @@ pub(super) fn rotate(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
     let attempt = begin(ctx, client_id, arguments.get(2), |now, of| {
         let request = RotationRequest {
             of,
+            credential: None,
             proof_old: &proof_old.to_bytes(),
             commitment_new: commitment_new.as_bytes(),
             proof_new: &proof_new.to_bytes(),
@@ -69,6 +70,7 @@ pub(super) fn authentication(
     begin(ctx, client_id, challenge_id, |now, of| {
         let request = AuthenticationRequest {
             of,
+            credential: None,
             proof: &proof.to_bytes(),
             binding: None,
         };
