@@ -19,7 +19,7 @@ setup-build:
 
 .PHONY: demo
 demo: setup-build ## zero-knowledge authentication before your eyes, on the embedded store
-	$(CARGO) run --bin 2fapi -- demo
+	$(CARGO) run -p twofapi-cli --no-default-features -- demo
 
 .PHONY: test
 test: lint $(TESTS) ## every test (each test-* target also runs alone)

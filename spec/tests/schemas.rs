@@ -17,7 +17,7 @@ fn schema(kind: &str) -> jsonschema::Validator {
     jsonschema::draft202012::new(&json(&format!("schema/{kind}.schema.json"))).expect("a schema")
 }
 
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     ("sigma-v2.json", "sigma"),
     ("sigma-generated-v1.json", "sigma"),
     ("challenge-v1.json", "challenge"),
@@ -30,6 +30,7 @@ const FILES: [(&str, &str); 12] = [
     ("spent-set-v1.json", "spent-set"),
     ("ceremony-v1.json", "ceremony"),
     ("access-token-v1.json", "access-token"),
+    ("knowledge-v1.json", "knowledge"),
 ];
 
 #[test]

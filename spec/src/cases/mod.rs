@@ -5,12 +5,28 @@ mod scripts;
 mod tokens;
 
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "knowledge")]
+use twofapi_knowledge_core::vectors as knowledge;
 
 pub use scripts::{
     CeremonyFile, CeremonyScript, CeremonyStep, HostTerms, IssuedChallenge, NumberedRoot,
     SpentFile, SpentScript, SpentStep,
 };
 pub use tokens::{SigningKeyCase, TokenCase, TokenFile};
+
+/// Every kind of file.
+const SUITES: &[&str] = &[
+    SigmaFile::SUITE,
+    ChallengeFile::SUITE,
+    ClientIdFile::SUITE,
+    RecoveryFile::SUITE,
+    BindingFile::SUITE,
+    SpentFile::SUITE,
+    CeremonyFile::SUITE,
+    TokenFile::SUITE,
+    #[cfg(feature = "knowledge")]
+    knowledge::SUITE,
+];
 
 /// Why a file could not be run at all.
 #[derive(Debug, thiserror::Error)]
@@ -19,18 +35,7 @@ pub enum FileError {
     #[error("not a vector file: {0}")]
     Malformed(#[from] serde_json::Error),
     /// Its `suite` is none that we know.
-    #[error(
-        "unknown suite {0:?}; it must be {sigma}, {challenge}, {client_id}, {recovery}, {binding}, \
-         {spent}, {ceremony} or {token}",
-        sigma = SigmaFile::SUITE,
-        challenge = ChallengeFile::SUITE,
-        client_id = ClientIdFile::SUITE,
-        recovery = RecoveryFile::SUITE,
-        binding = BindingFile::SUITE,
-        spent = SpentFile::SUITE,
-        ceremony = CeremonyFile::SUITE,
-        token = TokenFile::SUITE
-    )]
+    #[error("unknown suite {0:?}; it must be one of {suites}", suites = SUITES.join(", "))]
     UnknownSuite(String),
     /// Two cases have one name.
     #[error("not a vector file: two cases are named {0:?}")]
@@ -64,6 +69,9 @@ pub enum VectorFile {
     Ceremony(CeremonyFile),
     /// Access tokens.
     Token(TokenFile),
+    /// Values of the knowledge factor.
+    #[cfg(feature = "knowledge")]
+    Knowledge(knowledge::VectorFile),
 }
 
 impl VectorFile {
@@ -86,6 +94,8 @@ impl VectorFile {
             SpentFile::SUITE => Self::Spent(serde_json::from_str(json)?),
             CeremonyFile::SUITE => Self::Ceremony(serde_json::from_str(json)?),
             TokenFile::SUITE => Self::Token(serde_json::from_str(json)?),
+            #[cfg(feature = "knowledge")]
+            knowledge::SUITE => Self::Knowledge(serde_json::from_str(json)?),
             _ => return Err(FileError::UnknownSuite(suite)),
         })
     }

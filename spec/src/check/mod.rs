@@ -3,6 +3,8 @@
 mod binding;
 mod ceremony;
 mod challenge;
+#[cfg(feature = "knowledge")]
+mod knowledge;
 mod recovery;
 mod sigma;
 mod spent;
@@ -78,6 +80,8 @@ pub fn check(json: &str) -> Result<Report, FileError> {
         VectorFile::Spent(file) => spent::run(&file, &mut report)?,
         VectorFile::Ceremony(file) => ceremony::run(&file, &mut report)?,
         VectorFile::Token(file) => token::run(&file, &mut report)?,
+        #[cfg(feature = "knowledge")]
+        VectorFile::Knowledge(file) => knowledge::run(&file, &mut report)?,
     }
     Ok(report)
 }
