@@ -14,7 +14,7 @@ export type { Fetch } from './http.js';
 export { entropyOf, generatePhrase } from './phrase.js';
 export { indexedDbStore } from './store/indexed-db.js';
 export type { IndexedDbOptions } from './store/indexed-db.js';
-export { memoryStore } from './store/store.js';
+export { memoryStore } from './store/memory.js';
 export type { CredentialStore } from './store/store.js';
 export { passphraseStore } from './store/passphrase.js';
 export type { PassphraseOptions } from './store/passphrase.js';

@@ -2,8 +2,8 @@
 import { type Bytes, copyOf, sameBytes, utf8 } from '../bytes.js';
 import { TwoFApiError, storeUnavailable } from '../errors.js';
 import type { CheckedStore } from './outside.js';
-import { unsupported, webauthn } from './passkey.js';
 import { seal, sealingKey, subtle, unseal } from './seal.js';
+import { unsupported, webauthn } from './webauthn.js';
 
 const NO_HEADER = new Uint8Array(0);
 const INPUT = utf8('2FApi-v1.0-Store passkey PRF');

@@ -4,6 +4,7 @@ import { TwoFApiError, invalidArgument, storeUnavailable } from '../errors.js';
 import { laterStore } from './later.js';
 import { checkedStore } from './outside.js';
 import type { CredentialStore } from './store.js';
+import { unsupported, webauthn } from './webauthn.js';
 
 /** WebAuthn allows no longer ids of credentials. */
 const ID_MAX = 1023;
@@ -13,18 +14,6 @@ export interface PasskeyOptions {
   rpName: string;
   /** What the authenticator shows: whose credential it is. */
   userName: string;
-}
-
-export const unsupported = (cause?: unknown): TwoFApiError =>
-  storeUnavailable(
-    'this browser or authenticator does not compute keys from passkeys (WebAuthn PRF)',
-    cause,
-  );
-
-export function webauthn(): CredentialsContainer {
-  const container = globalThis.navigator?.credentials as CredentialsContainer | undefined;
-  if (!container || !globalThis.PublicKeyCredential) throw unsupported();
-  return container;
 }
 
 /** Makes a passkey that can compute keys, and gives its id, which is public: keep it for `passkeyStore`. */

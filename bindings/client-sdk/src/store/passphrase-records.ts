@@ -2,8 +2,8 @@
 import { argon2id } from '../argon2.js';
 import { type Bytes, concat, utf8 } from '../bytes.js';
 import { TwoFApiError, invalidArgument, storeUnavailable } from '../errors.js';
+import { type Cost, boundedCost } from './cost.js';
 import type { CheckedStore } from './outside.js';
-import { type Cost, boundedCost } from './passphrase.js';
 import { seal, sealingKey, unseal } from './seal.js';
 
 const VERSION = 1;
