@@ -11,7 +11,7 @@ use twofapi_crypto_core::{
     Challenge, ClientId, ClientRecord, Commitment, Error, Nonce, Record,
     ceremony::{
         Accepted, AuthenticationRequest, Change, Check, Committed, EnrolmentRequest, Permission,
-        Refused, RotationRequest, Spend, Step, Wanted,
+        Refused, RotationRequest, Spend, Step, Terms, Wanted,
     },
 };
 
@@ -28,13 +28,14 @@ pub(crate) struct Authenticated {
     pub(crate) seen: Seen,
 }
 
-/// Issues a challenge to whoever asks. Nothing is stored.
-pub(crate) fn issue(shared: Shared, client_id: &ClientId) -> Result<Challenge, Error> {
+/// Issues a challenge to whoever asks, by the terms that hold now. Nothing is stored.
+pub(crate) fn issue(shared: Shared, client_id: &ClientId) -> Result<(Challenge, Terms), Error> {
     let (keys, now) = challenges::keys(shared)?;
-    let challenge = challenges::terms(shared)?.challenge(&keys, client_id, now, &mut SysRng)?;
+    let terms = challenges::terms(shared)?;
+    let challenge = terms.challenge(&keys, client_id, now, &mut SysRng)?;
     let issued = &shared.counters().challenges_issued;
     issued.fetch_add(1, Ordering::Relaxed);
-    Ok(challenge)
+    Ok((challenge, terms))
 }
 
 /// The nonce of a challenge that is alive.
@@ -99,26 +100,26 @@ struct Found {
 /// Looks the client up and goes on to the end, whatever it is. A client that is not active costs the same
 /// work and the same reads.
 fn conclude(shared: Shared, wanted: Wanted) -> Result<(Accepted, Found), Refused> {
-    let client_id = wanted.client_id().clone();
-    let client = ClientKey::new(backend::database(), &client_id);
+    let client = ClientKey::new(backend::database(), wanted.client_id());
     let seen = known::seen(shared, &client);
     let known = known::find(seen, &client);
     let row = match known {
         Some(row) => Some(row),
-        None => clients::find_for_attempt(&client_id)?,
+        None => clients::find_for_attempt(wanted.client_id())?,
     };
     let decode = |decoy: &[u8; Commitment::LEN]| Commitment::from_bytes(decoy);
     let check = wanted.found(row.map(|row| row.record), decode)?;
     let found = row.map(|row| Found { client, row, seen });
     let concluded = carry_out(shared, check, found);
     match &concluded {
+        Ok((_, found)) if known.is_some() && found.seen == seen => {}
         Ok((accepted, found)) if single(accepted.record()) == Ok(found.row.record) => {
             known::keep(client, found.row, found.seen);
         }
         Ok(_) => {}
         // What knowing the client saved is made up for: only an accepted proof is quicker.
         Err(_) if known.is_some() => {
-            let _ = clients::find(&client_id);
+            let _ = ClientId::from_bytes(client.id_bytes()).and_then(|id| clients::find(&id));
         }
         Err(_) => {}
     }

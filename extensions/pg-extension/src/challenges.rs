@@ -3,7 +3,7 @@
 //! so no backend inherits one by fork.
 
 use core::cell::RefCell;
-use std::sync::Arc;
+use std::{ffi::CString, sync::Arc};
 
 use getrandom::SysRng;
 use twofapi_crypto_core::{
@@ -19,7 +19,7 @@ thread_local! {
 }
 
 struct Kept {
-    audience: String,
+    audience: CString,
     ttl: ChallengeTtl,
     terms: Terms,
 }
@@ -63,10 +63,9 @@ pub(crate) fn terms(shared: Shared) -> Result<Terms, Error> {
         if let Some(kept) = kept.as_ref().filter(same) {
             return Ok(kept.terms.clone());
         }
-        let binding = if audience.is_empty() {
-            AuthenticationBinding::none()
-        } else {
-            AuthenticationBinding::for_audience(&Audience::parse(&audience)?)
+        let binding = match &*audience.to_string_lossy() {
+            "" => AuthenticationBinding::none(),
+            audience => AuthenticationBinding::for_audience(&Audience::parse(audience)?),
         };
         let decoys = Decoys::new(*shared.decoy_key());
         let terms = Terms::new(binding, decoys).with_ttl(ttl);

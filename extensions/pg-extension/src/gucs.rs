@@ -54,8 +54,9 @@ pub(crate) fn session_ttl() -> u32 {
     SESSION_TTL.get().unsigned_abs()
 }
 
-pub(crate) fn audience() -> String {
-    text(&AUDIENCE)
+/// Empty: none.
+pub(crate) fn audience() -> CString {
+    AUDIENCE.get().unwrap_or_default()
 }
 
 /// The service's public keys, as a JSON Web Key Set; empty: none.

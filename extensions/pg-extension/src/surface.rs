@@ -24,7 +24,7 @@ use twofapi_crypto_core::{
 
 use crate::{
     attempt::{self, Authenticated},
-    audit, backend, challenges, clients, clock, errors,
+    audit, backend, clients, clock, errors,
     errors::must_be_writable,
     postings, row,
     rules::{
@@ -175,7 +175,7 @@ fn issue_challenge(id: Bytes<'_>) -> String {
         .and_then(|id| attempt::issue(shared, &id))
         .map_or_else(
             |error| errors::raise(&error),
-            |issued| issued.id.to_string(),
+            |(issued, _)| issued.id.to_string(),
         )
 }
 
@@ -194,8 +194,7 @@ fn get_challenge_nonce(id: Bytes<'_>, challenge: Bytes<'_>) -> Option<Vec<u8>> {
 fn challenge(id: Bytes<'_>, call: pg_sys::FunctionCallInfo) -> Option<AnyElement> {
     let shared = preloaded();
     let issue = || {
-        let issued = attempt::issue(shared, &client_id(id)?)?;
-        let terms = challenges::terms(shared)?;
+        let (issued, terms) = attempt::issue(shared, &client_id(id)?)?;
         // SAFETY: this very call.
         unsafe {
             row::of_challenge(

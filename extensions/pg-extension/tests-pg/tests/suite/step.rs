@@ -215,7 +215,7 @@ fn a_rotation_waits_for_who_changes_the_client_and_spends_nothing_if_that_is_com
     let challenge = alice.challenge(&mut admin);
     let proof = alice.rotation_proof(&challenge, new.credential.commitment());
     let rotation = "SELECT twofapi.rotate_commitment('alice', $1, $2, $3, $4)";
-    let mut rotate = |connection: &mut Connection| -> bool {
+    let rotate = |connection: &mut Connection| -> bool {
         let parameters: [&(dyn postgres::types::ToSql + Sync); 4] =
             [&challenge.id, &proof, &new.commitment(), &new.possession()];
         connection.query_one(rotation, &parameters).unwrap().get(0)
@@ -258,7 +258,7 @@ fn every_refused_attempt_reads_the_table_of_clients_once_whoever_it_is_for() {
         .unwrap();
     let mut connection = database.connect();
     assert!(alice.log_in(&mut connection));
-    let mut reads = |connection: &mut postgres::Transaction<'_>| -> i64 {
+    let reads = |connection: &mut postgres::Transaction<'_>| -> i64 {
         let scans = "SELECT pg_stat_get_xact_numscans('twofapi.clients_pkey'::regclass)";
         connection.query_one(scans, &[]).unwrap().get(0)
     };
