@@ -52,28 +52,30 @@ pub(crate) fn take(
             return nothing(Committed::Changed);
         }
     };
+    let becomes = match &step.change {
+        Change::None => None,
+        Change::Insert(record) | Change::Replace(record) => Some(single(record)?),
+    };
     if let Some(spend) = &step.spend {
         let committed = challenges::accept(spend)?;
         if committed != Committed::Done {
             return nothing(committed);
         }
     }
-    match &step.change {
-        Change::None => {}
-        Change::Insert(record) => {
-            let single = single(record)?;
-            let record = Record::enrolled(client_id.clone(), &single.commitment, user.clone());
+    match (&step.change, becomes) {
+        (Change::Insert(_), Some(life)) => {
+            let record = Record::enrolled(client_id.clone(), &life.commitment, user.clone());
             clients::create(ctx, record)?;
         }
-        Change::Replace(record) => {
-            let record = single(record)?;
+        (Change::Replace(_), Some(becomes)) => {
             clients::update(ctx, client_id, c"2fapi.rotate", |present| {
                 present.transition(|life| {
-                    *life = record;
+                    *life = becomes;
                     Ok(())
                 })
             })?;
         }
+        _ => {}
     }
     Ok(Taken {
         committed: Committed::Done,
