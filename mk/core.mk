@@ -19,7 +19,7 @@ test-core: setup-build ## crypto-core and the specification: rules, laws, vector
 	backends=serial; [ "$$(uname -m)" != x86_64 ] || backends="simd serial"; for backend in $$backends; do \
 		export RUSTFLAGS="--cfg curve25519_dalek_backend=\"$$backend\""; \
 		$(CARGO) test --locked -p twofapi-crypto-core --lib --target-dir target/backend/$$backend; \
-		$(CARGO) run --locked -p twofapi-spec --target-dir target/backend/$$backend -- check spec/vectors/*.json; \
+		$(CARGO) run --locked -p twofapi-spec --features chain --target-dir target/backend/$$backend -- check spec/vectors/*.json; \
 	done
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps -p twofapi-crypto-core -p twofapi-spec -p twofapi-server -p twofapi-client
 

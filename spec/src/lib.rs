@@ -14,6 +14,7 @@ pub use cases::{
     ChallengeFile, ClientIdFile, FileError, HostTerms, IssuedChallenge, NamedBinding, NoPhrase,
     NumberedRoot, OriginCase, PurposeName, Reason, RecoveryCase, RecoveryFile, SigmaCase,
     SigmaFile, SigningKeyCase, SpentFile, SpentScript, SpentStep, TokenCase, TokenFile, VectorFile,
+    VrfCase, VrfFile,
 };
 pub use check::{Disagreement, Report, check};
 pub use constants::{TYPESCRIPT_FILES, typescript};

@@ -31,8 +31,9 @@ fn in_backticks(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// The names of tests below a directory: functions of Rust that follow a `#[test]` of some kind, and
-/// the sentences that JavaScript hands to `test` and `it`, with `_` for blanks.
+/// The names of tests below a directory: functions of Rust that follow a `#[test]` of some kind, the
+/// sentences that JavaScript hands to `test` and `it`, with `_` for blanks, and what comes after `test_` in
+/// the functions that forge runs (`invariant_…` as a whole).
 fn tests_below(directory: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).expect("a directory that is there") {
         let path = entry.expect("an entry").path();
@@ -46,11 +47,20 @@ fn tests_below(directory: &Path, found: &mut BTreeSet<String>) {
         let Some(extension) = path.extension().and_then(|extension| extension.to_str()) else {
             continue;
         };
-        if !["rs", "ts", "mts", "js", "mjs"].contains(&extension) {
+        if !["rs", "ts", "mts", "js", "mjs"].contains(&extension) && !name.ends_with(".t.sol") {
             continue;
         }
         let text = fs::read_to_string(&path).expect("a source file");
-        if extension == "rs" {
+        if extension == "sol" {
+            for rest in text.split("function ").skip(1) {
+                let function = rest.split('(').next().unwrap_or_default();
+                if let Some(sentence) = function.strip_prefix("test_") {
+                    found.insert(sentence.to_owned());
+                } else if function.starts_with("invariant_") {
+                    found.insert(function.to_owned());
+                }
+            }
+        } else if extension == "rs" {
             let mut is_test = false;
             for line in text.lines().map(str::trim) {
                 if let Some(attribute) = line.strip_prefix("#[") {

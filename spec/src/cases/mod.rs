@@ -3,6 +3,7 @@
 
 mod scripts;
 mod tokens;
+mod vrf;
 
 use serde::{Deserialize, Serialize};
 #[cfg(feature = "knowledge")]
@@ -13,6 +14,7 @@ pub use scripts::{
     SpentFile, SpentScript, SpentStep,
 };
 pub use tokens::{SigningKeyCase, TokenCase, TokenFile};
+pub use vrf::{VrfCase, VrfFile};
 
 /// Every kind of file.
 const SUITES: &[&str] = &[
@@ -24,6 +26,8 @@ const SUITES: &[&str] = &[
     SpentFile::SUITE,
     CeremonyFile::SUITE,
     TokenFile::SUITE,
+    #[cfg(feature = "chain-vrf")]
+    VrfFile::SUITE,
     #[cfg(feature = "knowledge")]
     knowledge::SUITE,
 ];
@@ -37,6 +41,9 @@ pub enum FileError {
     /// Its `suite` is none that we know.
     #[error("unknown suite {0:?}; it must be one of {suites}", suites = SUITES.join(", "))]
     UnknownSuite(String),
+    /// A part of us that knows its `suite` was left out of the build.
+    #[error("{0} needs a build with the feature `chain`")]
+    NeedsChain(String),
     /// Two cases have one name.
     #[error("not a vector file: two cases are named {0:?}")]
     NamedTwice(String),
@@ -72,6 +79,9 @@ pub enum VectorFile {
     /// Values of the knowledge factor.
     #[cfg(feature = "knowledge")]
     Knowledge(knowledge::VectorFile),
+    /// Verifiable random outputs, of the on-chain factor.
+    #[cfg(feature = "chain-vrf")]
+    Vrf(VrfFile),
 }
 
 impl VectorFile {
@@ -96,6 +106,11 @@ impl VectorFile {
             TokenFile::SUITE => Self::Token(serde_json::from_str(json)?),
             #[cfg(feature = "knowledge")]
             knowledge::SUITE => Self::Knowledge(serde_json::from_str(json)?),
+            #[cfg(feature = "chain-vrf")]
+            VrfFile::SUITE => Self::Vrf(serde_json::from_str(json)?),
+            "2FApi-v1.0-Chain-Session" | "2FApi-v1.0-Chain-Sigma" => {
+                return Err(FileError::NeedsChain(suite));
+            }
             _ => return Err(FileError::UnknownSuite(suite)),
         })
     }

@@ -11,6 +11,8 @@ mod spent;
 #[cfg(test)]
 mod tests;
 mod token;
+#[cfg(feature = "chain-vrf")]
+mod vrf;
 
 use std::{collections::HashSet, fmt};
 
@@ -62,6 +64,17 @@ impl fmt::Display for Report {
 /// # Errors
 /// [`FileError`] for what is no vector file of ours.
 pub fn check(json: &str) -> Result<Report, FileError> {
+    #[cfg(feature = "chain")]
+    if let Some(report) = twofapi_chain::vectors::check(json)? {
+        let named = report.disagreements.into_iter();
+        return Ok(Report {
+            accepted: report.accepted,
+            rejected: report.rejected,
+            disagreements: named
+                .map(|(name, what)| Disagreement { name, what })
+                .collect(),
+        });
+    }
     let mut report = Report::default();
     match VectorFile::parse(json)? {
         VectorFile::Sigma(file) => sigma::run(&file, &mut report)?,
@@ -82,6 +95,8 @@ pub fn check(json: &str) -> Result<Report, FileError> {
         VectorFile::Token(file) => token::run(&file, &mut report)?,
         #[cfg(feature = "knowledge")]
         VectorFile::Knowledge(file) => knowledge::run(&file, &mut report)?,
+        #[cfg(feature = "chain-vrf")]
+        VectorFile::Vrf(file) => vrf::run(&file, &mut report)?,
     }
     Ok(report)
 }

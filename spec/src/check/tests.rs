@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 const SIGMA: &str = include_str!("../../vectors/sigma-v2.json");
 const CHALLENGE: &str = include_str!("../../vectors/challenge-v1.json");
 const CLIENT_ID: &str = include_str!("../../vectors/client-id-v1.json");
+#[cfg(feature = "chain-vrf")]
+const VRF: &str = include_str!("../../vectors/chain-vrf-v1.json");
 
 fn sigma() -> Value {
     serde_json::from_str(SIGMA).unwrap()
@@ -62,6 +64,27 @@ fn the_libsodium_files_agree() {
         check(CHALLENGE).unwrap().to_string(),
         "accepted 12, rejected 25, disagree 0"
     );
+}
+
+#[cfg(feature = "chain-vrf")]
+#[test]
+fn the_vrf_file_of_another_implementation_agrees_in_every_value() {
+    let file = || serde_json::from_str::<Value>(VRF).unwrap();
+    assert_eq!(
+        run(&file()).to_string(),
+        "accepted 12, rejected 12, disagree 0"
+    );
+    for field in ["secret", "public", "alpha", "proof", "output"] {
+        let mut file = file();
+        file["accepted"][0][field] = file["accepted"][1][field].clone();
+        assert_eq!(run(&file).disagreements.len(), 1, "{field}");
+    }
+    let mut changed = file();
+    changed["rejected"][0]["reason"] = "length".into();
+    assert_eq!(run(&changed).disagreements.len(), 1);
+    let mut good = file();
+    good["rejected"][0]["proof"] = good["accepted"][0]["proof"].clone();
+    assert_eq!(run(&good).disagreements.len(), 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{
     },
 };
 use crate::{
-    cases::{Reason, SigmaCase},
+    cases::{FileError, Reason, SigmaCase},
     check,
 };
 use std::{collections::HashSet, fs, path::Path};
@@ -39,13 +39,18 @@ fn every_vector_file_agrees() {
             .extension()
             .is_some_and(|extension| extension == "json")
         {
-            let report = check(&fs::read_to_string(&path).unwrap()).unwrap();
+            let report = match check(&fs::read_to_string(&path).unwrap()) {
+                Err(FileError::NeedsChain(_)) if !cfg!(feature = "chain") => continue,
+                Err(FileError::UnknownSuite(_)) if !cfg!(feature = "chain-vrf") => continue,
+                report => report.unwrap(),
+            };
             assert_eq!(report.disagreements, [], "{}", path.display());
             assert!(report.accepted > 0 && report.rejected > 0);
             seen += 1;
         }
     }
-    assert_eq!(seen, 12);
+    // Those of factors are there where the factor is.
+    assert!(seen >= 12, "{seen} files");
 }
 
 #[test]
