@@ -47,7 +47,12 @@ const cast = (...args) => execFileSync(`${root}node_modules/.bin/cast`, args, { 
 
 async function send(from, to, data) {
   const hash = await rpc("eth_sendTransaction", { from, to, data, gas: "0xf42400" });
-  const receipt = await rpc("eth_getTransactionReceipt", hash);
+  let receipt = null;
+  for (let i = 0; receipt === null; ++i) {
+    if (i === 6000) throw new Error(`a transaction to ${to} was not mined within a minute`);
+    if (i > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    receipt = await rpc("eth_getTransactionReceipt", hash);
+  }
   if (receipt.status !== "0x1") throw new Error(`a transaction to ${to} failed`);
   return receipt;
 }
