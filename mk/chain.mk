@@ -1,5 +1,5 @@
-# The on-chain second factor: contracts, and what is computed beside them. It is a default member of nothing:
-# neither `cargo build` nor `make demo` builds it.
+# The on-chain second factor: contracts, and what is computed beside them. `cargo build` and `make demo` build none of
+# it but the small crate of the VRF, whose vectors `2fapi vectors check` runs.
 
 BENCHES += bench-chain
 

@@ -10,7 +10,7 @@ lint: setup-build ## formatting and lints of the default members; warnings are e
 
 .PHONY: test-core
 test-core: setup-build ## crypto-core and the specification: rules, laws, vectors
-	$(CARGO) test --locked -p twofapi-crypto-core -p twofapi-spec --all-features
+	$(CARGO) test --locked -p twofapi-crypto-core -p twofapi-spec -p twofapi-chain -p twofapi-chain-vrf --all-features
 	@# What the optimizer leaves on the stack is another thing than what a debug build leaves.
 	$(CARGO) test --locked --release -p twofapi-crypto-core --test zeroize
 	@scripts/need valgrind=valgrind
