@@ -48,9 +48,7 @@ mod sigma;
 #[cfg(test)]
 mod testing;
 
-pub use challenge::{
-    Challenge, ChallengeId, ChallengeKey, ChallengeTtl, ShareTag, SpentKey,
-};
+pub use challenge::{Challenge, ChallengeId, ChallengeKey, ChallengeTtl, ShareTag, SpentKey};
 pub use client::{
     Attributes, CLIENT_ID_MAX, Claims, ClientId, ClientRecord, ClientStatus, CredentialId,
     CredentialName, EnrolledCredential, Record, Scopes, Source, Sources, SuiteId, Tenant,

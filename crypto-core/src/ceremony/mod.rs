@@ -118,6 +118,8 @@ mod cases;
 mod decoy;
 mod enrol;
 mod join;
+#[cfg(test)]
+mod joins;
 mod keys;
 #[cfg(test)]
 mod links;
@@ -125,6 +127,8 @@ mod links;
 mod model;
 mod purpose;
 mod request;
+#[cfg(test)]
+mod scene;
 mod spent;
 mod step;
 mod terms;
