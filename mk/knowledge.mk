@@ -1,5 +1,5 @@
 # The knowledge factor, which is experimental: no default member depends on its prover, and `make test`
-# runs it beside the others.
+# only checks its vectors. A cold build of the proof system takes minutes.
 
 # Field arithmetic, two circuits and dozens of proofs: nothing of it is quick without the optimizer.
 KNOWLEDGE := -p twofapi-knowledge -p twofapi-knowledge-core --all-features --locked

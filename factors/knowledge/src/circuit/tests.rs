@@ -1,5 +1,7 @@
 //! What each constraint is there for: for every name there is an attempt that nothing else refuses.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellpepper_core::{Index, LinearCombination, Variable};

@@ -1,6 +1,8 @@
 //! Figures for `make bench-knowledge`: processor time of one thread, medians of contenders that take turns
 //! in one run.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::{collections::BTreeMap, fs, hint::black_box, path::PathBuf, time::Duration};
 
 use p256::ecdsa::{VerifyingKey, signature::hazmat::PrehashVerifier as _};
@@ -72,7 +74,8 @@ fn figures_of_a_login() {
     let key: &VerifyingKey = client.signing.verifying_key();
     let sigma = sigma();
 
-    let mut contenders: [(&str, Box<dyn FnMut() + '_>); 6] = [
+    type Contender<'a> = (&'static str, Box<dyn FnMut() + 'a>);
+    let mut contenders: [Contender<'_>; 6] = [
         (
             "prove",
             Box::new(|| drop(black_box(prover.prove(&login).unwrap()))),

@@ -1,5 +1,7 @@
 //! The gate: what it accepts, and everything that it refuses.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::{
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -462,7 +464,7 @@ fn hosts_verify_on_threads_of_their_own_and_no_other_thread_is_started() {
 #[test]
 fn an_unwinding_panic_is_a_refusal() {
     // What `verify` relies on; a program that aborts cannot be built with this feature.
-    assert!(cfg!(panic = "unwind"));
+    const { assert!(cfg!(panic = "unwind")) };
     let caught =
         catch_unwind(|| on_this_thread(|| -> () { std::panic::resume_unwind(Box::new(())) }));
     assert!(caught.is_err());
