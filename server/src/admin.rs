@@ -3,7 +3,8 @@
 //! A server holds its store alone, so a running one takes these requests over a Unix socket beside
 //! the store file, one line of JSON each way; where none runs, the command opens the store itself.
 //! The socket is for the user that runs the server and for root: its mode says so, and either end
-//! checks the other's credentials.
+//! checks the other's credentials. (Not HTTP: both ends are this program, one exchange a connection needs
+//! neither an HTTP client in the command nor its limits set once more for a second server.)
 
 use std::{
     fs, io,
@@ -204,7 +205,7 @@ async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Respon
         }
         Request::Show { client_id } => {
             let id: ClientId = client_id.parse()?;
-            let record = store.client(&id).await?;
+            let record = store.look_up(&id).await?;
             return shown(&id, record);
         }
         Request::Suspend { client_id } => (client_id, LifecycleChange::Suspend),

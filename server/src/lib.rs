@@ -17,6 +17,8 @@ pub use service::{
     AuthenticatedClient, ChallengeName, Config, EnrolmentPermission, EnrolmentToken,
     IssuedChallenge, Service, change_status, invite,
 };
+#[cfg(any(test, feature = "conformance"))]
+pub use store::conformance;
 pub use store::{
     ClientsAtRest, EmbeddedStore, InvitationKey, LifecycleChange, Seed, SigningKeyRecord, Store,
     StoreError, StorePlace, User,

@@ -32,8 +32,8 @@ fn in_backticks(cell: &str) -> Vec<&str> {
 }
 
 /// The names of tests below a directory: functions of Rust that follow a `#[test]` of some kind, the
-/// sentences that JavaScript hands to `test` and `it`, with `_` for blanks, and what comes after `test_` in
-/// the functions that forge runs (`invariant_…` as a whole).
+/// sentences that a battery lists for its macro, those that JavaScript hands to `test` and `it`, with `_` for
+/// blanks, and what comes after `test_` in the functions that forge runs (`invariant_…` as a whole).
 fn tests_below(directory: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).expect("a directory that is there") {
         let path = entry.expect("an entry").path();
@@ -62,8 +62,14 @@ fn tests_below(directory: &Path, found: &mut BTreeSet<String>) {
             }
         } else if extension == "rs" {
             let mut is_test = false;
+            let mut is_battery = false;
             for line in text.lines().map(str::trim) {
-                if let Some(attribute) = line.strip_prefix("#[") {
+                if is_battery {
+                    is_battery = line != ");";
+                    found.insert(line.to_owned());
+                } else if line.ends_with("_conformance!($open =>") {
+                    is_battery = true;
+                } else if let Some(attribute) = line.strip_prefix("#[") {
                     let end = attribute.find(['(', ']']).unwrap_or(attribute.len());
                     is_test |= attribute[..end].ends_with("test");
                 } else if let Some((_, function)) = line.split_once("fn ")

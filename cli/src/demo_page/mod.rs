@@ -191,7 +191,7 @@ async fn record(
     let mut fields = fields?;
     let client_id = fields.client_id()?;
     fields.end("client_id")?;
-    let record = demo.store.client(&client_id).await.map_err(Error::from)?;
+    let record = demo.store.look_up(&client_id).await.map_err(Error::from)?;
     let Some(record) = record else {
         return Ok(Json(
             json!({ "client_id": client_id.as_str(), "status": "not enrolled" }),

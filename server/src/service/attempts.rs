@@ -11,7 +11,11 @@ use twofapi_crypto_core::{
     },
 };
 
-use super::{ChallengeName, EnrolmentToken, IssuedChallenge, Service};
+use super::{
+    challenge_name::{ChallengeName, IssuedChallenge},
+    invitations::EnrolmentToken,
+    state::Service,
+};
 use crate::tokens::AccessToken;
 
 /// Who permits an enrolment.
@@ -140,7 +144,7 @@ impl Service {
     ) -> Result<Accepted, Error> {
         let outcome = match wanted {
             Ok(wanted) => {
-                let record = self.store.client(client_id).await?;
+                let record = self.store.look_up(client_id).await?;
                 let check = wanted.found(record, |decoy| Commitment::from_bytes(decoy))?;
                 self.carry_out(check).await?
             }

@@ -38,7 +38,7 @@ pub async fn invite(
     now: u64,
     ttl: u64,
 ) -> Result<EnrolmentToken, Error> {
-    if store.client(client_id).await?.is_some() {
+    if store.look_up(client_id).await?.is_some() {
         return Err(Error::AlreadyEnrolled);
     }
     let mut random = Zeroizing::new([0; 32]);

@@ -100,13 +100,19 @@ fn of_two_rotations_from_one_version_one_wins() {
         });
         let statuses = answers.each_ref().map(|answer| answer.status);
         let won = statuses.iter().filter(|status| **status == 200).count();
-        let record = server.run(server.store.client(&alice.id)).unwrap().unwrap();
+        let record = server
+            .run(server.store.look_up(&alice.id))
+            .unwrap()
+            .unwrap();
         // The first round is won once; in later ones the credential is outdated.
         let expected = u32::from(won == 1) + 1;
         assert!(won <= 1, "{statuses:?}");
         assert!(record.commitment_version >= expected);
         assert!(record.commitment_version <= 2, "{record:?}");
     }
-    let record = server.run(server.store.client(&alice.id)).unwrap().unwrap();
+    let record = server
+        .run(server.store.look_up(&alice.id))
+        .unwrap()
+        .unwrap();
     assert_eq!(record.commitment_version, 2);
 }

@@ -1,10 +1,12 @@
 //! The table of clients in a store's file: how a record is written there, and how it is looked up, in
 //! a store that is served or in one that is only looked at.
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition};
-use twofapi_crypto_core::{ClientId, ClientRecord, ClientStatus, Commitment, ceremony::Committed};
+use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use twofapi_crypto_core::{
+    ClientId, ClientRecord, ClientStatus, Commitment, Error, Transition, ceremony::Committed,
+};
 
-use super::{StoreError, failed};
+use crate::store::api::{LifecycleChange, StoreError, failed};
 
 /// Client id → record, see [`encode`].
 pub(super) const CLIENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("clients");
@@ -13,7 +15,7 @@ const ACTIVE: u8 = 0;
 const CLIENT_LEN: usize = 1 + 4 + Commitment::LEN;
 
 /// Status, version (big-endian), commitment.
-pub(super) fn encode(record: &ClientRecord) -> [u8; CLIENT_LEN] {
+fn encode(record: &ClientRecord) -> [u8; CLIENT_LEN] {
     let mut bytes = [0; CLIENT_LEN];
     bytes[0] = match record.status {
         ClientStatus::Active => ACTIVE,
@@ -41,8 +43,22 @@ fn decode(bytes: &[u8]) -> Result<ClientRecord, StoreError> {
     })
 }
 
-/// Whether the record still is that of an active client and of this version. Decodes no commitment.
+/// Makes the table, if it is not there.
+pub(super) fn set_up(t: &WriteTransaction) -> Result<(), StoreError> {
+    t.open_table(CLIENTS).map(drop).map_err(failed)
+}
+
+/// As [`is_unchanged`], of what is in the file now.
 pub(super) fn unchanged(
+    t: &ReadTransaction,
+    id: &ClientId,
+    version: u32,
+) -> Result<Committed, StoreError> {
+    is_unchanged(&t.open_table(CLIENTS).map_err(failed)?, id, version)
+}
+
+/// Whether the record still is that of an active client and of this version. Decodes no commitment.
+pub(super) fn is_unchanged(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
     id: &ClientId,
     version: u32,
@@ -59,7 +75,36 @@ pub(super) fn unchanged(
     })
 }
 
-pub(super) fn stored(
+/// Puts a record in the place of the client's before, or where there was none.
+pub(super) fn put(
+    table: &mut Table<'_, &'static str, &'static [u8]>,
+    id: &ClientId,
+    record: &ClientRecord,
+) -> Result<(), StoreError> {
+    table
+        .insert(id.as_str(), &encode(record)[..])
+        .map(drop)
+        .map_err(failed)
+}
+
+pub(super) fn change_status(
+    t: &WriteTransaction,
+    id: &ClientId,
+    change: LifecycleChange,
+) -> Result<Result<(Transition, ClientRecord), Error>, StoreError> {
+    let mut table = t.open_table(CLIENTS).map_err(failed)?;
+    let Some(mut record) = stored(&table, id)? else {
+        return Ok(Err(Error::NotEnrolled));
+    };
+    let transition = match change.apply(&mut record) {
+        Ok(transition) => transition,
+        Err(error) => return Ok(Err(error)),
+    };
+    put(&mut table, id, &record)?;
+    Ok(Ok((transition, record)))
+}
+
+fn stored(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
     id: &ClientId,
 ) -> Result<Option<ClientRecord>, StoreError> {
@@ -70,7 +115,7 @@ pub(super) fn stored(
         .transpose()
 }
 
-pub(super) fn client(
+pub(super) fn look_up(
     transaction: &ReadTransaction,
     id: &ClientId,
 ) -> Result<Option<ClientRecord>, StoreError> {

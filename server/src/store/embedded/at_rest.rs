@@ -15,7 +15,8 @@ use redb::{
 };
 use twofapi_crypto_core::{ClientId, ClientRecord, Error};
 
-use super::{StoreError, StorePlace, client_table, embedded::check_file, failed};
+use super::{clients, format::check_file, place::StorePlace};
+use crate::store::api::{StoreError, failed};
 
 /// The clients of a store that no server has open, to be looked at. The file is only read, so that a
 /// file system that cannot be written to does as well.
@@ -58,7 +59,7 @@ impl ClientsAtRest {
     /// # Errors
     /// What the file system says, or that the record is damaged.
     pub fn client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
-        client_table::client(&self.0.begin_read().map_err(failed)?, id)
+        clients::look_up(&self.0.begin_read().map_err(failed)?, id)
     }
 
     /// Up to `limit` clients whose ids come after this one, in the order of their ids.
@@ -70,7 +71,7 @@ impl ClientsAtRest {
         id: Option<&ClientId>,
         limit: usize,
     ) -> Result<Vec<(ClientId, ClientRecord)>, StoreError> {
-        client_table::after(&self.0.begin_read().map_err(failed)?, id, limit)
+        clients::after(&self.0.begin_read().map_err(failed)?, id, limit)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{
 
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
-use super::{StoreError, failed};
+use crate::store::api::{StoreError, failed};
 
 type Open = Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>;
 
@@ -54,9 +54,9 @@ impl Reopened {
 
     pub(super) fn read<T>(
         &self,
-        look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.with(|database| look(&database.begin_read().map_err(failed)?).map_err(failed))
+        self.with(|database| look(&database.begin_read().map_err(failed)?))
     }
 
     /// Runs changes in one transaction, and makes them durable if they say so.

@@ -1,0 +1,152 @@
+//! What a service is set up with, and what it holds.
+
+use std::sync::{Arc, Mutex};
+
+use twofapi_crypto_core::{
+    Audience, AuthenticationBinding, ChallengeTtl, ClientId, ClientRecord, Error,
+    ceremony::{Decoys, Keys, Root, Terms},
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    clock::Clock,
+    store::Store,
+    tokens::{JWKS_MAX_AGE, KeySchedule, Tokens},
+};
+
+/// How a [`Service`] is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What proofs are bound to and what tokens are for: the server's origin, such as
+    /// `https://api.example.com`.
+    pub audience: Audience,
+    /// What tokens say of their issuer; the audience if not set.
+    pub issuer: Option<String>,
+    /// How long a challenge lives.
+    pub challenge_ttl: ChallengeTtl,
+    /// How long a token lives, in seconds.
+    pub token_ttl: u64,
+    /// How long a key signs tokens, in seconds.
+    pub rotate_keys_after: u64,
+}
+
+impl Config {
+    /// The defaults: challenges live 120 s, tokens 15 minutes, keys 30 days.
+    #[must_use]
+    pub fn new(audience: Audience) -> Self {
+        Self {
+            audience,
+            issuer: None,
+            challenge_ttl: ChallengeTtl::default(),
+            token_ttl: 15 * 60,
+            rotate_keys_after: 30 * 24 * 3600,
+        }
+    }
+}
+
+/// Who made a request, according to its access token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthenticatedClient {
+    /// The client.
+    pub client_id: ClientId,
+    /// When the token expires, in Unix seconds.
+    pub expires_at: u64,
+    /// The version of the commitment that was proven.
+    pub commitment_version: u32,
+}
+
+/// The service over a store. All its errors are of the core; proofs, tokens and nonces are never in
+/// its log.
+pub struct Service {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    config: Config,
+    pub(super) terms: Terms,
+    /// Drawn by each process: no other one knows its challenges.
+    pub(super) root: Root,
+    /// Of the epoch that the store was in when it was last asked.
+    pub(super) keys: Mutex<Option<Arc<Keys>>>,
+    pub(super) tokens: Tokens,
+}
+
+impl Service {
+    /// Sets the service up, and makes the first signing key if the store has none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the store or the random source fails.
+    pub async fn new(
+        config: Config,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let schedule = KeySchedule {
+            rotate_after: config.rotate_keys_after,
+            publish_ahead: (config.rotate_keys_after / 2).clamp(2 * JWKS_MAX_AGE, 24 * 3600),
+            token_ttl: config.token_ttl,
+        };
+        let audience = config.audience.as_str().to_owned();
+        let issuer = config.issuer.clone().unwrap_or_else(|| audience.clone());
+        let tokens = Tokens::new(store.clone(), issuer, audience, schedule, clock.wall()).await?;
+        let mut choice = Zeroizing::new([0; 16]);
+        getrandom::fill(choice.as_mut()).map_err(|_| Error::Unavailable {
+            reason: "the random source of the operating system failed".into(),
+        })?;
+        let binding = AuthenticationBinding::for_audience(&config.audience);
+        Ok(Self {
+            store,
+            clock,
+            terms: Terms::new(binding, Decoys::new(*choice)).with_ttl(config.challenge_ttl),
+            root: Root::generate(0, &mut getrandom::SysRng)?,
+            keys: Mutex::new(None),
+            config,
+            tokens,
+        })
+    }
+
+    /// What proofs must be bound to.
+    #[must_use]
+    pub fn binding(&self) -> &AuthenticationBinding {
+        self.terms.binding()
+    }
+
+    /// What proofs are bound to, by its name.
+    #[must_use]
+    pub const fn audience(&self) -> &Audience {
+        &self.config.audience
+    }
+
+    /// Who holds this access token, if it is good and its client still is what it was.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] for every cause; [`Error::Unavailable`].
+    pub async fn authenticate(&self, jwt: &str) -> Result<AuthenticatedClient, Error> {
+        let claims = self.tokens.check(jwt, self.clock.wall()).await?;
+        let client_id = ClientId::parse(&claims.sub).map_err(|_| Error::Denied)?;
+        let record = self.store.look_up(&client_id).await?;
+        let record = record.filter(ClientRecord::is_active);
+        if record.is_none_or(|record| record.commitment_version != claims.ver) {
+            return Err(Error::Denied);
+        }
+        Ok(AuthenticatedClient {
+            client_id,
+            expires_at: claims.exp,
+            commitment_version: claims.ver,
+        })
+    }
+
+    /// The public keys of access tokens, as a JWK set.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the store fails.
+    pub async fn jwks(&self) -> Result<serde_json::Value, Error> {
+        self.tokens.jwks(self.clock.wall()).await
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it does not.
+    pub async fn check(&self) -> Result<(), Error> {
+        Ok(self.store.check().await?)
+    }
+}

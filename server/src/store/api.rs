@@ -1,0 +1,150 @@
+//! The trait that every store implements, and what it promises.
+
+use async_trait::async_trait;
+use twofapi_crypto_core::{
+    ClientId, ClientRecord, Error, Transition,
+    ceremony::{At, Committed, Step},
+};
+
+use super::signing_key::SigningKeyRecord;
+
+/// The store could not do its work. The operator reads the reason; clients are told `unavailable`.
+#[derive(Debug, thiserror::Error)]
+#[error("the store does not work: {0}")]
+pub struct StoreError(pub String);
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(reason = error.0, "the store does not work");
+        Self::Unavailable {
+            reason: "the store does not work for now".into(),
+        }
+    }
+}
+
+pub(super) fn failed(error: impl std::fmt::Display) -> StoreError {
+    StoreError(error.to_string())
+}
+
+/// SHA-256 of an enrolment token: what is stored of it.
+pub type InvitationKey = [u8; 32];
+
+/// A change in the life of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LifecycleChange {
+    /// Keep it out until it is resumed.
+    Suspend,
+    /// Let it in again.
+    Resume,
+    /// Keep it out for ever.
+    Revoke,
+}
+
+impl LifecycleChange {
+    /// Changes a record, as the rules of the core say.
+    ///
+    /// # Errors
+    /// [`Error::NotActive`] for what a revoked client cannot become.
+    pub fn apply(self, record: &mut ClientRecord) -> Result<Transition, Error> {
+        match self {
+            Self::Suspend => record.suspend(),
+            Self::Resume => record.resume(),
+            Self::Revoke => Ok(record.revoke()),
+        }
+    }
+}
+
+/// What a server needs of a store, by its four concerns: clients, invitations, signing keys, and the set
+/// of spent challenges.
+///
+/// # What it promises
+///
+/// | | |
+/// |---|---|
+/// | durable | A client that was enrolled, rotated, suspended, resumed or revoked, an invitation that was made or used up, a signing key that was added or removed: what a call has said is done survives a crash. |
+/// | whole | Each call does all of what it says or nothing, whenever the process or the machine dies. An enrolment and the use of its invitation are one action, and so are a rotation and the spending of its challenge. |
+/// | exact | Of many steps with one challenge, one is [`Done`](Committed::Done), by whichever server and however many at once. What may have lost an entry of the spent set has another epoch. |
+/// | current | A change that was acknowledged is seen by every step and look-up that begins after it, on the server that was told of it; every step sees it, on whichever server. |
+/// | may be lost | The spent set, and with it, under another epoch, every challenge that was issued: its clients ask for a new one. |
+///
+/// A call that fails has said nothing: whether the change was made is not known, and the caller does not
+/// claim either.
+///
+/// Each promise is a behaviour of the battery (`store::conformance`, feature `conformance`), which a
+/// store passes before it is used.
+///
+/// # Who calls it
+///
+/// A login is two calls that have to reach the store, [`look_up`](Self::look_up) and
+/// [`commit`](Self::commit), and a refused one is the first alone. [`epoch`](Self::epoch) is asked before
+/// both and is meant to be answered from memory.
+///
+/// The calls are asynchronous, so that a store across a network keeps no thread while it waits, and
+/// boxed, so that one service runs on any of them. The embedded store answers within the call and never
+/// waits for anything but the disk; its box costs a hundredth of what a proof does.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The record of a client: what an attempt is judged by until its step, and a token by each time. What
+    /// another server was told may take a moment to be seen here; the step sees it.
+    async fn look_up(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError>;
+
+    /// Up to `limit` clients whose ids come after `after`, in the order of their ids.
+    async fn clients_after(
+        &self,
+        after: Option<&ClientId>,
+        limit: usize,
+    ) -> Result<Vec<(ClientId, ClientRecord)>, StoreError>;
+
+    /// Changes the status of a client. The inner error is the rule's: not enrolled, or revoked.
+    async fn change_status(
+        &self,
+        id: &ClientId,
+        change: LifecycleChange,
+    ) -> Result<Result<(Transition, ClientRecord), Error>, StoreError>;
+
+    /// Keeps an invitation until `expires_at` (Unix seconds), and may forget those that expired by `now`.
+    async fn invite(
+        &self,
+        invitation: &InvitationKey,
+        id: &ClientId,
+        expires_at: u64,
+        now: u64,
+    ) -> Result<(), StoreError>;
+
+    /// Whether there is a live invitation for this client id. Looking does not use it up.
+    async fn is_invited(
+        &self,
+        invitation: &InvitationKey,
+        id: &ClientId,
+        now: u64,
+    ) -> Result<bool, StoreError>;
+
+    /// All signing keys, by the time at which they activate.
+    async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError>;
+
+    /// Adds a signing key if there are just these others; false when another server was first.
+    async fn add_signing_key(
+        &self,
+        key: &SigningKeyRecord,
+        others: &[String],
+    ) -> Result<bool, StoreError>;
+
+    /// Forgets a signing key.
+    async fn remove_signing_key(&self, kid: &str) -> Result<(), StoreError>;
+
+    /// The epoch of the spent set and the time by the clock that it goes by, for a server whose own clock
+    /// says `now`. Where that clock was set back, the set begins another epoch.
+    ///
+    /// A store across a network answers from what its last answers said; once it has answered
+    /// [`StaleEpoch`](Committed::StaleEpoch), it says the newer epoch here.
+    async fn epoch(&self, now: u64) -> Result<At, StoreError>;
+
+    /// Carries out a step, all of it or nothing: see that the record is as expected and the challenge
+    /// alive, of this epoch and not spent; spend it; make the change. `now` is for stores that go by the
+    /// server's clock. A challenge may be left spent where the client was changed in the same moment: then
+    /// nobody was let in.
+    async fn commit(&self, step: &Step, now: u64) -> Result<Committed, StoreError>;
+
+    /// Whether the store answers, and would take a change.
+    async fn check(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,258 @@
+//! The embedded store passes the battery, in memory, in a file, and on a disk that loses power; and does
+//! what only it does.
+
+mod disk;
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, thread, time::Duration};
+
+use async_trait::async_trait;
+use redb::{Database, ReadableTableMetadata};
+use tempfile::TempDir;
+use twofapi_crypto_core::{
+    ClientId, ClientRecord,
+    ceremony::{Committed, Permission},
+};
+
+use super::{
+    EmbeddedStore,
+    invitations::{BY_EXPIRY, INVITATIONS, KEPT},
+    writer::REOPEN_AFTER,
+};
+use crate::{
+    store::{
+        api::{Store, failed},
+        conformance::{DurableStoreUnderTest, Person, StoreUnderTest},
+    },
+    store_conformance,
+};
+use disk::Disk;
+
+const NOW: u64 = 1_795_000_000;
+
+/// A store by a clock that is set by hand.
+struct Subject<On> {
+    store: Arc<EmbeddedStore>,
+    now: u64,
+    capacity: u32,
+    /// What the store is on.
+    on: On,
+}
+
+#[async_trait]
+impl<On: Send + Sync> StoreUnderTest for Subject<On> {
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    async fn wait(&mut self, seconds: u64) {
+        self.now += seconds;
+    }
+
+    /// A clock that is set back is what takes the set away while the process runs.
+    async fn lose_spent_set(&mut self) {
+        self.now -= 1000;
+    }
+}
+
+mod in_memory {
+    use super::*;
+
+    async fn open(capacity: u32) -> Subject<()> {
+        Subject {
+            store: Arc::new(EmbeddedStore::in_memory(capacity).unwrap()),
+            now: NOW,
+            capacity,
+            on: (),
+        }
+    }
+
+    store_conformance!(open);
+}
+
+mod in_a_file {
+    use super::*;
+
+    async fn open(capacity: u32) -> Subject<TempDir> {
+        let on = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(&on.path().join("2fapi.redb"), capacity).unwrap();
+        Subject {
+            store: Arc::new(store),
+            now: NOW,
+            capacity,
+            on,
+        }
+    }
+
+    store_conformance!(open);
+}
+
+fn on_disk(disk: &Disk, capacity: u32) -> EmbeddedStore {
+    let disk = disk.clone();
+    let open = move || {
+        Database::builder()
+            .create_with_backend(disk.clone())
+            .map_err(failed)
+    };
+    EmbeddedStore::over(open, capacity).unwrap()
+}
+
+/// What a crash takes with it.
+enum Crash {
+    /// The process alone: everything that was written is there.
+    Killed,
+    /// The machine: of what was written and not flushed, some is there and some is not.
+    PowerLost,
+}
+
+#[async_trait]
+impl DurableStoreUnderTest for Subject<(Disk, Crash)> {
+    /// The store before goes on with the disk before, and nobody sees what it does.
+    async fn crash(&mut self) {
+        let (disk, crash) = &self.on;
+        let after = match crash {
+            Crash::Killed => disk.as_written(),
+            Crash::PowerLost => disk.as_flushed_and_perhaps_more(),
+        };
+        self.store = Arc::new(on_disk(&after, self.capacity));
+        self.on.0 = after;
+    }
+}
+
+mod on_a_disk_when_the_process_is_killed {
+    use super::*;
+
+    async fn open(capacity: u32) -> Subject<(Disk, Crash)> {
+        let disk = Disk::default();
+        Subject {
+            store: Arc::new(on_disk(&disk, capacity)),
+            now: NOW,
+            capacity,
+            on: (disk, Crash::Killed),
+        }
+    }
+
+    store_conformance!(durable open);
+}
+
+mod on_a_disk_that_loses_power {
+    use super::*;
+
+    async fn open(capacity: u32) -> Subject<(Disk, Crash)> {
+        let disk = Disk::default();
+        Subject {
+            store: Arc::new(on_disk(&disk, capacity)),
+            now: NOW,
+            capacity,
+            on: (disk, Crash::PowerLost),
+        }
+    }
+
+    store_conformance!(durable open);
+}
+
+fn id(text: &str) -> ClientId {
+    ClientId::parse(text).unwrap()
+}
+
+fn store() -> EmbeddedStore {
+    EmbeddedStore::in_memory(100).unwrap()
+}
+
+#[tokio::test]
+async fn expired_invitations_are_forgotten_where_there_are_many() {
+    let store = store();
+    let alice = id("alice");
+    let key = |n: u64| {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&n.to_be_bytes());
+        key
+    };
+    let count = || {
+        store.read(|t| {
+            let live = t.open_table(INVITATIONS).map_err(failed)?;
+            let by_expiry = t.open_table(BY_EXPIRY).map_err(failed)?;
+            let len = live.len().map_err(failed)?;
+            Ok((len, by_expiry.len().map_err(failed)?))
+        })
+    };
+    let many = KEPT + 50;
+    for n in 0..many {
+        store.invite(&key(n), &alice, NOW + 10, NOW).await.unwrap();
+    }
+    assert_eq!(count().unwrap(), (many, many), "a live one was forgotten");
+    for n in many..many + 100 {
+        store
+            .invite(&key(n), &alice, NOW + 900, NOW + 50)
+            .await
+            .unwrap();
+    }
+    assert_eq!(count().unwrap(), (KEPT, KEPT));
+    let newest = store.is_invited(&key(many + 99), &alice, NOW + 50).await;
+    assert!(newest.unwrap());
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_for_a_moment_forgets_no_invitation() {
+    let store = store();
+    let bob = id("bob");
+    store.invite(&[1; 32], &bob, NOW + 600, NOW).await.unwrap();
+    let ahead = NOW + 10 * 365 * 86_400;
+    let carl = id("carl");
+    store
+        .invite(&[2; 32], &carl, ahead + 600, ahead)
+        .await
+        .unwrap();
+    assert!(!store.is_invited(&[1; 32], &bob, ahead).await.unwrap());
+    assert!(store.is_invited(&[1; 32], &bob, NOW + 1).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_file_is_its_owners_alone_and_one_process_has_it_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("made/for/it/2fapi.redb");
+    let alice = Person::new("alice");
+    {
+        let store = EmbeddedStore::open(&path, 10).unwrap();
+        let enrolment = alice.enrolment(Permission::Host);
+        let enrolled = store.commit(&enrolment, NOW).await.unwrap();
+        assert_eq!(enrolled, Committed::Done);
+    }
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    let store = EmbeddedStore::open(&path, 10).unwrap();
+    let record = store.look_up(&alice.id).await.unwrap().unwrap();
+    assert_eq!(record, ClientRecord::enrolled(alice.commitment()));
+
+    let busy = EmbeddedStore::open(&path, 10).err().unwrap().to_string();
+    assert!(busy.contains("another process has it open"), "{busy}");
+    drop(store);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let open = EmbeddedStore::open(&path, 10).err().unwrap().to_string();
+    assert!(open.contains("chmod 600"), "{open}");
+}
+
+#[tokio::test]
+async fn what_the_disk_refuses_is_not_acknowledged_and_is_taken_again_when_there_is_room() {
+    let disk = Disk::default();
+    let store = on_disk(&disk, 10);
+    let enrol = async |name: &str| {
+        let step = Person::new(name).enrolment(Permission::Host);
+        store.commit(&step, NOW).await
+    };
+    assert!(enrol("alice").await.is_ok());
+    assert!(store.check().await.is_ok());
+    disk.fill(true);
+    assert!(enrol("bob").await.is_err());
+    assert!(store.check().await.is_err());
+
+    disk.fill(false);
+    thread::sleep(REOPEN_AFTER + Duration::from_millis(500));
+    assert!(store.check().await.is_ok(), "it stays shut");
+    assert!(store.look_up(&id("alice")).await.unwrap().is_some());
+    assert_eq!(enrol("carl").await.unwrap(), Committed::Done);
+}
