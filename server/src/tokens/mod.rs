@@ -1,0 +1,160 @@
+//! Access tokens: EdDSA JWTs (RFC 7519, RFC 8037, RFC 9068), and the keys that sign them.
+//!
+//! The next key is published before it signs, and a key stays published until the last token that
+//! it signed has expired, so that services which cache the key set never meet an unknown key.
+
+mod keys;
+mod ring;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use jsonwebtoken::{Algorithm, Validation, crypto::aws_lc, decode, decode_header};
+use serde::{Deserialize, Serialize};
+use twofapi_crypto_core::{ClientId, Error, ceremony::Accepted};
+use zeroize::Zeroizing;
+
+use crate::store::Store;
+use keys::SigningKeys;
+use ring::{Key, unavailable};
+pub(crate) use schedule::KeySchedule;
+
+/// How long a service may cache the key set, in seconds.
+pub const JWKS_MAX_AGE: u64 = 3600;
+
+/// What an access token says (RFC 9068, section 2.2). Times are in Unix seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Claims {
+    pub(crate) iss: String,
+    /// The client id, and again under the name that RFC 9068 requires.
+    pub(crate) sub: String,
+    pub(crate) client_id: String,
+    pub(crate) aud: String,
+    pub(crate) iat: u64,
+    pub(crate) nbf: u64,
+    pub(crate) exp: u64,
+    /// Its own name, 128 random bits in hex.
+    pub(crate) jti: String,
+    /// How the client authenticated (RFC 8176 style): `["zkp"]`.
+    pub(crate) amr: Vec<String>,
+    /// The version of the commitment that was proven; a rotation outdates the token.
+    pub(crate) ver: u32,
+}
+
+/// A token that was issued.
+#[derive(Clone)]
+pub struct AccessToken {
+    /// The JWT in compact form. A bearer token: whoever has it is taken for the client.
+    pub jwt: Zeroizing<String>,
+    /// For how long it is good, in seconds.
+    pub expires_in: u64,
+}
+
+impl std::fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AccessToken(secret, good for {} s)", self.expires_in)
+    }
+}
+
+/// Issues and checks access tokens with the keys of a store.
+pub(crate) struct Tokens {
+    keys: SigningKeys,
+    issuer: String,
+    audience: String,
+    token_ttl: u64,
+}
+
+impl Tokens {
+    pub(crate) async fn new(
+        store: Arc<dyn Store>,
+        issuer: String,
+        audience: String,
+        schedule: KeySchedule,
+        now: u64,
+    ) -> Result<Self, Error> {
+        // What checks signatures. A host application that installed a provider before keeps it; it
+        // covers EdDSA as well.
+        let _ = aws_lc::DEFAULT_PROVIDER.install_default();
+        Ok(Self {
+            keys: SigningKeys::new(store, schedule, now).await?,
+            issuer,
+            audience,
+            token_ttl: schedule.token_ttl,
+        })
+    }
+
+    /// A token for a client that was accepted.
+    pub(crate) async fn issue(&self, accepted: Accepted, now: u64) -> Result<AccessToken, Error> {
+        self.issue_for(accepted.client_id(), accepted.since(), now)
+            .await
+    }
+
+    async fn issue_for(
+        &self,
+        client_id: &ClientId,
+        commitment_version: u32,
+        now: u64,
+    ) -> Result<AccessToken, Error> {
+        let ring = self.keys.ring(now).await?;
+        let key = ring
+            .signing(now)
+            .ok_or_else(|| unavailable("no signing key is active"))?;
+        let mut jti = [0; 16];
+        getrandom::fill(&mut jti)
+            .map_err(|_| unavailable("the random source of the operating system failed"))?;
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            sub: client_id.as_str().to_owned(),
+            client_id: client_id.as_str().to_owned(),
+            aud: self.audience.clone(),
+            iat: now,
+            nbf: now,
+            exp: now.saturating_add(self.token_ttl),
+            jti: hex::encode(jti),
+            amr: vec!["zkp".into()],
+            ver: commitment_version,
+        };
+        Ok(AccessToken {
+            jwt: key.sign(&claims)?,
+            expires_in: self.token_ttl,
+        })
+    }
+
+    /// The claims of a token of ours that is good at `now`, whatever has become of its client since.
+    pub(crate) async fn check(&self, jwt: &str, now: u64) -> Result<Claims, Error> {
+        let ring = self.keys.ring(now).await?;
+        let header = decode_header(jwt).map_err(|_| Error::Denied)?;
+        // Whoever does not understand what a token calls critical must refuse it (RFC 7515, section
+        // 4.1.11), and we understand no extension.
+        if header.crit.is_some() {
+            return Err(Error::Denied);
+        }
+        let key = header.kid.as_deref().and_then(|kid| ring.named(kid));
+        let key = key.ok_or(Error::Denied)?;
+        // The algorithm is ours to choose, never the token's.
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&self.audience]);
+        validation.set_required_spec_claims(&["iss", "sub", "aud", "exp", "nbf"]);
+        // The times are checked below, by the clock of this server.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        let claims = decode::<Claims>(jwt, key.checking(), &validation)
+            .map_err(|_| Error::Denied)?
+            .claims;
+        if header.typ.as_deref() != Some("at+jwt") || now < claims.nbf || now >= claims.exp {
+            return Err(Error::Denied);
+        }
+        Ok(claims)
+    }
+
+    /// The public keys (RFC 7517, RFC 8037): those that sign, will sign, or have signed tokens that
+    /// are still good.
+    pub(crate) async fn jwks(&self, now: u64) -> Result<serde_json::Value, Error> {
+        let ring = self.keys.ring(now).await?;
+        let keys: Vec<_> = ring.keys().iter().map(Key::published).collect();
+        Ok(serde_json::json!({ "keys": keys }))
+    }
+}

@@ -1,0 +1,342 @@
+//! Tokens and keys over a store in memory, and over one that is slow and fails.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, decode_header, encode};
+use serde_json::json;
+use twofapi_crypto_core::{
+    ClientId, ClientRecord, Error, Transition,
+    ceremony::{At, Committed, Step},
+};
+
+use super::{
+    AccessToken, Claims, Tokens,
+    keys::{REFRESH, RETRY},
+    ring::{Key, part},
+    schedule::{KeySchedule, STRAY_MAX},
+};
+use crate::store::{
+    EmbeddedStore, InvitationKey, LifecycleChange, Seed, SigningKeyRecord, Store, StoreError,
+};
+
+const NOW: u64 = 1_795_000_000;
+const SCHEDULE: KeySchedule = KeySchedule {
+    rotate_after: 30 * 86_400,
+    publish_ahead: 86_400,
+    token_ttl: 900,
+};
+
+async fn tokens() -> Tokens {
+    let store = Arc::new(EmbeddedStore::in_memory(10).unwrap());
+    let (issuer, audience) = ("https://iss.example".into(), "https://aud.example".into());
+    Tokens::new(store, issuer, audience, SCHEDULE, NOW)
+        .await
+        .unwrap()
+}
+
+fn alice() -> ClientId {
+    ClientId::parse("alice").unwrap()
+}
+
+async fn published(tokens: &Tokens, now: u64) -> Vec<String> {
+    let set = tokens.jwks(now).await.unwrap();
+    let kid = |key: &serde_json::Value| key["kid"].as_str().unwrap().to_owned();
+    set["keys"].as_array().unwrap().iter().map(kid).collect()
+}
+
+fn kid_of(token: &AccessToken) -> String {
+    decode_header(&*token.jwt).unwrap().kid.unwrap()
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_its_life_and_not_a_second_longer() {
+    let tokens = tokens().await;
+    let token = tokens.issue_for(&alice(), 3, NOW).await.unwrap();
+    let claims = tokens.check(&token.jwt, NOW + 899).await.unwrap();
+    assert_eq!(
+        (claims.sub.as_str(), claims.ver, claims.exp - claims.iat),
+        ("alice", 3, 900)
+    );
+    assert_eq!(claims.amr, ["zkp"]);
+    for now in [NOW - 1, NOW + 900] {
+        assert!(matches!(
+            tokens.check(&token.jwt, now).await,
+            Err(Error::Denied)
+        ));
+    }
+}
+
+#[tokio::test]
+async fn two_tokens_have_two_names() {
+    let tokens = tokens().await;
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        let token = tokens.issue_for(&alice(), 1, NOW).await.unwrap();
+        names.push(tokens.check(&token.jwt, NOW).await.unwrap().jti);
+    }
+    assert_ne!(names[0], names[1]);
+}
+
+#[tokio::test]
+async fn the_next_key_is_published_before_it_signs_and_the_last_one_until_its_tokens_are_dead() {
+    let tokens = tokens().await;
+    let first = kid_of(&tokens.issue_for(&alice(), 1, NOW).await.unwrap());
+    let turn = NOW + SCHEDULE.rotate_after;
+
+    let before = turn - SCHEDULE.publish_ahead - 1;
+    assert_eq!(
+        published(&tokens, before).await,
+        std::slice::from_ref(&first)
+    );
+    let ahead = published(&tokens, before + 1).await;
+    assert_eq!((ahead.len(), &ahead[0]), (2, &first));
+    let second = ahead[1].clone();
+
+    let last_of_first = tokens.issue_for(&alice(), 1, turn - 1).await.unwrap();
+    assert_eq!(kid_of(&last_of_first), first);
+    let first_of_second = tokens.issue_for(&alice(), 1, turn).await.unwrap();
+    assert_eq!(kid_of(&first_of_second), second);
+
+    let dies = turn - 1 + SCHEDULE.token_ttl;
+    assert!(tokens.check(&last_of_first.jwt, dies - 1).await.is_ok());
+    assert!(published(&tokens, dies).await.contains(&first));
+    let later = turn + SCHEDULE.token_ttl + REFRESH;
+    assert!(published(&tokens, later).await.contains(&first));
+    assert_eq!(published(&tokens, later + REFRESH).await, [second]);
+    assert!(tokens.check(&first_of_second.jwt, turn + 1).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_that_slept_through_a_turn_still_publishes_ahead() {
+    let tokens = tokens().await;
+    let first = kid_of(&tokens.issue_for(&alice(), 1, NOW).await.unwrap());
+    let much_later = NOW + 10 * SCHEDULE.rotate_after;
+    let token = tokens.issue_for(&alice(), 1, much_later).await.unwrap();
+    assert_eq!(
+        kid_of(&token),
+        first,
+        "a key signed before it was published"
+    );
+    assert_eq!(published(&tokens, much_later).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_for_a_moment_does_not_stop_keys_from_taking_turns() {
+    let tokens = tokens().await;
+    let day = 86_400;
+    let first = kid_of(&tokens.issue_for(&alice(), 1, NOW).await.unwrap());
+    for years in [10, 20] {
+        published(&tokens, NOW + years * 365 * day).await;
+    }
+    let mut signed = vec![first.clone()];
+    for days in 0..400 {
+        let now = NOW + days * day;
+        let before = published(&tokens, now).await;
+        let kid = kid_of(&tokens.issue_for(&alice(), 1, now).await.unwrap());
+        assert!(before.contains(&kid), "it signed before it was published");
+        if signed.last() != Some(&kid) {
+            signed.push(kid);
+        }
+    }
+    assert!(signed.len() >= 12, "{} turns in 400 days", signed.len());
+    assert_eq!(signed[0], first);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_far_behind_drops_no_key_and_one_that_jumps_about_leaves_few() {
+    let tokens = tokens().await;
+    let first = kid_of(&tokens.issue_for(&alice(), 1, NOW).await.unwrap());
+    assert!(published(&tokens, 600).await.contains(&first));
+    assert_eq!(
+        kid_of(&tokens.issue_for(&alice(), 1, NOW).await.unwrap()),
+        first
+    );
+    for years in 1..40 {
+        published(&tokens, NOW + years * 365 * 86_400).await;
+        published(&tokens, NOW).await;
+    }
+    assert!(published(&tokens, NOW + REFRESH).await.len() <= STRAY_MAX + 4);
+    assert_eq!(
+        kid_of(&tokens.issue_for(&alice(), 1, NOW).await.unwrap()),
+        first
+    );
+}
+
+/// Counts how often the keys are read, each time slowly.
+struct Slow {
+    store: EmbeddedStore,
+    reads: AtomicU64,
+    works: std::sync::atomic::AtomicBool,
+}
+
+/// The attribute has to see whole methods, so the macro writes all of the implementation.
+macro_rules! slow_store {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait::async_trait]
+        impl Store for Slow {
+            async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
+                self.reads.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                if self.works.load(Ordering::SeqCst) {
+                    self.store.signing_keys().await
+                } else {
+                    Err(StoreError("away".into()))
+                }
+            }
+
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$answer, StoreError> {
+                self.store.$name($($arg),*).await
+            })*
+        }
+    };
+}
+
+slow_store! {
+    look_up(id: &ClientId) -> Option<ClientRecord>;
+    clients_after(after: Option<&ClientId>, limit: usize) -> Vec<(ClientId, ClientRecord)>;
+    invite(key: &InvitationKey, id: &ClientId, expires_at: u64, now: u64) -> ();
+    is_invited(key: &InvitationKey, id: &ClientId, now: u64) -> bool;
+    change_status(id: &ClientId, change: LifecycleChange)
+        -> Result<(Transition, ClientRecord), Error>;
+    epoch(now: u64) -> At;
+    commit(step: &Step, now: u64) -> Committed;
+    add_signing_key(key: &SigningKeyRecord, others: &[String]) -> bool;
+    remove_signing_key(kid: &str) -> ();
+    check() -> ();
+}
+
+#[tokio::test]
+async fn when_the_keys_are_to_be_read_again_one_request_does_it_and_nobody_waits() {
+    let store = Arc::new(Slow {
+        store: EmbeddedStore::in_memory(10).unwrap(),
+        reads: AtomicU64::new(0),
+        works: true.into(),
+    });
+    let (issuer, audience) = ("https://iss.example".into(), "https://aud.example".into());
+    let tokens = Tokens::new(store.clone(), issuer, audience, SCHEDULE, NOW);
+    let tokens = Arc::new(tokens.await.unwrap());
+    for (works, at) in [(true, NOW + REFRESH), (false, NOW + 2 * REFRESH)] {
+        store.works.store(works, Ordering::SeqCst);
+        let before = store.reads.load(Ordering::SeqCst);
+        let mut requests = tokio::task::JoinSet::new();
+        for _ in 0..500 {
+            let tokens = tokens.clone();
+            requests.spawn(async move { tokens.issue_for(&alice(), 1, at).await.map(drop) });
+        }
+        assert!(requests.join_all().await.iter().all(Result::is_ok));
+        for _ in 0..500 {
+            assert!(tokens.issue_for(&alice(), 1, at).await.is_ok());
+        }
+        assert_eq!(store.reads.load(Ordering::SeqCst) - before, 1);
+    }
+    // When it works again, it is asked again.
+    store.works.store(true, Ordering::SeqCst);
+    let later = NOW + 2 * REFRESH + RETRY;
+    assert!(tokens.issue_for(&alice(), 1, later).await.is_ok());
+    let keys = &tokens.keys;
+    assert!(keys.is_fresh(&keys.current(), later));
+}
+
+#[tokio::test]
+async fn a_token_with_critical_extensions_is_refused() {
+    let tokens = tokens().await;
+    let good = tokens.issue_for(&alice(), 1, NOW).await.unwrap();
+    let claims = tokens.check(&good.jwt, NOW).await.unwrap();
+    let ring = tokens.keys.ring(NOW).await.unwrap();
+    let key = ring.signing(NOW).unwrap();
+    let kid = kid_of(&good);
+    let plain = Header {
+        typ: Some("at+jwt".into()),
+        kid: Some(kid.clone()),
+        ..Header::new(Algorithm::EdDSA)
+    };
+    let plain = key.sign_under(&part(&plain).unwrap(), &claims).unwrap();
+    assert!(tokens.check(&plain, NOW).await.is_ok());
+    for crit in [
+        vec![],
+        vec!["exp".to_owned()],
+        vec!["b64".into(), "x".into()],
+    ] {
+        let header = Header {
+            typ: Some("at+jwt".into()),
+            kid: Some(kid.clone()),
+            crit: Some(crit),
+            ..Header::new(Algorithm::EdDSA)
+        };
+        let token = key.sign_under(&part(&header).unwrap(), &claims).unwrap();
+        assert!(matches!(
+            tokens.check(&token, NOW).await,
+            Err(Error::Denied)
+        ));
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_others_made_are_refused() {
+    let tokens = tokens().await;
+    let good = tokens.issue_for(&alice(), 1, NOW).await.unwrap();
+    let parts: Vec<&str> = good.jwt.split('.').collect();
+    let kid = kid_of(&good);
+    let claims = tokens.check(&good.jwt, NOW).await.unwrap();
+
+    let none = json!({ "alg": "none", "typ": "at+jwt", "kid": kid });
+    let none = part(&none).unwrap();
+    let ring = tokens.keys.ring(NOW).await.unwrap();
+    let public = ring.keys()[0].published();
+    let public = URL_SAFE_NO_PAD.decode(public["x"].as_str().unwrap());
+    // Signed with the public key as if that were a shared secret.
+    let confused = encode(
+        &Header {
+            typ: Some("at+jwt".into()),
+            kid: Some(kid.clone()),
+            ..Header::new(Algorithm::HS256)
+        },
+        &claims,
+        &EncodingKey::from_secret(&public.unwrap()),
+    )
+    .unwrap();
+    let stranger = Key::new(&SigningKeyRecord {
+        kid,
+        activates_at: NOW,
+        seed: Seed::generate().unwrap(),
+    });
+    let forged = stranger.unwrap().sign(&claims).unwrap().to_string();
+    let changed = Claims {
+        sub: "bob".into(),
+        ..claims
+    };
+    let changed = part(&changed).unwrap();
+    for bad in [
+        String::new(),
+        "a.b.c".into(),
+        format!("{none}.{}.", parts[1]),
+        format!("{}.{changed}.{}", parts[0], parts[2]),
+        format!("{}.{}", parts[0], parts[1]),
+        confused,
+        forged,
+    ] {
+        assert!(
+            matches!(tokens.check(&bad, NOW).await, Err(Error::Denied)),
+            "{bad}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_another_audience_or_from_another_issuer_is_refused() {
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory(10).unwrap());
+    let make = |issuer: &str, audience: &str| {
+        let (issuer, audience) = (issuer.to_owned(), audience.to_owned());
+        Tokens::new(store.clone(), issuer, audience, SCHEDULE, NOW)
+    };
+    let ours = make("i", "a").await.unwrap();
+    for other in [make("i", "b").await.unwrap(), make("j", "a").await.unwrap()] {
+        let token = other.issue_for(&alice(), 1, NOW).await.unwrap();
+        assert!(other.check(&token.jwt, NOW).await.is_ok());
+        assert!(ours.check(&token.jwt, NOW).await.is_err());
+    }
+}
