@@ -32,31 +32,33 @@ enum Body {
     Sealed(Sealed),
 }
 
+/// What is looked at first, of whatever version the rest is.
 #[derive(Deserialize)]
 struct Header {
-    format: String,
-    version: u64,
+    format: Option<String>,
+    version: Option<u64>,
 }
 
+/// Every field may be missing, so that it is we who say which one is.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
-    format: String,
-    version: u64,
-    suite: String,
-    client_id: String,
-    commitment: Hex<32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<String>,
+    version: Option<u64>,
+    suite: Option<String>,
+    client_id: Option<String>,
+    commitment: Option<Hex<32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<SecretHex>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     blinding: Option<SecretHex>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     kdf: Option<Kdf>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     cipher: Option<Cipher>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<Hex<24>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     ciphertext: Option<Hex<80>>,
 }
 
@@ -67,26 +69,30 @@ impl CredentialFile {
     /// Bad input (code `bad_credential_file`), saying what is wrong with it.
     pub fn parse(contents: &[u8]) -> Result<Self, Failure> {
         let header: Header = serde_json::from_slice(contents).map_err(|error| not_ours(&error))?;
-        if header.format != FORMAT {
+        if header.format.as_deref() != Some(FORMAT) {
             return Err(bad("its \"format\" is not \"2fapi-credential\""));
         }
-        if header.version != VERSION {
+        let version = header.version.ok_or_else(|| missing("version"))?;
+        if version != VERSION {
             return Err(bad(format!(
-                "its version is {}, and this program knows version {VERSION}; use the 2fapi that \
-                 made it",
-                header.version
+                "its version is {version}, and this program knows version {VERSION}; use the 2fapi \
+                 that made it"
             )));
         }
-        let wire: Wire = serde_json::from_slice(contents).map_err(|error| not_ours(&error))?;
-        if wire.suite.as_bytes() != SUITE {
+        let mut wire: Wire = serde_json::from_slice(contents).map_err(|error| not_ours(&error))?;
+        let suite = wire.suite.take().ok_or_else(|| missing("suite"))?;
+        if suite.as_bytes() != SUITE {
             return Err(bad(format!(
                 "it is of another suite than {}",
                 String::from_utf8_lossy(SUITE)
             )));
         }
-        let client_id = ClientId::parse(&wire.client_id).map_err(|error| bad(error.to_string()))?;
+        let client_id = wire.client_id.take().ok_or_else(|| missing("client_id"))?;
+        let client_id = ClientId::parse(&client_id).map_err(|error| bad(error.to_string()))?;
+        let commitment = wire.commitment.take();
+        let commitment = commitment.ok_or_else(|| missing("commitment"))?;
         let commitment =
-            Commitment::from_bytes(&wire.commitment.0).map_err(|error| bad(error.to_string()))?;
+            Commitment::from_bytes(&commitment.0).map_err(|error| bad(error.to_string()))?;
         let body = match wire {
             Wire {
                 secret: Some(secret),
@@ -176,11 +182,11 @@ pub(super) fn encode(
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let commitment = credential.commitment();
     let mut wire = Wire {
-        format: FORMAT.into(),
-        version: VERSION,
-        suite: String::from_utf8_lossy(SUITE).into(),
-        client_id: client_id.as_str().into(),
-        commitment: Hex(commitment.to_bytes()),
+        format: Some(FORMAT.into()),
+        version: Some(VERSION),
+        suite: Some(String::from_utf8_lossy(SUITE).into()),
+        client_id: Some(client_id.as_str().into()),
+        commitment: Some(Hex(commitment.to_bytes())),
         secret: None,
         blinding: None,
         kdf: None,
@@ -235,18 +241,24 @@ fn checked(credential: Credential, commitment: &Commitment) -> Result<Credential
     }
 }
 
-/// Where the JSON is wrong and, unless it would quote a value, how.
+/// Where the JSON is wrong. How it is wrong would quote what is there, which may be a secret.
 fn not_ours(error: &serde_json::Error) -> Failure {
-    let text = error.to_string();
-    if text.starts_with("invalid") || text.starts_with("unknown variant") {
-        bad(format!(
-            "the value at line {}, column {} is not of the kind that belongs there",
-            error.line(),
-            error.column()
-        ))
-    } else {
-        bad(text)
-    }
+    let what = match error.classify() {
+        serde_json::error::Category::Data => {
+            "there is a field that does not belong there, is there twice, or has a value of another \
+             kind"
+        }
+        _ => "it is not JSON",
+    };
+    bad(format!(
+        "at line {}, column {}, {what}",
+        error.line(),
+        error.column()
+    ))
+}
+
+fn missing(field: &str) -> Failure {
+    bad(format!("it has no \"{field}\""))
 }
 
 fn bad(problem: impl Into<String>) -> Failure {
@@ -367,6 +379,13 @@ mod tests {
             let mut missing = file.clone();
             missing.as_object_mut().unwrap().remove(field);
             check(&missing, field);
+            let failure = CredentialFile::parse(missing.to_string().as_bytes()).unwrap_err();
+            assert!(failure.to_string().contains(field.as_str()), "{failure}");
+            let again = format!("{{{}:{},", json!(field), file[field]);
+            let twice = file.to_string().replacen('{', &again, 1);
+            let failure = CredentialFile::parse(twice.as_bytes()).unwrap_err();
+            assert!(failure.to_string().contains("twice"), "{failure}");
+            assert!(!failure.to_string().contains(&secret), "{field}: {failure}");
             for wrong in [
                 json!(null),
                 json!(7),
@@ -380,7 +399,13 @@ mod tests {
                 check(&changed, field);
             }
         }
-        // The secret in a wrong place is not quoted either.
+        // The secret in a wrong place is not quoted either, be it the name of a field.
+        let mut changed = file.clone();
+        changed[&secret] = json!(1);
+        check(&changed, "a secret as a name");
+        let cut = file.to_string().replace(&secret, &format!("{secret}\n"));
+        let failure = CredentialFile::parse(cut.as_bytes()).unwrap_err();
+        assert!(!failure.to_string().contains(&secret), "{failure}");
         for field in ["kdf", "cipher", "version", "suite", "surprise"] {
             let mut changed = file.clone();
             changed[field] = json!(secret);

@@ -1,5 +1,6 @@
 //! Request bodies: a flat JSON object whose fields are taken one by one, so that each thing that can
-//! be wrong has a message of its own and nothing of the body is repeated in it.
+//! be wrong has a message of its own and nothing of the body is repeated in it. (Derived structs are as
+//! strict, and say what is wrong only in a text that may quote the body.)
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use axum::{
 use http_body_util::BodyExt;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, IgnoredAny, MapAccess, Visitor},
+    de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::Value;
 use twofapi_crypto_core::{ClientId, Commitment, Error, Proof};
@@ -41,19 +42,22 @@ impl Fields {
         if body.is_empty() {
             return Err(Problem::malformed("the body is empty; send a JSON object"));
         }
-        serde_json::from_slice(body).map_err(|error| {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            match error.classify() {
-                // Our own visitor's messages hold nothing of the body; serde's might.
-                serde_json::error::Category::Data => {
-                    let own = OWN_MESSAGES
-                        .iter()
-                        .find(|own| error.to_string().starts_with(**own));
-                    Problem::malformed(*own.unwrap_or(&"the body must be a JSON object"))
-                }
-                _ => Problem::malformed(format!("the body is not JSON ({place})")),
-            }
-        })
+        let read: Read = serde_json::from_slice(body).map_err(|error| {
+            // Where it is wrong, and not how: serde's words may hold something of the body.
+            Problem::malformed(match error.classify() {
+                serde_json::error::Category::Data => "the body must be a JSON object".into(),
+                _ => format!(
+                    "the body is not JSON (line {}, column {})",
+                    error.line(),
+                    error.column()
+                ),
+            })
+        })?;
+        match read {
+            Read::Fields(fields) => Ok(Self(fields)),
+            Read::Twice => Err(Problem::malformed("a field is there twice")),
+            Read::TooMany => Err(Problem::malformed("the body has too many fields")),
+        }
     }
 
     /// Takes `client_id`, also known as `user_id`.
@@ -145,30 +149,37 @@ fn text(name: &str, value: Value) -> Result<String, Problem> {
     }
 }
 
-const OWN_MESSAGES: [&str; 2] = ["a field is there twice", "the body has too many fields"];
+/// A JSON object as it was read, to its end.
+enum Read {
+    Fields(Vec<(String, Value)>),
+    Twice,
+    TooMany,
+}
 
-impl<'de> Deserialize<'de> for Fields {
+impl<'de> Deserialize<'de> for Read {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Flat;
         impl<'de> Visitor<'de> for Flat {
-            type Value = Fields;
+            type Value = Read;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
-                    if fields.len() == FIELDS_MAX {
-                        map.next_value::<IgnoredAny>()?;
-                        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                        return Err(A::Error::custom(OWN_MESSAGES[1]));
-                    }
-                    if fields.iter().any(|(known, _)| *known == name) {
-                        return Err(A::Error::custom(OWN_MESSAGES[0]));
-                    }
-                    fields.push((name, map.next_value()?));
+                    let refused = if fields.len() == FIELDS_MAX {
+                        Read::TooMany
+                    } else if fields.iter().any(|(known, _)| *known == name) {
+                        Read::Twice
+                    } else {
+                        fields.push((name, map.next_value()?));
+                        continue;
+                    };
+                    map.next_value::<IgnoredAny>()?;
+                    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                    return Ok(refused);
                 }
-                Ok(Fields(fields))
+                Ok(Read::Fields(fields))
             }
         }
         deserializer.deserialize_map(Flat)
