@@ -1,8 +1,11 @@
-//! The server's URL as the user gives it, and the origin that is its audience.
+//! The server's URL as the user gives it, and the origin that is its audience. Both are read as browsers
+//! read them, so that a page and a program prove to one and the same audience.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
-use ureq::http::Uri;
+use url::{Host, ParseError, Url};
+
+const NO_PORT: &str = "the port must be a number from 1 to 65535";
 
 /// An `https` or `http` URL without user, query or fragment; a path is where the service is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +26,9 @@ impl ServerUrl {
     /// # Errors
     /// What is wrong with it, and what would be right.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("the URL is empty; it must begin with https://".into());
+        }
         if let Some(character) = text.chars().find(|c| !c.is_ascii_graphic()) {
             return Err(format!(
                 "{character:?} has no place in a URL (a host name that is not ASCII is written \
@@ -32,57 +38,41 @@ impl ServerUrl {
         if text.contains(['?', '#', '@']) {
             return Err("give the URL without user, query and fragment".into());
         }
-        let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
-        let secure = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err("the URL must begin with https:// (or http:// for loopback)".into()),
+        let scheme = ["https://", "http://"].into_iter().find(|scheme| {
+            let start = text.get(..scheme.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        });
+        // Browsers forgive more, such as https:example.com or a \; here that is a slip of the keyboard.
+        let Some(scheme) = scheme else {
+            return Err("the URL must begin with https:// (or http:// for loopback)".into());
         };
-        let host = uri.host().unwrap_or_default();
-        let literal = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host);
-        let address: Option<IpAddr> = literal.parse().ok();
-        let host = match address {
-            Some(IpAddr::V6(address)) => format!("[{address}]"),
-            Some(IpAddr::V4(address)) => address.to_string(),
-            None => host.to_ascii_lowercase(),
-        };
-        if host.is_empty() {
+        let rest = &text[scheme.len()..];
+        if rest.contains('\\') {
+            return Err("a URL is written with / and without \\".into());
+        }
+        let authority = rest.split('/').next().unwrap_or_default();
+        if authority.is_empty() {
             return Err("the URL has no host".into());
         }
-        let loopback = match address {
-            Some(address) => address.is_loopback(),
-            None => host == "localhost" || host.ends_with(".localhost"),
-        };
-        let scheme = if secure { "https" } else { "http" };
-        let default_port = if secure { 443 } else { 80 };
-        let rest = uri
-            .authority()
-            .and_then(|authority| {
-                authority
-                    .as_str()
-                    .strip_prefix(uri.host().unwrap_or_default())
-            })
-            .unwrap_or_default();
-        let port: Option<u16> = match rest.strip_prefix(':') {
-            None => None,
-            Some(digits) => match digits.parse() {
-                Ok(port) if port != 0 => Some(port),
-                _ => return Err("the port must be a number from 1 to 65535".into()),
-            },
-        };
-        let origin = match port {
-            Some(port) if port != default_port => format!("{scheme}://{host}:{port}"),
-            _ => format!("{scheme}://{host}"),
+        let url = Url::parse(text).map_err(|error| match error {
+            ParseError::InvalidPort => NO_PORT.to_owned(),
+            error => error.to_string(),
+        })?;
+        if authority.ends_with(':') || url.port() == Some(0) {
+            return Err(NO_PORT.into());
+        }
+        let loopback = match url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            None => return Err("the URL has no host".into()),
         };
         Ok(Self {
-            origin,
-            host,
-            port: port.unwrap_or(default_port),
-            path: uri.path().trim_end_matches('/').into(),
-            secure,
+            origin: url.origin().ascii_serialization(),
+            host: url.host_str().unwrap_or_default().into(),
+            port: url.port_or_known_default().unwrap_or_default(),
+            path: url.path().trim_end_matches('/').into(),
+            secure: url.scheme() == "https",
             loopback,
         })
     }
@@ -194,6 +184,8 @@ mod tests {
             ("http://localhost:80", "http://localhost"),
             ("http://127.0.0.1:7250", "http://127.0.0.1:7250"),
             ("http://[0:0::1]:7250", "http://[::1]:7250"),
+            ("http://127.1:7250/a/../b", "http://127.0.0.1:7250"),
+            ("http://0x7f000001", "http://127.0.0.1"),
         ] {
             assert_eq!(ServerUrl::parse(text).unwrap().origin(), origin, "{text}");
         }
@@ -263,7 +255,16 @@ mod tests {
             ("https://example.com:99999", "1 to 65535"),
             ("https://[::1]:99999", "1 to 65535"),
             ("https://example.com:", "1 to 65535"),
-            ("https://", ""),
+            ("https://", "no host"),
+            ("https:///x", "no host"),
+            ("https://:8443", ""),
+            ("https:example.com", "begin with https://"),
+            ("https:\\\\example.com", "begin with https://"),
+            ("https://example.com\\@evil.example", "without user"),
+            ("https://example.com\\evil", "without \\"),
+            ("https://1.2.3.256", "IPv4"),
+            ("https://[::1", "IPv6"),
+            ("https://a^b", ""),
         ] {
             let error = ServerUrl::parse(text).unwrap_err();
             assert!(error.contains(problem), "{text}: {error}");
