@@ -1,7 +1,7 @@
 //! `2fapi invite` and `2fapi clients`: what an operator does, through the running server or, where
 //! none runs, on the store itself.
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, io, path::PathBuf, str::FromStr};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -20,9 +20,9 @@ use twofapi_server::{
 pub(crate) struct InviteArgs {
     /// Who may enrol
     client_id: ClientId,
-    /// How long the token is good: a number of s, m, h or d
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_time)]
-    ttl: u64,
+    /// How long the token is good, such as 90s, 15m, 24h or 7d
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    ttl: Time,
     /// Write the token to a file of mode 0600 that is not there yet, and do not print it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -93,7 +93,7 @@ pub(crate) fn invite(args: InviteArgs, out: Output) -> Result<(), Failure> {
     }
     let request = Request::Invite {
         client_id: client_id.clone(),
-        ttl: args.ttl,
+        ttl: args.ttl.seconds,
     };
     let place = args.store.make()?;
     let is_new = !place.exists();
@@ -106,7 +106,7 @@ pub(crate) fn invite(args: InviteArgs, out: Output) -> Result<(), Failure> {
             place.path().display()
         ));
     }
-    let time = show_time(args.ttl);
+    let time = &args.ttl.text;
     let token = match &args.out {
         Some(path) => {
             let token = Zeroizing::new(token + "\n");
@@ -265,31 +265,27 @@ fn unexpected() -> Failure {
     Failure::unavailable("the running server gave an answer of another version of 2fapi")
 }
 
-const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
-
-fn parse_time(text: &str) -> Result<u64, String> {
-    let wrong = || "a time is a number and a unit, such as 90s, 15m, 24h or 7d".to_owned();
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let (_, seconds) = UNITS
-        .into_iter()
-        .find(|(known, _)| *known == unit)
-        .ok_or_else(wrong)?;
-    let number: u64 = text
-        .strip_suffix(unit)
-        .and_then(|digits| digits.parse().ok())
-        .ok_or_else(wrong)?;
-    match number.checked_mul(seconds) {
-        Some(time @ 1..=31_536_000) => Ok(time),
-        _ => Err("a time is at least 1s and at most 365d".into()),
-    }
+/// A time as it was given on the command line.
+#[derive(Clone, Debug)]
+struct Time {
+    seconds: u64,
+    text: String,
 }
 
-fn show_time(seconds: u64) -> String {
-    let fitting = UNITS
-        .into_iter()
-        .find(|(_, unit)| seconds.is_multiple_of(*unit));
-    let (unit, size) = fitting.unwrap_or(('s', 1));
-    format!("{}{unit}", seconds / size)
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let time = humantime::parse_duration(text)
+            .map_err(|_| "a time is a number and a unit, such as 90s, 15m, 24h or 7d".to_owned())?;
+        match (time.as_secs(), time.subsec_nanos()) {
+            (seconds @ 1..=31_536_000, 0) => Ok(Self {
+                seconds,
+                text: text.trim().into(),
+            }),
+            _ => Err("a time is whole seconds, at least 1s and at most 365d".into()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -298,23 +294,30 @@ mod tests {
 
     #[test]
     fn times_are_numbers_with_a_unit() {
-        for (text, seconds) in [("90s", 90), ("15m", 900), ("24h", 86_400), ("7d", 604_800)] {
-            assert_eq!(parse_time(text), Ok(seconds));
+        for (text, seconds) in [
+            ("90s", 90),
+            ("15m", 900),
+            ("1h30m", 5400),
+            ("24h", 86_400),
+            ("7d", 604_800),
+            ("1w", 604_800),
+            ("365d", 31_536_000),
+        ] {
+            let time: Time = text.parse().unwrap();
+            assert_eq!((time.seconds, time.text.as_str()), (seconds, text));
         }
-        assert_eq!(show_time(86_400), "1d");
-        assert_eq!(show_time(5400), "90m");
         for bad in [
             "",
             "h",
             "1",
             "-1h",
             "0s",
-            "1w",
+            "1500ms",
             "366d",
             "99999999999999999999h",
             "1é",
         ] {
-            assert!(parse_time(bad).is_err(), "{bad:?}");
+            assert!(bad.parse::<Time>().is_err(), "{bad:?}");
         }
     }
 }
