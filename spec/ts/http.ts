@@ -13,6 +13,7 @@ export const PATHS = {
   rotate: '/auth/zkp/rotate',
   whoami: '/auth/zkp/whoami',
   jwks: '/.well-known/jwks.json',
+  live: '/livez',
   health: '/healthz',
 } as const;
 

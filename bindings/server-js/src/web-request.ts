@@ -8,7 +8,9 @@ import { authorizationOf } from './bearer.js';
 import { BodyGoneError } from './problem.js';
 
 /** The paths of the resources that are served here. */
-export const RESOURCES: readonly string[] = Object.values(PATHS).filter((path) => path !== PATHS.health);
+export const RESOURCES: readonly string[] = Object.values(PATHS).filter(
+  (path) => path !== PATHS.health && path !== PATHS.live,
+);
 
 /** What a framework knows of a request to one of {@link RESOURCES}. */
 export interface NodeRequest {

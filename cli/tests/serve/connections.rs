@@ -355,7 +355,9 @@ fn health_is_answered_when_every_place_is_taken() {
     let silent: Vec<_> = (0..200).map(|_| connect(&server)).collect();
     thread::sleep(Duration::from_millis(200));
     let begun = Instant::now();
-    assert_eq!(get(&server.base_url, "/healthz", None).status, 200);
+    for path in ["/healthz", "/livez"] {
+        assert_eq!(get(&server.base_url, path, None).status, 200);
+    }
     let refused = post(
         &server.base_url,
         CHALLENGE,

@@ -85,6 +85,8 @@ fn a_disk_that_was_full_is_written_to_again_without_a_restart() {
     }
     let (invitation, body) = refused.expect("the disk is not full");
     assert_eq!(get(&server.base_url, "/healthz", None).status, 503);
+    // A restart would make no room.
+    assert_eq!(get(&server.base_url, "/livez", None).status, 200);
     // Nothing of this has to be written.
     assert_eq!(get(&server.base_url, WHOAMI, Some(&token)).status, 200);
     let challenge = post(

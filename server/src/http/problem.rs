@@ -142,7 +142,7 @@ impl Problem {
             "not_found",
             "There is no such resource",
             "the resources are /auth/zkp/enroll, /auth/zkp/challenge, /auth/zkp/verify, \
-             /auth/zkp/rotate, /auth/zkp/whoami, /.well-known/jwks.json and /healthz",
+             /auth/zkp/rotate, /auth/zkp/whoami, /.well-known/jwks.json, /livez and /healthz",
         )
     }
 

@@ -92,6 +92,7 @@ pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
         .route("/auth/zkp/rotate", only("POST", post(rotate)))
         .route("/auth/zkp/whoami", only("GET, HEAD", get(whoami)))
         .route("/.well-known/jwks.json", only("GET, HEAD", get(jwks)))
+        .route("/livez", only("GET, HEAD", get(livez)))
         .route("/healthz", only("GET, HEAD", get(healthz)))
         .with_state(Routes { service, sources });
     guarded(routes)
@@ -118,6 +119,7 @@ pub(super) fn guarded(routes: Router) -> Router {
 /// is framed badly, and for one that takes longer than `patience`.
 #[cfg(feature = "standalone")]
 pub fn application(router: Router, patience: std::time::Duration) -> Router {
+    // (The timeout of tower-http answers without a body, and this answer says what to do.)
     let within = move |request: Request, next: Next| async move {
         if let Err(problem) = super::connection::check(request.headers(), request.version()) {
             return problem.into_response();
@@ -273,6 +275,12 @@ async fn jwks(State(routes): State<Routes>) -> Result<Response, Problem> {
     Ok((cache, Json(set)).into_response())
 }
 
+/// The process lives: it is not to be restarted, whatever its store does.
+async fn livez() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// It can do its work: requests are to come here.
 async fn healthz(State(routes): State<Routes>) -> Result<Json<Value>, Problem> {
     routes.service.check().await?;
     Ok(Json(json!({ "status": "ok" })))
@@ -306,7 +314,8 @@ where
     }
 }
 
-/// The credentials of `Authorization: Bearer <token>` (RFC 6750), if there is exactly one.
+/// The credentials of `Authorization: Bearer <token>` (RFC 6750), if there is exactly one. (A typed header
+/// of axum-extra takes the first of several, and a proxy before us may have gone by the last.)
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (value, None) = (values.next()?, values.next()) else {

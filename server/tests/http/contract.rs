@@ -148,6 +148,7 @@ fn every_answer(server: &Server) -> Vec<(&'static str, &'static str, Answer)> {
         (WHOAMI, Some(&token)),
         (WHOAMI, None),
         (JWKS, None),
+        ("/livez", None),
         ("/healthz", None),
     ] {
         answers.push(("GET", path, server.get(path, token.map(String::as_str))));

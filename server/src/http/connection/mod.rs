@@ -69,7 +69,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Will serve this application; `/healthz` of it is answered where nothing else is.
+    /// Will serve this application; `/livez` and `/healthz` of it are answered where nothing else is.
     #[must_use]
     pub fn new(app: Router, limits: Limits) -> Self {
         let mut http = http1::Builder::new();
@@ -84,6 +84,7 @@ impl Connections {
         let lobby = |problem: fn() -> Problem| {
             guarded(
                 Router::new()
+                    .route("/livez", any_service(app.clone()))
                     .route("/healthz", any_service(app.clone()))
                     .fallback(move || std::future::ready(problem())),
             )
