@@ -57,7 +57,7 @@ for (const [n, { file, text, i, was, becomes }] of all.entries()) {
   lines[i] = becomes;
   writeFileSync(join(copy, "src", file), lines.join("\n"));
   const forge = (...args) =>
-    spawnSync(join(root, "node_modules/.bin/forge"), args, { cwd: copy, encoding: "utf8" });
+    spawnSync(join(copy, "bin/forge"), args, { cwd: copy, encoding: "utf8" });
   const built = forge("build", "src", "test/Harness.sol");
   let verdict = "does not compile";
   if (built.status === 0) {
