@@ -10,7 +10,7 @@ use std::{
 use getrandom::SysRng;
 use twofapi_crypto_core::{
     ClientId, Commitment, Error,
-    ceremony::{Change, Check, Checked, Refused, Wanted, verify_batch},
+    ceremony::{Change, Check, Commit, Refused, Wanted, verify_batch},
 };
 
 use crate::{
@@ -25,11 +25,17 @@ use crate::{
 };
 
 /// How far an attempt has come.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and an attempt is in a box"
+)]
 enum Stage {
     /// The client was looked up; its commitment is still to be decoded.
     Wanted(Wanted),
-    Check(Check),
-    Checked(Checked),
+    /// An enrolment.
+    Check(Box<Check>),
+    /// What the store has to do, or why it has nothing to do.
+    Settled(Result<Commit, Refused>),
     /// It gave way to others, and nobody looked at the proof.
     Displaced,
     /// A thread has it, or had it and panicked.
@@ -47,7 +53,6 @@ pub(crate) struct Attempt {
     /// The connection has to become an ACL user, because it may be nobody yet: left as it is, it would
     /// be the default user without that one's password.
     must_be_mapped: bool,
-    was_in_batch: bool,
 }
 
 impl Attempt {
@@ -58,7 +63,6 @@ impl Attempt {
             seen: None,
             user: None,
             must_be_mapped: settings::before_auth(),
-            was_in_batch: false,
         }
     }
 
@@ -74,7 +78,7 @@ impl Attempt {
     pub(crate) fn to_enrol(client_id: ClientId, check: Check, user: Option<AclUser>) -> Self {
         Self {
             user,
-            ..Self::new(client_id, Stage::Check(check))
+            ..Self::new(client_id, Stage::Check(Box::new(check)))
         }
     }
 
@@ -97,7 +101,7 @@ impl Attempt {
                 let record = seen.map(|seen| known(&seen.commitment).map(|c| seen.record(c)));
                 wanted.found(record.transpose().ok()?, known).ok()
             }
-            Stage::Check(check) => Some(check),
+            Stage::Check(check) => Some(*check),
             other => {
                 self.stage = other;
                 None
@@ -108,14 +112,14 @@ impl Attempt {
     /// Verifies the proof.
     pub(crate) fn check(&mut self) {
         if let Some(check) = self.take_check() {
-            self.stage = Stage::Checked(check.verify());
+            self.stage = Stage::Settled(check.verify().settle());
         }
     }
 
     /// Draws the consequences, on the main thread.
     pub(crate) fn conclude(&mut self, ctx: Ctx<'_>) -> Result<(), Failure> {
         match mem::replace(&mut self.stage, Stage::Away) {
-            Stage::Checked(checked) => self.settle(ctx, checked),
+            Stage::Settled(settled) => self.take_the_step(ctx, settled),
             Stage::Displaced => Err(throttled(1)),
             Stage::Wanted(_) | Stage::Check(_) | Stage::Away => Err(Failure::GIVEN_UP),
         }
@@ -123,15 +127,14 @@ impl Attempt {
 
     /// Between the command and now the client may have been suspended, revoked or rotated, and its
     /// challenge may have been accepted or have expired: the step decides.
-    fn settle(&mut self, ctx: Ctx<'_>, checked: Checked) -> Result<(), Failure> {
+    fn take_the_step(
+        &mut self,
+        ctx: Ctx<'_>,
+        settled: Result<Commit, Refused>,
+    ) -> Result<(), Failure> {
         let client_id = &self.client_id;
         let refused = |refused| refuse(ctx, client_id, refused);
-        let commit = checked.settle().map_err(|why| {
-            if self.was_in_batch {
-                SINGLY.store(SINGLY_AFTER_A_FAILURE, Ordering::Relaxed);
-            }
-            refused(why)
-        })?;
+        let commit = settled.map_err(refused)?;
         let change = commit.step().change.clone();
         // The command was asked for at a time when the server took writes, before the proof was looked at.
         if ctx.is_answer() && change != Change::None {
@@ -210,8 +213,11 @@ pub(crate) fn check_all(attempts: &mut [&mut Attempt]) {
         }
     }
     for (attempt, checked) in together.into_iter().zip(verify_batch(checks, &mut SysRng)) {
-        attempt.was_in_batch = true;
-        attempt.stage = Stage::Checked(checked);
+        let settled = checked.settle();
+        if settled.is_err() {
+            SINGLY.store(SINGLY_AFTER_A_FAILURE, Ordering::Relaxed);
+        }
+        attempt.stage = Stage::Settled(settled);
     }
 }
 
