@@ -442,18 +442,26 @@ mod tests {
     }
 
     #[test]
-    fn each_response_is_needed_for_both() {
-        // Two proofs with a response for s each, which verify one by one, are no link proof of two secrets.
+    fn one_response_for_the_secret_has_to_do_for_both() {
+        // Who holds two credentials of two secrets can answer each equation, and not both by one response.
         let (scene, other) = (Scene::new(1), Scene::new(2));
         let statement = scene.statement();
-        let (mine, yours) = (scene.proof(), other.proof());
-        let mixed = LinkProof {
-            announcements: [mine.announcements[0], yours.announcements[1]],
-            responses_r: [mine.responses_r[0], yours.responses_r[1]],
-            ..mine
-        };
-        let pair = (scene.first.commitment(), other.second.commitment());
-        assert_eq!(verify_link(pair.0, pair.1, &statement, &mixed), Err(Denied));
+        let (first, second) = (&scene.first, &other.second);
+        let k = [3_u64, 5, 7].map(Scalar::from);
+        let announce = |k_r: &Scalar| group::pedersen(&k[0], k_r).compress().to_bytes();
+        let announcements = [announce(&k[1]), announce(&k[2])];
+        let commitments = [first.commitment(), second.commitment()];
+        let bytes = commitments.map(Commitment::as_bytes);
+        let c = challenge_scalar(bytes, announcements.each_ref(), &statement);
+        for secret in [first.secret(), second.secret()] {
+            let proof = LinkProof {
+                announcements,
+                response_s: k[0] + c * secret,
+                responses_r: [k[1] + c * first.blinding(), k[2] + c * second.blinding()],
+            };
+            let verdict = verify_link(commitments[0], commitments[1], &statement, &proof);
+            assert_eq!(verdict, Err(Denied));
+        }
     }
 
     #[test]
