@@ -11,6 +11,7 @@ use support::{Home, Run, commitment};
 
 const NONCE: &str = "00112233445566778899aabbccddeeff";
 const AUDIENCE: &str = "https://api.example.com";
+const EXPORTER: &str = "0badcafe0badcafe0badcafe0badcafe0badcafe0badcafe0badcafe0badcafe";
 
 /// A home with alice's credential and another, and what `prove` and `verify` say there.
 struct Scene {
@@ -67,9 +68,9 @@ fn what_prove_makes_verify_accepts_for_its_own_purpose_and_binding_alone() {
             "--audience",
             AUDIENCE,
             "--exporter",
-            "0badcafe",
+            EXPORTER,
         ],
-        &["--nonce", NONCE, "--exporter", "0badcafe"],
+        &["--nonce", NONCE, "--exporter", EXPORTER],
         &["--nonce", NONCE, "--rotation", &scene.other],
         &[
             "--nonce",
