@@ -192,6 +192,27 @@ mod tests {
     }
 
     #[test]
+    fn addresses_have_the_origins_of_the_vectors() {
+        let file: serde_json::Value =
+            serde_json::from_str(include_str!("../../spec/vectors/binding-v1.json")).unwrap();
+        let origins = file["origins"].as_array().unwrap();
+        assert!(origins.len() > 10);
+        for case in origins {
+            let address = case["address"].as_str().unwrap();
+            let origin = ServerUrl::parse(address).map(|url| url.origin().to_owned());
+            assert_eq!(
+                origin.as_deref().ok(),
+                case["audience"].as_str(),
+                "{address}"
+            );
+        }
+        for case in file["no_origins"].as_array().unwrap() {
+            let address = case["address"].as_str().unwrap();
+            assert!(ServerUrl::parse(address).is_err(), "{address}");
+        }
+    }
+
+    #[test]
     fn an_origin_is_written_in_one_way_only() {
         for text in [
             "https://api.example.com",

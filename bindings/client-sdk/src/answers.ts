@@ -11,7 +11,7 @@ export interface Challenge {
 }
 
 /**
- * Reads a challenge. One for another client, or with a nonce of another length, is refused; so is one
+ * Reads a challenge. One for another client, or with a nonce that is shorter than 16 bytes or longer than 64, is refused; so is one
  * whose host names another audience than the one that the client computed, before anything is proven.
  */
 export function challengeIn(answer: Answer, clientId: string, binding: Uint8Array): Challenge {
@@ -22,8 +22,9 @@ export function challengeIn(answer: Answer, clientId: string, binding: Uint8Arra
     throw badAnswer('challenge_id is not a challenge id, a dot, and a client id');
   }
   if (challengeId.slice(28) !== clientId) throw badAnswer('the challenge is for another client');
-  if (typeof nonce !== 'string' || !/^[0-9a-f]{32}$/.test(nonce)) {
-    throw badAnswer('nonce must be 32 hex digits');
+  // This server issues 16 bytes; another may issue more.
+  if (typeof nonce !== 'string' || !/^(?:[0-9a-f]{2}){16,64}$/.test(nonce)) {
+    throw badAnswer('nonce must be 32 to 128 hex digits, two for each byte');
   }
   if (!Number.isSafeInteger(expiresAt)) throw badAnswer('expires_at is not a whole number');
   if (named !== toHex(binding)) {
@@ -34,7 +35,7 @@ export function challengeIn(answer: Answer, clientId: string, binding: Uint8Arra
         'another origin than that of baseUrl, give that as `audience`',
     );
   }
-  return { challengeId, nonce: fromHex('nonce', nonce, 16) };
+  return { challengeId, nonce: fromHex('nonce', nonce) };
 }
 
 /** Ten years. */

@@ -163,7 +163,7 @@ impl Problem {
         if problem.0.status == StatusCode::UNAUTHORIZED {
             problem.0.detail = "the proof is not accepted: it must answer a challenge of this server \
                                 that is not expired and was not used, by its challenge_id as it was \
-                                issued, with the enrolled secret and the issued channel_binding"
+                                issued, with the enrolled secret, and be bound to the audience of this server"
                 .into();
         }
         problem

@@ -327,6 +327,43 @@ async fn tokens_that_others_made_are_refused() {
 }
 
 #[tokio::test]
+async fn access_tokens_are_judged_as_the_vectors_say() {
+    let file: serde_json::Value =
+        serde_json::from_str(include_str!("../../../spec/vectors/access-token-v1.json")).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let store = EmbeddedStore::in_memory(10).unwrap();
+    for key in file["keys"].as_array().unwrap() {
+        let seed = hex::decode(text(&key["seed"])).unwrap();
+        let key = SigningKeyRecord {
+            kid: text(&key["kid"]),
+            activates_at: NOW - 2,
+            seed: Seed::from_bytes(&seed).unwrap(),
+        };
+        let others: Vec<_> = store.signing_keys().await.unwrap();
+        let others: Vec<_> = others.into_iter().map(|other| other.kid).collect();
+        assert!(store.add_signing_key(&key, &others).await.unwrap());
+    }
+    let (issuer, audience) = (text(&file["issuer"]), text(&file["audience"]));
+    let tokens = Tokens::new(Arc::new(store), issuer, audience, SCHEDULE, NOW)
+        .await
+        .unwrap();
+    for case in file["accepted"].as_array().unwrap() {
+        let now = case["now"].as_u64().unwrap();
+        let claims = tokens.check(&text(&case["token"]), now).await;
+        let claims = claims.unwrap_or_else(|error| panic!("{}: {error}", case["name"]));
+        assert_eq!(claims.sub, text(&case["client_id"]));
+        assert_eq!(u64::from(claims.ver), case["version"].as_u64().unwrap());
+    }
+    let rejected = file["rejected"].as_array().unwrap();
+    assert!(rejected.len() > 25);
+    for case in rejected {
+        let now = case["now"].as_u64().unwrap();
+        let checked = tokens.check(&text(&case["token"]), now).await;
+        assert!(matches!(checked, Err(Error::Denied)), "{}", case["name"]);
+    }
+}
+
+#[tokio::test]
 async fn a_token_for_another_audience_or_from_another_issuer_is_refused() {
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory(10).unwrap());
     let make = |issuer: &str, audience: &str| {

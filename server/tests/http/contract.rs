@@ -168,10 +168,14 @@ fn every_answer_is_in_the_document_and_every_answer_of_the_document_is_given() {
         let statuses = given.entry((path, method)).or_default();
         statuses.insert(answer.status.to_string());
     }
-    // Had by other means: another method, a slow sender, a flood, a broken store.
-    let elsewhere = ["405", "408", "429", "500", "503"];
+    // Had by other means: a slow sender, a flood, a broken store.
+    let elsewhere = ["408", "429", "500", "503"];
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
+            if method == "head" {
+                // As GET, without a body: a test of its own.
+                continue;
+            }
             let method = method.to_uppercase();
             let given = &given[&(path.as_str(), method.as_str())];
             let promised = operation["responses"].as_object().unwrap().keys();

@@ -9,6 +9,7 @@ mod contract;
 mod enrolment;
 mod malformed;
 mod mounted;
+mod order;
 mod rotation;
 mod server;
 mod throttling;

@@ -203,8 +203,9 @@ test('a rotation that never arrived is completed with the same credential', asyn
 });
 
 const LIES = [
-  ['a nonce of another length', 'bad_answer', (answer) => withMember(answer, 'nonce', (nonce) => nonce.slice(2))],
-  ['a longer nonce', 'bad_answer', (answer) => withMember(answer, 'nonce', (nonce) => `${nonce}00`)],
+  ['a nonce of 15 bytes', 'bad_answer', (answer) => withMember(answer, 'nonce', (nonce) => nonce.slice(2))],
+  ['a nonce of 65 bytes', 'bad_answer', (answer) => withMember(answer, 'nonce', (nonce) => nonce.padEnd(130, '0'))],
+  ['half a byte more', 'bad_answer', (answer) => withMember(answer, 'nonce', (nonce) => `${nonce}0`)],
   ['a nonce that is not hex', 'bad_answer', (answer) => withMember(answer, 'nonce', 'z'.repeat(32))],
   ['the audience of another server', 'wrong_audience', (answer) => withMember(answer, 'channel_binding', hex('aud:https://bank.example'))],
   ['no audience', 'wrong_audience', (answer) => withMember(answer, 'channel_binding', '')],
@@ -234,6 +235,20 @@ for (const [what, code, lie] of LIES) {
     }
   });
 }
+
+test('a nonce of up to 64 bytes is answered, whatever this server issues', async () => {
+  const known = await enrolled();
+  const liar = await startLiar(server.url, ({ path, answer }) =>
+    path === '/auth/zkp/challenge' ? withMember(answer, 'nonce', (nonce) => nonce.padEnd(128, '0')) : answer,
+  );
+  try {
+    // The proof is over another nonce than the server's, which denies it.
+    await fails(through(liar, known).login(), 'denied');
+    assert.ok(liar.seen.some(({ path }) => path === '/auth/zkp/verify'));
+  } finally {
+    await liar.stop();
+  }
+});
 
 test('a rogue server that passes on the challenge of another gets no proof', async () => {
   const known = await enrolled();
