@@ -20,8 +20,8 @@ export interface Epoch {
 /** What an accepted attempt asks of a database, in one atomic and durable action or not at all. */
 export interface Acceptance {
   readonly clientId: string;
-  /** The record must be active and of this version, or the answer is `changed`. */
-  readonly commitmentVersion: number;
+  /** The record must be active and still of this version and commitment, or the answer is `changed`. */
+  readonly was: ClientRecord;
   /** The challenge: of the current epoch (`stale_epoch`), alive by the set's clock (`expired`), not there (`spent`). Then it is. */
   readonly spend: crypto.Spend;
   /** What takes the place of the record, where there is something. */
@@ -98,11 +98,15 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
     crypto.mustBeClientId(clientId);
     const at = await records.epoch(clientId);
     return verdictOf(async () => {
-      const check = begin(keysOf(at), at.now).found(await records.find(clientId));
+      const wanted = begin(keysOf(at), at.now);
+      const was = await records.find(clientId);
+      const check = wanted.found(was);
       const commit = (await check.verify()).settle();
-      const { expectedVersion: commitmentVersion, spend, record } = commit.step;
-      if (commitmentVersion === undefined || spend === undefined) throw new Error('this step is none of an attempt');
-      return commit.done(await records.accept({ clientId, commitmentVersion, spend, record }));
+      const { expectedVersion, spend, record } = commit.step;
+      if (was === undefined || was.commitmentVersion !== expectedVersion || spend === undefined) {
+        throw new Error('this step is none of an attempt');
+      }
+      return commit.done(await records.accept({ clientId, was, spend, record }));
     });
   }
 

@@ -26,9 +26,9 @@ function hostWhere(meanwhile: (record: ClientRecord) => ClientRecord, answer: Ac
       record = is;
       return true;
     },
-    accept: async ({ commitmentVersion, record: is }) => {
+    accept: async ({ was, record: is }) => {
       if (record !== undefined) record = meanwhile(record);
-      if (record?.status !== 'active' || record.commitmentVersion !== commitmentVersion) return 'changed';
+      if (record !== was) return 'changed';
       if (answer === 'done' && is !== undefined) record = is;
       return answer;
     },

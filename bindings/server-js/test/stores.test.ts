@@ -38,6 +38,8 @@ interface Scene {
   readonly losses?: Record<string, () => Promise<unknown>>;
   /** A store of the same clients in which something happens between a proof that is good and the step. */
   before?(step: () => Promise<unknown>): Store;
+  /** An operator deletes a client behind the store's back. */
+  forget?(clientId: string): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -96,6 +98,7 @@ async function onRedis(
         }
       },
     },
+    forget: (clientId: string) => client.del(`zk:client:{${clientId}}`),
     before: (step: () => Promise<unknown>) =>
       storeOf({
         sendCommand: async (words: string[]) => {
@@ -156,7 +159,9 @@ async function onPostgres(server: Running, setUp: string, storeOf: (pool: Pool) 
         return pool.query(text, values);
       },
     } as never);
-  return { ...made, newId, invitations, losses, before };
+  const forget = (clientId: string): Promise<unknown> =>
+    pool.query('DELETE FROM zk_commitments WHERE user_id = $1', [clientId]);
+  return { ...made, newId, invitations, losses, before, forget };
 }
 
 /** The table as applications have it that keep commitments beside their users. */
@@ -314,6 +319,19 @@ for (const [name, open] of Object.entries(SCENES)) {
       const rotating = interrupted(() => alice.rotate(host));
       assert.equal((await alice.answer(rotating, challenge, proof)).outcome, 'denied');
       assert.deepEqual(await alice.logIn(host), { outcome: 'accepted', commitmentVersion: 2 });
+    });
+
+    test('who was deleted and enrolled anew between verification and step is not let in by the old secret', async (context) => {
+      const { before: interrupted, forget } = it;
+      if (interrupted === undefined || forget === undefined) return context.skip('its step cannot be interrupted from here');
+      const alice = await enrolled();
+      const heir = new TestClient(alice.clientId);
+      const replaced = interrupted(async () => {
+        await forget(alice.clientId);
+        await heir.enroll(host);
+      });
+      assert.equal((await alice.logIn(replaced)).outcome, 'denied');
+      assert.deepEqual(await heir.logIn(host), { outcome: 'accepted', commitmentVersion: 1 });
     });
 
     test('of a rotation and a login with one challenge, at once, one gets through', async () => {

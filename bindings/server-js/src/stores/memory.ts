@@ -72,9 +72,8 @@ export function memoryStore(options: MemoryOptions = {}): Store<undefined> {
         clients.set(clientId, copied(is));
         return true;
       },
-      accept: async ({ clientId, commitmentVersion, spend, record }) => {
-        const was = clients.get(clientId);
-        if (was?.status !== 'active' || was.commitmentVersion !== commitmentVersion) return 'changed';
+      accept: async ({ clientId, was, spend, record }) => {
+        if (was.status !== 'active' || clients.get(clientId) !== was) return 'changed';
         const committed = spent.accept(spend, unixSeconds());
         if (committed === 'done' && record !== undefined) clients.set(clientId, copied(record));
         return committed;

@@ -126,6 +126,10 @@ export function postgresStore(pool: PgPool, options: PostgresOptions = {}): Stor
     return isHex ? bytes.toString('hex') : bytes;
   };
 
+  /** That the row still has this commitment; hex digits may be written in any of the ways in which they are read. */
+  const commits = (parameter: string, { isHex }: Columns): string =>
+    isHex ? `lower(btrim(commitment)) IN (${parameter}, '\\x' || ${parameter})` : `commitment = ${parameter}`;
+
   function recordOf(row: Row): ClientRecord {
     const { commitment, commitment_version, status } = row;
     const bytes = typeof commitment === 'string' ? Buffer.from(commitment.replace(/^\\x/, '').trim(), 'hex') : commitment;
@@ -152,11 +156,13 @@ export function postgresStore(pool: PgPool, options: PostgresOptions = {}): Stor
   /**
    * The step as one statement: the client is locked, so that nobody suspends or rotates it meanwhile, and so is the epoch,
    * so that nobody deletes it together with what was accepted; whether the challenge still is alive is seen once it is in.
+   * The commitment is compared, because a row can be deleted and added anew, and is of the first version again.
    */
-  const stepOf = (isRotation: boolean): string => `
+  const stepOf = (isRotation: boolean, about: Columns): string => `
     WITH epoch AS (SELECT mark FROM ${challenges}
            WHERE id = ${EPOCH_ROW} AND epoch = $5 AND incarnation = ${incarnation} AND mark <= ${NOW} + 60 FOR KEY SHARE),
          client AS (SELECT FROM ${table} WHERE user_id = $1 AND status = 'active' AND commitment_version = $2
+           AND ${commits('$6', about)}
            FOR ${isRotation ? 'NO KEY UPDATE' : 'SHARE'}),
          spent AS (INSERT INTO ${challenges} (id, expires_at)
            SELECT $3::bytea, $4::bigint FROM epoch, client
@@ -164,7 +170,7 @@ export function postgresStore(pool: PgPool, options: PostgresOptions = {}): Stor
               AND $4::bigint <= ${NOW} + ${CHALLENGE_TTL_MAX_SECONDS + CHALLENGE_SKEW_MAX_SECONDS}
            ON CONFLICT (id) DO NOTHING
            RETURNING expires_at > greatest((SELECT mark FROM epoch), ${NOW}) AS live)
-         ${isRotation ? `, replaced AS (UPDATE ${table} SET commitment = $6, commitment_version = $7 FROM spent
+         ${isRotation ? `, replaced AS (UPDATE ${table} SET commitment = $7, commitment_version = $8 FROM spent
            WHERE spent.live AND user_id = $1 RETURNING 1)` : ''}
     SELECT (SELECT count(*) FROM client)::int AS clients, (SELECT count(*) FROM epoch)::int AS epochs,
            (SELECT live FROM spent) AS live, $4::bigint <= ${NOW} AS passed,
@@ -236,24 +242,29 @@ export function postgresStore(pool: PgPool, options: PostgresOptions = {}): Stor
         });
       },
       replace: async (clientId, was, is) => {
+        const about = await columns();
         const { rowCount } = await pool.query(
           `UPDATE ${table} SET commitment = $2, commitment_version = $3, status = $4
-            WHERE user_id = $1 AND commitment_version = $5 AND status = $6`,
+            WHERE user_id = $1 AND commitment_version = $5 AND status = $6
+              AND ${commits('$7', about)}`,
           [
             clientId,
-            written(is.commitment, await columns()),
+            written(is.commitment, about),
             is.commitmentVersion,
             is.status,
             was.commitmentVersion,
             was.status,
+            written(was.commitment, about),
           ],
         );
         return rowCount === 1;
       },
-      accept: async ({ clientId, commitmentVersion, spend, record }) => {
-        const values = [clientId, commitmentVersion, Buffer.from(spend.key), spend.expiresAt, Buffer.from(spend.epoch)];
-        const is = record && [written(record.commitment, await columns()), record.commitmentVersion];
-        const { rows } = await pool.query(stepOf(is !== undefined), is === undefined ? values : [...values, ...is]);
+      accept: async ({ clientId, was, spend, record }) => {
+        const about = await columns();
+        const values = [clientId, was.commitmentVersion, Buffer.from(spend.key), spend.expiresAt, Buffer.from(spend.epoch)];
+        const known = [...values, written(was.commitment, about)];
+        const is = record && [written(record.commitment, about), record.commitmentVersion];
+        const { rows } = await pool.query(stepOf(is !== undefined, about), is === undefined ? known : [...known, ...is]);
         purgeNowAndThen();
         const { clients, epochs, live, passed, replaced } = rows[0] as Record<string, unknown>;
         if (clients !== 1) return 'changed';

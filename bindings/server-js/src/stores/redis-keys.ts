@@ -89,9 +89,12 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
 end
 return { ARGV[1], ARGV[2], now }`;
 
-/** The client, its set; the version, the challenge, its expiry, its epoch, and the record to be, if there is one. */
-const ACCEPT = `${SET}local status, version = string.match(redis.call('GET', KEYS[1]) or '', '^1 (%a+) (%d+) ')
-if status ~= 'active' or version ~= ARGV[1] then return 'changed' end
+/**
+ * The client, its set; the version, the challenge, its expiry, its epoch, the record to be, if there is one, and the
+ * commitment: a client can be deleted and enrolled anew, and is of the first version again.
+ */
+const ACCEPT = `${SET}local status, version, commitment = string.match(redis.call('GET', KEYS[1]) or '', '^1 (%a+) (%d+) (%x+)$')
+if status ~= 'active' or version ~= ARGV[1] or string.lower(commitment) ~= ARGV[6] then return 'changed' end
 if epoch ~= ARGV[4] then return 'stale_epoch' end
 now = math.max(now, mark)
 local expiry = tonumber(ARGV[3])
@@ -162,10 +165,10 @@ export function redisStore(client: RedisClient, options: RedisOptions = {}): Sto
       },
       replace: async (clientId, was, is) =>
         Number(await send('EVAL', REPLACE, '1', nameOf(clientId), encoded(was), encoded(is))) === 1,
-      accept: async ({ clientId, commitmentVersion, spend, record }) => {
-        const words = [String(commitmentVersion), hex(spend.key), String(spend.expiresAt), hex(spend.epoch)];
-        const is = record === undefined ? '' : encoded(record);
-        return text(await send('EVAL', ACCEPT, '2', nameOf(clientId), setOf(clientId), ...words, is)) as Accepted;
+      accept: async ({ clientId, was, spend, record }) => {
+        const words = [String(was.commitmentVersion), hex(spend.key), String(spend.expiresAt), hex(spend.epoch)];
+        words.push(record === undefined ? '' : encoded(record), hex(was.commitment));
+        return text(await send('EVAL', ACCEPT, '2', nameOf(clientId), setOf(clientId), ...words)) as Accepted;
       },
     },
     common,
