@@ -135,7 +135,8 @@ fn load(ctx: Ctx<'_>) -> Result<(), String> {
     })
     .map_err(|name| format!("the server refused the command {name}"))?;
     info::register(ctx, surface::status::report);
-    done(ending::prepare(ctx), "a user without rights")?;
+    done(host::server::prepare(ctx), "a context")?;
+    done(ending::prepare(), "a user without rights")?;
     store::challenges::start(settings::spent_capacity()).map_err(|error| error.to_string())?;
     let threads = settings::verify_threads();
     if !workers::start(threads) {

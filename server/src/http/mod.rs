@@ -3,6 +3,7 @@
 mod body;
 #[cfg(feature = "standalone")]
 mod connection;
+mod guarded;
 mod problem;
 mod routes;
 mod source;

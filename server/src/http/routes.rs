@@ -5,17 +5,16 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     Extension, Json, Router,
     extract::{ConnectInfo, FromRef, FromRequestParts, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
 #[cfg(feature = "standalone")]
 use axum::{extract::Request, middleware::Next};
 use serde_json::{Value, json};
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use twofapi_crypto_core::{ClientId, Error};
 
-use super::{body::Fields, problem::Problem, source::Sources};
+use super::{body::Fields, guarded::guarded, problem::Problem, source::Sources};
 use crate::{
     service::{AuthenticatedClient, ChallengeName, EnrolmentPermission, Service},
     tokens::JWKS_MAX_AGE,
@@ -96,23 +95,6 @@ pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
         .route("/healthz", only("GET, HEAD", get(healthz)))
         .with_state(Routes { service, sources });
     guarded(routes)
-}
-
-/// What every answer has, whoever makes it: no cache keeps it unless it says so, no browser takes it
-/// for something else, and a panic is an answer too.
-pub(super) fn guarded(routes: Router) -> Router {
-    routes
-        .layer(CatchPanicLayer::custom(|_| {
-            Problem::internal().into_response()
-        }))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("no-store"),
-        ))
-        .layer(SetResponseHeaderLayer::overriding(
-            HeaderName::from_static("x-content-type-options"),
-            HeaderValue::from_static("nosniff"),
-        ))
 }
 
 /// The routes as an application of their own: a problem where there is no route, for a request that

@@ -1,6 +1,6 @@
 //! What the server says of its connections.
 
-use super::{Ctx, call::Reply, ending::server};
+use super::{Ctx, call::Reply, server::server};
 
 /// A connection as `CLIENT LIST` describes it.
 #[derive(Debug, Default)]

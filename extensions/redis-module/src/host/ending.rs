@@ -16,9 +16,6 @@ use super::{Ctx, OK, api, client_info, clients, flags, guard, raw};
 /// An ACL user without any right, whom a connection is until its last answer has left.
 static NOBODY: AtomicPtr<raw::RedisModuleUser> = AtomicPtr::new(ptr::null_mut());
 
-/// A context for when none is at hand. Only the main thread uses it.
-static SERVER: AtomicPtr<raw::RedisModuleCtx> = AtomicPtr::new(ptr::null_mut());
-
 const NAME_OF_NOBODY: &CStr = c"2fapi-ended";
 
 /// A connection that takes longer to read its last answer loses it.
@@ -33,8 +30,8 @@ struct Closing {
 static CLOSING: Mutex<Vec<Closing>> = Mutex::new(Vec::new());
 
 /// Makes ready what ending needs.
-pub(crate) fn prepare(ctx: Ctx<'_>) -> bool {
-    // SAFETY: the context is live; user and context are made once and last as long as the server.
+pub(crate) fn prepare() -> bool {
+    // SAFETY: on the main thread, while the module is loaded; the user is made once and lasts as long as the server.
     unsafe {
         let user = api!(RedisModule_CreateModuleUser(NAME_OF_NOBODY.as_ptr()));
         for rule in [c"on", c"resetkeys", c"resetchannels", c"-@all"] {
@@ -43,9 +40,7 @@ pub(crate) fn prepare(ctx: Ctx<'_>) -> bool {
             }
         }
         NOBODY.store(user, Ordering::Relaxed);
-        let server = api!(RedisModule_GetDetachedThreadSafeContext(ctx.as_ptr()));
-        SERVER.store(server, Ordering::Relaxed);
-        !user.is_null() && !server.is_null()
+        !user.is_null()
     }
 }
 
@@ -83,11 +78,6 @@ pub(crate) fn close(connection: u64, by: By<'_>) {
         }
         By::Event => close_now(connection),
     }
-}
-
-/// The context for when none is at hand.
-pub(crate) fn server() -> *mut raw::RedisModuleCtx {
-    SERVER.load(Ordering::Relaxed)
 }
 
 fn become_nobody(ctx: Ctx<'_>) {

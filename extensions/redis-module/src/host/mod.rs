@@ -13,6 +13,7 @@ pub(crate) mod ending;
 pub(crate) mod events;
 pub(crate) mod info;
 pub(crate) mod key;
+pub(crate) mod server;
 pub(crate) mod timer;
 pub(crate) mod writes;
 

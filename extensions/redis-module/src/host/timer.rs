@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::{api, ending::server, guard, raw};
+use super::{api, guard, raw, server::server};
 
 /// Calls a function after so many milliseconds.
 pub(crate) fn after_millis(millis: u64, run: fn()) {

@@ -33,7 +33,7 @@ use self::{
     stage::Stage,
     stream::Watched,
 };
-use super::{problem::Problem, routes::guarded};
+use super::{guarded::guarded, problem::Problem};
 
 const HEADERS_MAX: usize = 64;
 const HEAD_MAX: usize = 32 * 1024;
