@@ -181,7 +181,7 @@ fn a_challenge_is_dead_when_the_clock_is_set_back_after_its_proof() {
         let mut connections = s.two_connections();
         let alice = Client::new("alice");
         let accepted = s.meanwhile(&mut connections, &proven, |server, admin| {
-            server.set_clock("-1d");
+            server.set_clock("-90s");
             if others_noticed {
                 // Now the set is one of another epoch.
                 let _ = alice.challenge(admin);
