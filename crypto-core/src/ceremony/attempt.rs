@@ -134,7 +134,7 @@ impl Named {
         }
         let at = match named {
             None => Some(0),
-            Some(id) => record.credentials().iter().position(|one| one.id() == id),
+            Some(id) => record.credentials().iter().position(|one| one.id() == *id),
         };
         let at = at.ok_or(Cause::UnknownCredential)?;
         let expires_at = record.expiry_of(&record.credentials()[at]);
@@ -308,7 +308,7 @@ impl Checked {
 fn enrolment(client_id: ClientId, permitted: Permitted, now: u64) -> Commit {
     let record = Record::enrolled(&permitted.commitment, permitted.name, now);
     Commit {
-        credential: *record.first().id(),
+        credential: record.first().id(),
         since: record.first().since(),
         step: Step {
             client_id,
@@ -333,7 +333,7 @@ fn reset(
         Err(error) => return Err(Refused::Failed(error)),
     }
     Ok(Commit {
-        credential: *record.first().id(),
+        credential: record.first().id(),
         since: record.first().since(),
         step: Step {
             client_id,
@@ -367,7 +367,6 @@ fn asked(
         Ok(named) => named,
         Err(cause) => return denied(cause),
     };
-    let proven = *record.credentials()[at].id();
     if matches!(request.to, Asks::Authenticate { agreed: false }) {
         return denied(Cause::Binding);
     }
@@ -378,14 +377,12 @@ fn asked(
         return denied(Cause::Challenge);
     };
     let spend = Spend::of(&request.challenge, &keys, &client_id);
-    let outcome = request.outcome(&record, proven, now)?;
-    let since = |record: &Record| Some(record.credential(Some(&outcome.credential))?.since());
+    let named = &record.credentials()[at];
+    let proven = named.id();
+    let outcome = request.outcome(&record, proven, named.since(), now)?;
     Ok(Commit {
         credential: outcome.credential,
-        // A credential that has unlinked itself is named as it was.
-        since: since(&outcome.record)
-            .or_else(|| since(&record))
-            .unwrap_or(0),
+        since: outcome.since,
         step: Step {
             client_id,
             expect: Expect::Unchanged {

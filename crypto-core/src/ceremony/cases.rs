@@ -232,7 +232,7 @@ fn a_rotation_is_looked_at_twice_only_for_who_holds_the_credential() {
     let commit = good.unwrap();
     assert_eq!(work, 2);
     let mut rotated = scene.record.clone();
-    let first = *rotated.first().id();
+    let first = rotated.first().id();
     rotated.rotate(&first, new.commitment()).unwrap();
     assert_eq!(commit.step().change, Change::Replace(rotated));
     let another = enrolled(&new);
@@ -402,7 +402,7 @@ fn an_attempt_is_silent_and_can_go_to_another_thread() {
     assert_eq!(format!("{commit:?}"), "Commit(an attempt)");
     let accepted = commit.done(Committed::Done).unwrap();
     assert_eq!(format!("{accepted:?}"), "Accepted(alice)");
-    assert_eq!(accepted.credential_id(), scene.record.first().id());
+    assert_eq!(accepted.credential_id(), &scene.record.first().id());
     assert_eq!((accepted.since(), accepted.generation()), (1, 0));
     assert_eq!(accepted.into_parts(), (scene.id, scene.record));
 }

@@ -309,7 +309,7 @@ fn the_last_credential_stays() {
         (accepted.credential_id(), accepted.since()),
         (&id_of(&phone), 1)
     );
-    assert_eq!(scene.record.first().id(), &id_of(&laptop));
+    assert_eq!(scene.record.first().id(), id_of(&laptop));
     let before = scene.record.clone();
     for old in [&laptop, &phone] {
         let wanted = scene.unlink(&laptop, old);
@@ -352,7 +352,7 @@ fn a_rotation_ends_the_sessions_of_its_credential_and_of_no_other() {
     assert_eq!(accepted.since(), 3);
     let first = scene.record.first();
     assert_eq!((first.name().as_str(), first.since()), ("phone", 3));
-    assert_eq!(accepted.credential_id(), first.id());
+    assert_eq!(accepted.credential_id(), &first.id());
     assert!(!scene.record.honours(Some(&phone), 1, 0, NOW));
     assert!(scene.record.honours(Some(&laptop), 2, 0, NOW));
     // A token of before these names none, and means the first.

@@ -430,7 +430,7 @@ impl World {
         let before = before.expect("only an enrolled client is accepted");
         let after = self.store.records[id(client).as_str()].clone();
         assert_eq!(*accepted.record(), after);
-        let ids: BTreeSet<_> = after.credentials().iter().map(|one| *one.id()).collect();
+        let ids: BTreeSet<_> = after.credentials().iter().map(|one| one.id()).collect();
         assert_eq!(ids.len(), after.credentials().len(), "one credential twice");
         assert!((1..=16).contains(&ids.len()), "{} credentials", ids.len());
         let changed = matches!(step.change, Change::Replace(_));
@@ -515,7 +515,7 @@ impl World {
             Op::Expire { credential, .. } => {
                 let at = Some(now + 30);
                 match record.credentials().get(*credential) {
-                    Some(one) => drop(record.set_expiry(&one.id().clone(), at)),
+                    Some(one) => drop(record.set_expiry(&one.id(), at)),
                     None => {
                         let said = Attributes {
                             expires_at: at,
@@ -623,7 +623,7 @@ proptest! {
         let record = world.store.records.get_mut(lively.as_str()).unwrap();
         let _ = record.resume();
         record.set_attributes(Attributes::default()).unwrap();
-        let first = *record.first().id();
+        let first = record.first().id();
         record.set_expiry(&first, None).unwrap();
         let by = world.credentials.iter().position(|one| id_of(one) == first).unwrap();
         let before = world.accepted.len();

@@ -89,6 +89,8 @@ pub(super) struct Outcome {
     pub(super) record: Record,
     /// The credential that is there instead of the one that proved, or that one.
     pub(super) credential: CredentialId,
+    /// The version that it came with.
+    pub(super) since: u32,
     /// What a second device left, and is used up.
     pub(super) joined: Option<Box<PendingLink>>,
 }
@@ -149,15 +151,17 @@ impl Request {
         }
     }
 
-    /// What becomes of the record of an active client when this credential of it has proven.
+    /// What becomes of the record of an active client when this credential of it, there since that version, has
+    /// proven. A credential that has unlinked itself is named as it was.
     pub(super) fn outcome(
         self,
         record: &Record,
         proven: CredentialId,
+        since: u32,
         now: u64,
     ) -> Result<Outcome, Refused> {
         let mut changed = record.clone();
-        let mut credential = proven;
+        let (mut credential, mut since) = (proven, since);
         let mut joined = None;
         let done = match self.to {
             Asks::Authenticate { .. } => {
@@ -165,12 +169,15 @@ impl Request {
                     change: Change::None,
                     record: changed,
                     credential,
+                    since,
                     joined,
                 });
             }
             Asks::Rotate { commitment_new, .. } => {
                 credential = CredentialId::of(commitment_new.as_bytes());
-                changed.rotate(&proven, &commitment_new)
+                let rotated = changed.rotate(&proven, &commitment_new);
+                since = changed.version();
+                rotated
             }
             Asks::Link {
                 commitment_new,
@@ -194,6 +201,7 @@ impl Request {
                 change: Change::Replace(changed.clone()),
                 record: changed,
                 credential,
+                since,
                 joined,
             }),
             Err(Error::Denied) => Err(Refused::Denied(Cause::Credentials)),

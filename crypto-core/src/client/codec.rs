@@ -416,7 +416,7 @@ mod tests {
             let again = Record::from_bytes(&bytes).unwrap();
             prop_assert_eq!(&again, &record);
             for credential in record.credentials() {
-                prop_assert_eq!(credential.id(), &CredentialId::of(credential.commitment()));
+                prop_assert_eq!(credential.id(), CredentialId::of(credential.commitment()));
             }
         }
 

@@ -206,7 +206,6 @@ impl Kept {
 /// One credential of a client, as a host keeps it.
 #[derive(Clone)]
 pub struct EnrolledCredential {
-    pub(crate) id: CredentialId,
     pub(crate) commitment: Kept,
     pub(crate) name: CredentialName,
     pub(crate) created: u64,
@@ -219,7 +218,6 @@ impl EnrolledCredential {
     /// A credential that comes with this version of its record.
     pub(crate) fn new(commitment: &Commitment, name: CredentialName, since: u32, now: u64) -> Self {
         Self {
-            id: CredentialId::of(commitment.as_bytes()),
             commitment: Kept::Decoded(*commitment),
             name,
             created: now,
@@ -249,7 +247,6 @@ impl EnrolledCredential {
             });
         }
         Ok(Self {
-            id: CredentialId::of(&commitment),
             commitment: Kept::Bytes(commitment),
             name,
             created,
@@ -259,10 +256,11 @@ impl EnrolledCredential {
         })
     }
 
-    /// Its name in requests and tokens.
+    /// Its name in requests and tokens: a hash of the commitment, worked out at each call, so that a record
+    /// that is only looked up costs none.
     #[must_use]
-    pub const fn id(&self) -> &CredentialId {
-        &self.id
+    pub fn id(&self) -> CredentialId {
+        CredentialId::of(self.commitment())
     }
 
     /// The commitment that proofs are checked against, encoded.
@@ -318,7 +316,7 @@ impl Eq for EnrolledCredential {}
 
 impl fmt::Debug for EnrolledCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EnrolledCredential({} since {})", self.id, self.since)
+        write!(f, "EnrolledCredential({} since {})", self.id(), self.since)
     }
 }
 

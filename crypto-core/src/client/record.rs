@@ -1,7 +1,7 @@
 //! What a host keeps of a client: where it is in its life, its credentials, and what its operator says of
 //! it. The rules of what may become of a record are here, and nowhere else.
 
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeSet, vec, vec::Vec};
 
 use super::{
     Attributes, ClientRecord, ClientStatus, CredentialId, CredentialName, EnrolledCredential,
@@ -55,13 +55,15 @@ impl Record {
                 actual: credentials.len(),
             });
         }
-        let impossible = |(at, credential): (usize, &EnrolledCredential)| {
-            !(1..=version).contains(&credential.since)
-                || credentials[..at]
-                    .iter()
-                    .any(|other| other.id == credential.id)
+        let impossible = credentials
+            .iter()
+            .any(|credential| !(1..=version).contains(&credential.since));
+        // One alone is looked up at every login, and needs no hash.
+        let twice = credentials.len() > 1 && {
+            let ids: BTreeSet<_> = credentials.iter().map(EnrolledCredential::id).collect();
+            ids.len() < credentials.len()
         };
-        if credentials.iter().enumerate().any(impossible) {
+        if impossible || twice {
             return Err(Error::InvalidEncoding {
                 what: "record of a client",
                 expected: "credentials that came with one of its versions, each once",
@@ -124,7 +126,7 @@ impl Record {
             Some(id) => self
                 .credentials
                 .iter()
-                .find(|credential| credential.id == *id),
+                .find(|credential| credential.id() == *id),
         }
     }
 
@@ -155,7 +157,7 @@ impl Record {
         let credential = self
             .credentials
             .iter_mut()
-            .find(|credential| credential.id == *id);
+            .find(|credential| credential.id() == *id);
         let credential = credential.ok_or(Error::NotEnrolled)?;
         self.version = next(self.version, "versions")?;
         credential.expires_at = expires_at;
@@ -241,9 +243,8 @@ impl Record {
         let credential = self
             .credentials
             .iter_mut()
-            .find(|credential| credential.id == *id);
+            .find(|credential| credential.id() == *id);
         let credential = credential.ok_or(Error::Denied)?;
-        credential.id = CredentialId::of(new.as_bytes());
         credential.commitment = Kept::Decoded(*new);
         credential.since = version;
         self.version = version;
@@ -276,7 +277,7 @@ impl Record {
         let at = self
             .credentials
             .iter()
-            .position(|credential| credential.id == *id);
+            .position(|credential| credential.id() == *id);
         let at = at
             .filter(|_| self.credentials.len() > 1)
             .ok_or(Error::Denied)?;
