@@ -10,20 +10,25 @@ use core::fmt;
 use curve25519_dalek::Scalar;
 use rand_core::TryCryptoRng;
 use sha2::{Digest, Sha512};
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use zeroize::ZeroizeOnDrop;
 
 use crate::{
     Audience, ClientId, Commitment, Credential, Denied, Error, GENERATOR_G, GENERATOR_H, Nonce,
     credential,
     group::{self, ELEMENT_LEN},
-    sigma::is_nonnegative_field_element,
+    sigma::{
+        hedge::{Domains, Hedge},
+        is_nonnegative_field_element,
+    },
 };
 
 /// The suite of link proofs, first field of their transcript.
 pub const LINK_PROOF_SUITE: &[u8] = b"2FApi-v1.0-LinkProof";
 const TRANSCRIPT_DST: &[u8] = b"2FApi-LinkProof-Transcript-v1";
-const NONCE_SEED_DST: &[u8] = b"2FApi-v1.0-LinkProofNonceSeed";
-const NONCE_DST: &[u8] = b"2FApi-v1.0-LinkProofNonce";
+const DOMAINS: Domains = Domains {
+    seed: b"2FApi-v1.0-LinkProofNonceSeed",
+    nonce: b"2FApi-v1.0-LinkProofNonce",
+};
 
 /// One of the two clients: where it is enrolled, and as whom.
 #[derive(Clone, Copy, Debug)]
@@ -204,28 +209,16 @@ fn attempt<R: TryCryptoRng + ?Sized>(
     statement: &LinkStatement<'_>,
     rng: &mut R,
 ) -> Result<Option<LinkProof>, Error> {
-    let mut fresh = Zeroizing::new([0_u8; 32]);
-    rng.try_fill_bytes(fresh.as_mut())
-        .map_err(|_| Error::random_source())?;
-    let mut seed = Sha512::new_with_prefix(NONCE_SEED_DST);
-    seed.update(first.secret().as_bytes());
-    seed.update(first.blinding().as_bytes());
-    seed.update(second.blinding().as_bytes());
-    seed.update(fresh.as_ref());
-    seed.update(first.commitment().as_bytes());
-    seed.update(second.commitment().as_bytes());
-    statement.each_piece(|piece| seed.update(piece));
-    let seed: Zeroizing<[u8; 64]> = Zeroizing::new(seed.finalize().into());
-    let expand = |label: u8| {
-        let hash = Sha512::new_with_prefix(NONCE_DST)
-            .chain_update([label])
-            .chain_update(seed.as_ref());
-        let wide: Zeroizing<[u8; 64]> = Zeroizing::new(hash.finalize().into());
-        Scalar::from_bytes_mod_order_wide(&wide)
-    };
+    let hedge = Hedge::draw(
+        &DOMAINS,
+        &[first.secret(), first.blinding(), second.blinding()],
+        &[first.commitment(), second.commitment()],
+        |seed| statement.each_piece(|piece| seed.update(piece)),
+        rng,
+    )?;
     let nonces = AnnouncementNonces {
-        k_s: expand(b's'),
-        k_r: [expand(b'1'), expand(b'2')],
+        k_s: hedge.nonce(b's'),
+        k_r: [hedge.nonce(b'1'), hedge.nonce(b'2')],
     };
     Ok(respond(first, second, statement, &nonces))
 }

@@ -1,6 +1,7 @@
 //! The proof: statements, their transcript, proving and verifying.
 
 pub(crate) mod batch;
+mod hedge;
 mod link_proof;
 mod proof;
 mod prove;

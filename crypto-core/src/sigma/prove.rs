@@ -2,18 +2,23 @@
 
 use curve25519_dalek::Scalar;
 use rand_core::TryCryptoRng;
-use sha2::{Digest, Sha512};
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use sha2::Digest;
+use zeroize::ZeroizeOnDrop;
 
 use crate::{
     Credential, Error, Proof, Statement, credential,
     group::{self, ELEMENT_LEN},
-    sigma::statement::Context,
+    sigma::{
+        hedge::{Domains, Hedge},
+        statement::Context,
+    },
     transcript,
 };
 
-const NONCE_SEED_DST: &[u8] = b"2FApi-v1.0-NonceSeed";
-const NONCE_DST: &[u8] = b"2FApi-v1.0-Nonce";
+const DOMAINS: Domains = Domains {
+    seed: b"2FApi-v1.0-NonceSeed",
+    nonce: b"2FApi-v1.0-Nonce",
+};
 
 /// Proves that the holder of `credential` stands behind `statement`.
 ///
@@ -68,28 +73,14 @@ impl AnnouncementNonces {
         context: &Context<'_>,
         rng: &mut R,
     ) -> Result<Self, Error> {
-        let mut fresh = Zeroizing::new([0_u8; 32]);
-        rng.try_fill_bytes(fresh.as_mut())
-            .map_err(|_| Error::random_source())?;
-
-        // Secret, blinding, randomness and commitment have fixed sizes; the context is
-        // length-prefixed: no two inputs collide.
-        let mut seed = Sha512::new_with_prefix(NONCE_SEED_DST);
-        seed.update(credential.secret().as_bytes());
-        seed.update(credential.blinding().as_bytes());
-        seed.update(fresh.as_ref());
-        seed.update(credential.commitment().as_bytes());
-        context.each_piece(|piece| seed.update(piece));
-        let seed: Zeroizing<[u8; 64]> = Zeroizing::new(seed.finalize().into());
-
-        let expand = |label: u8| {
-            let hash = Sha512::new_with_prefix(NONCE_DST)
-                .chain_update([label])
-                .chain_update(seed.as_ref());
-            let wide: Zeroizing<[u8; 64]> = Zeroizing::new(hash.finalize().into());
-            Scalar::from_bytes_mod_order_wide(&wide)
-        };
-        Ok(Self::new(expand(b's'), expand(b'r')))
+        let hedge = Hedge::draw(
+            &DOMAINS,
+            &[credential.secret(), credential.blinding()],
+            &[credential.commitment()],
+            |seed| context.each_piece(|piece| seed.update(piece)),
+            rng,
+        )?;
+        Ok(Self::new(hedge.nonce(b's'), hedge.nonce(b'r')))
     }
 
     /// Announcement, challenge and responses; `None` when one of them is a value that verifiers
