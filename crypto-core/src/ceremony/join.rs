@@ -37,21 +37,7 @@ pub struct PendingLink {
     nonce: [u8; Nonce::ISSUED_LEN],
     /// When it is gone, in Unix seconds.
     until: u64,
-    state: State,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-enum State {
-    /// Nobody has joined.
-    Open,
-    /// A device has.
-    Joined {
-        commitment: [u8; Commitment::LEN],
-        proof: Proof,
-        name: CredentialName,
-    },
-    /// Two have, of which one was not meant: neither is linked.
-    Clashed,
+    state: LinkState,
 }
 
 /// How far a link from a second device is.
@@ -95,7 +81,7 @@ impl PendingLink {
             // Of a challenge that a host issued.
             nonce: nonce.as_bytes().try_into().ok()?,
             until: offer.expires_at().into(),
-            state: State::Open,
+            state: LinkState::Open,
         })
     }
 
@@ -113,29 +99,14 @@ impl PendingLink {
 
     /// How far it is; nothing is left of it when its time is over.
     #[must_use]
-    pub fn state(&self, now: u64) -> Option<LinkState> {
-        if now >= self.until {
-            return None;
-        }
-        Some(match &self.state {
-            State::Open => LinkState::Open,
-            State::Joined {
-                commitment,
-                proof,
-                name,
-            } => LinkState::Joined {
-                commitment: *commitment,
-                proof: *proof,
-                name: name.clone(),
-            },
-            State::Clashed => LinkState::Clashed,
-        })
+    pub fn state(&self, now: u64) -> Option<&LinkState> {
+        (now < self.until).then_some(&self.state)
     }
 
     /// What a second device left, as long as it is kept.
     pub(super) fn joined(&self, now: u64) -> Option<Left<'_>> {
         match &self.state {
-            State::Joined {
+            LinkState::Joined {
                 commitment,
                 proof,
                 name,
@@ -159,8 +130,8 @@ impl PendingLink {
         out.extend(self.nonce);
         out.extend(self.until.to_be_bytes());
         match &self.state {
-            State::Open => out.push(0),
-            State::Joined {
+            LinkState::Open => out.push(0),
+            LinkState::Joined {
                 commitment,
                 proof,
                 name,
@@ -171,7 +142,7 @@ impl PendingLink {
                 out.push(name.as_str().len() as u8);
                 out.extend(name.as_str().as_bytes());
             }
-            State::Clashed => out.push(2),
+            LinkState::Clashed => out.push(2),
         }
         out
     }
@@ -194,13 +165,13 @@ impl PendingLink {
             nonce: rest.array()?,
             until: rest.u64()?,
             state: match rest.u8()? {
-                0 => State::Open,
-                1 => State::Joined {
+                0 => LinkState::Open,
+                1 => LinkState::Joined {
                     commitment: rest.array()?,
                     proof: Proof::from_bytes(rest.take(Proof::LEN)?)?,
                     name: CredentialName::parse(rest.short()?)?,
                 },
-                2 => State::Clashed,
+                2 => LinkState::Clashed,
                 _ => return Err(unreadable()),
             },
         };
@@ -215,9 +186,9 @@ impl fmt::Debug for PendingLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // An offer is a capability to ask.
         f.write_str(match self.state {
-            State::Open => "PendingLink(open)",
-            State::Joined { .. } => "PendingLink(joined)",
-            State::Clashed => "PendingLink(clashed)",
+            LinkState::Open => "PendingLink(open)",
+            LinkState::Joined { .. } => "PendingLink(joined)",
+            LinkState::Clashed => "PendingLink(clashed)",
         })
     }
 }
@@ -254,20 +225,20 @@ impl Joiner {
         let before = pending.filter(|found| found.offer == self.offer && self.now < found.until);
         let before = before.ok_or(Refused::Denied(Cause::Offer))?;
         let state = match &before.state {
-            State::Open => State::Joined {
+            LinkState::Open => LinkState::Joined {
                 commitment: self.commitment.to_bytes(),
                 proof: self.proof,
                 name: self.name,
             },
             // An answer may be lost: whoever asks again is told again.
-            State::Joined { commitment, .. } if commitment == self.commitment.as_bytes() => {
+            LinkState::Joined { commitment, .. } if commitment == self.commitment.as_bytes() => {
                 before.state.clone()
             }
-            State::Joined { .. } | State::Clashed => State::Clashed,
+            LinkState::Joined { .. } | LinkState::Clashed => LinkState::Clashed,
         };
         let after = PendingLink {
             until: match (&before.state, &state) {
-                (State::Open, _) => self.now.saturating_add(PendingLink::KEPT_SECONDS),
+                (LinkState::Open, _) => self.now.saturating_add(PendingLink::KEPT_SECONDS),
                 _ => before.until,
             },
             state,
@@ -318,7 +289,7 @@ impl Join {
     /// [`Refused::Denied`] when something else was there, or another device has joined as well.
     pub fn done(self, replaced: bool) -> Result<u32, Refused> {
         match self.after.state {
-            State::Joined { .. } if replaced => Ok(self.number),
+            LinkState::Joined { .. } if replaced => Ok(self.number),
             _ => Err(Refused::Denied(Cause::Offer)),
         }
     }

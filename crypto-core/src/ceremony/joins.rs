@@ -29,7 +29,7 @@ fn a_second_device_joins_and_is_linked_by_the_first() {
         panic!("{state:?}");
     };
     assert_eq!(
-        (&commitment, name.as_str()),
+        (commitment, name.as_str()),
         (laptop.commitment().as_bytes(), "laptop")
     );
     // The first device looks at the joining proof itself.
@@ -55,7 +55,7 @@ fn a_second_device_that_joins_destroys_the_offer_and_neither_is_linked() {
     );
     assert_eq!(
         scene.pending.as_ref().unwrap().state(NOW),
-        Some(LinkState::Clashed)
+        Some(&LinkState::Clashed)
     );
     for new in [&laptop, &thief] {
         assert_eq!(scene.join(&offer, new), Err(Refused::Denied(Cause::Offer)));

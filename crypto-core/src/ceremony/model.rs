@@ -237,7 +237,7 @@ impl World {
                 let pending = self.store.pending.get(client_id.as_str());
                 let left = pending.and_then(|pending| pending.state(now));
                 let commitment_new = match (joined_before, left) {
-                    (true, Some(LinkState::Joined { commitment, .. })) => commitment,
+                    (true, Some(LinkState::Joined { commitment, .. })) => *commitment,
                     (true, _) => return,
                     (false, _) => drawn.commitment().to_bytes(),
                 };
@@ -326,14 +326,14 @@ impl World {
         let Ok(joiner) = terms.join(&keys, now, &request) else {
             return;
         };
-        let before = pending.state(now);
+        let was_open = pending.state(now) == Some(&LinkState::Open);
         let Ok(join) = joiner.found(Some(pending)) else {
             return;
         };
         let replaced = self.store.replace_pending(&join);
         let number = join.done(replaced);
         // Only the first one to come is told its number.
-        assert_eq!(number.is_ok(), before == Some(LinkState::Open));
+        assert_eq!(number.is_ok(), was_open);
         self.credentials.push(Arc::new(drawn));
     }
 
