@@ -1,16 +1,17 @@
 //! Whole hosts: the smallest one that drives the ceremonies, and scripts of what it is asked.
 
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use twofapi_crypto_core::{
     Audience, AuthenticationBinding, ChallengeTtl, ClientId, Commitment, Error, Record, Transition,
     ceremony::{
         Accepted, AuthenticationRequest, Change, Check, Committed, Decoys, EnrolmentRequest, Epoch,
         Keys, Named, OwnedSpentSet, Permission, Refused, Root, RotationRequest, Step, Terms,
+        Wanted,
     },
 };
 
-use super::{Report, array, bytes, names_are_unique, refusal};
+use super::{Report, array, bytes, given::Given, names_are_unique, refusal};
 use crate::cases::{
     CeremonyFile, CeremonyScript, CeremonyStep, FileError, HostTerms, IssuedChallenge, NumberedRoot,
 };
@@ -123,13 +124,7 @@ impl Host {
                 };
                 let (keys, clock) = self.keys(*now)?;
                 let wanted = self.terms.authenticate(&keys, clock, &request);
-                let outcome = wanted.and_then(|wanted| {
-                    let record = self.clients.get(wanted.client_id().as_str()).cloned();
-                    let check = wanted
-                        .found(record, |decoy| Commitment::from_bytes(decoy))
-                        .map_err(Refused::Failed)?;
-                    self.carry_out(check, *now)
-                });
+                let outcome = wanted.and_then(|wanted| self.attempt(wanted, *now));
                 if let Err(Refused::Throttled {
                     retry_after_seconds,
                 }) = outcome
@@ -161,13 +156,7 @@ impl Host {
                 };
                 let (keys, clock) = self.keys(*now)?;
                 let wanted = self.terms.rotate(&keys, clock, &request);
-                let outcome = wanted.and_then(|wanted| {
-                    let record = self.clients.get(wanted.client_id().as_str()).cloned();
-                    let check = wanted
-                        .found(record, |decoy| Commitment::from_bytes(decoy))
-                        .map_err(Refused::Failed)?;
-                    self.carry_out(check, *now)
-                });
+                let outcome = wanted.and_then(|wanted| self.attempt(wanted, *now));
                 let rotated = outcome.map(|accepted| accepted.record().version());
                 if rotated.as_ref().ok() != version.as_ref() {
                     return Err(format!("the version is {rotated:?}"));
@@ -230,7 +219,7 @@ impl Host {
         let keys = Keys::derive(&self.roots, at.epoch).map_err(refusal)?;
         let issued = self
             .terms
-            .challenge(&keys, &client_id, at.now, &mut Random(random));
+            .challenge(&keys, &client_id, at.now, &mut Given(random));
         Ok(issued.map(|challenge| IssuedChallenge {
             challenge_id: challenge.id.to_string(),
             nonce: hex::encode(challenge.nonce.as_bytes()),
@@ -254,6 +243,14 @@ impl Host {
             return Err(asked.refuse());
         }
         self.carry_out(asked.permitted(Permission::Host), 0)
+    }
+
+    fn attempt(&mut self, wanted: Wanted, now: u64) -> Result<Accepted, Refused> {
+        let record = self.clients.get(wanted.client_id().as_str()).cloned();
+        let check = wanted
+            .found(record, |decoy| Commitment::from_bytes(decoy))
+            .map_err(Refused::Failed)?;
+        self.carry_out(check, now)
     }
 
     fn carry_out(&mut self, check: Check, now: u64) -> Result<Accepted, Refused> {
@@ -317,24 +314,3 @@ fn answered(theirs: &str, ours: &Result<(), Refused>) -> Result<bool, String> {
     }
     Ok(ours.is_ok())
 }
-
-/// A source of randomness that gives what the script says.
-struct Random([u8; 8]);
-
-impl rand_chacha::rand_core::TryRng for Random {
-    type Error = Infallible;
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(0)
-    }
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(0)
-    }
-    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
-        for (to, from) in to.iter_mut().zip(self.0.iter().cycle()) {
-            *to = *from;
-        }
-        Ok(())
-    }
-}
-
-impl rand_chacha::rand_core::TryCryptoRng for Random {}

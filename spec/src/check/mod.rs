@@ -3,6 +3,7 @@
 mod binding;
 mod ceremony;
 mod challenge;
+mod given;
 #[cfg(feature = "knowledge")]
 mod knowledge;
 mod recovery;

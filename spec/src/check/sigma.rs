@@ -1,7 +1,5 @@
 //! Proofs: each alone, and all of them together.
 
-use std::convert::Infallible;
-
 use sha2::{Digest, Sha512};
 use twofapi_crypto_core::{
     BatchEntry, ClientId, Commitment, Credential, GENERATOR_G, GENERATOR_H, GENERATOR_H_DST, Proof,
@@ -10,7 +8,7 @@ use twofapi_crypto_core::{
     prove, transcript, verify, verify_batch,
 };
 
-use super::{Report, agree, array, bytes, names_are_unique, refusal};
+use super::{Report, agree, array, bytes, given::Given, names_are_unique, refusal};
 use crate::{
     Purpose,
     cases::{FileError, Reason, SigmaCase, SigmaFile},
@@ -221,7 +219,7 @@ fn accept(case: &SigmaCase) -> Result<(), String> {
         _ => return Err("it gives one of k_s and k_r without the other".into()),
     }
     if let Some(random) = &case.random {
-        let mut given = Given(array("random", random)?);
+        let mut given = Given::<32>(array("random", random)?);
         let hedged = prove(&credential, &*statement, &mut given).map_err(refusal)?;
         agree("proof", Some(&case.proof), &hedged.to_bytes())?;
     }
@@ -229,27 +227,6 @@ fn accept(case: &SigmaCase) -> Result<(), String> {
     verify(commitment, &*statement, &fresh)
         .map_err(|error| format!("a fresh proof of ours is refused: {error}"))
 }
-
-/// A source of randomness that gives what the file says, whatever is asked.
-struct Given([u8; 32]);
-
-impl rand_chacha::rand_core::TryRng for Given {
-    type Error = Infallible;
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(0)
-    }
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(0)
-    }
-    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
-        for (to, from) in to.iter_mut().zip(self.0.iter().cycle()) {
-            *to = *from;
-        }
-        Ok(())
-    }
-}
-
-impl rand_chacha::rand_core::TryCryptoRng for Given {}
 
 /// A ‖ z_s ‖ z_r for announcement nonces that the file gives. No prover of ours takes any.
 fn responses([s, k_s]: [Scalar; 2], [r, k_r]: [Scalar; 2], c: &Scalar) -> [u8; Proof::LEN] {
