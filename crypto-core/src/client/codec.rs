@@ -32,7 +32,7 @@ impl Record {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
-        out.extend([LAYOUT, status_number(self.status())]);
+        out.extend([LAYOUT, self.status().number()]);
         out.extend(self.version().to_be_bytes());
         out.extend(self.generation().to_be_bytes());
         out.push(self.credentials().len() as u8);
@@ -157,21 +157,8 @@ fn read_old(rest: &mut Rest<'_>) -> Result<Record, Error> {
     Record::from_parts(version, 0, status, Vec::from([only]), Attributes::default())
 }
 
-const fn status_number(status: ClientStatus) -> u8 {
-    match status {
-        ClientStatus::Active => 0,
-        ClientStatus::Suspended => 1,
-        ClientStatus::Revoked => 2,
-    }
-}
-
 fn status(number: u8) -> Result<ClientStatus, Error> {
-    match number {
-        0 => Ok(ClientStatus::Active),
-        1 => Ok(ClientStatus::Suspended),
-        2 => Ok(ClientStatus::Revoked),
-        _ => Err(unreadable()),
-    }
+    ClientStatus::from_number(number).ok_or_else(unreadable)
 }
 
 /// Zero is never; what expired in the first second of 1970 expired in the next one.

@@ -34,6 +34,27 @@ impl ClientStatus {
             Self::Revoked => "revoked",
         }
     }
+
+    /// The number under which records in bytes keep it.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Active => 0,
+            Self::Suspended => 1,
+            Self::Revoked => 2,
+        }
+    }
+
+    /// The status of this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Active),
+            1 => Some(Self::Suspended),
+            2 => Some(Self::Revoked),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for ClientStatus {
@@ -69,7 +90,9 @@ mod tests {
             ClientStatus::Revoked,
         ] {
             assert_eq!(status.as_str().parse(), Ok(status));
+            assert_eq!(ClientStatus::from_number(status.number()), Some(status));
         }
+        assert_eq!(ClientStatus::from_number(3), None);
         assert!("Active".parse::<ClientStatus>().is_err());
     }
 }

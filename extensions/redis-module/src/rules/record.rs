@@ -61,7 +61,7 @@ impl Record {
         let mut bytes = Vec::with_capacity(1 + id.len() + 1 + 4 + Commitment::LEN + 1 + user.len());
         bytes.push(id.len() as u8);
         bytes.extend_from_slice(id);
-        bytes.push(status_byte(self.status));
+        bytes.push(self.status.number());
         bytes.extend_from_slice(&self.commitment_version.to_be_bytes());
         bytes.extend_from_slice(&self.commitment);
         bytes.push(user.len() as u8);
@@ -79,12 +79,7 @@ impl Record {
         let id_len = take::<1>(&mut rest)?[0];
         let client_id = ClientId::from_bytes(take_slice(&mut rest, id_len.into())?)
             .map_err(|_| "no client id")?;
-        let status = match take::<1>(&mut rest)?[0] {
-            0 => ClientStatus::Active,
-            1 => ClientStatus::Suspended,
-            2 => ClientStatus::Revoked,
-            _ => return Err("no status"),
-        };
+        let status = ClientStatus::from_number(take::<1>(&mut rest)?[0]).ok_or("no status")?;
         let commitment_version = u32::from_be_bytes(take::<4>(&mut rest)?);
         if commitment_version == 0 {
             return Err("no commitment version");
@@ -121,14 +116,6 @@ impl Record {
 
     fn user_bytes(&self) -> &[u8] {
         self.user.as_ref().map_or(&[], AclUser::as_bytes)
-    }
-}
-
-const fn status_byte(status: ClientStatus) -> u8 {
-    match status {
-        ClientStatus::Active => 0,
-        ClientStatus::Suspended => 1,
-        ClientStatus::Revoked => 2,
     }
 }
 

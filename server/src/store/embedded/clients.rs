@@ -11,17 +11,13 @@ use crate::store::api::{LifecycleChange, StoreError, failed};
 /// Client id → record, see [`encode`].
 pub(super) const CLIENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("clients");
 
-const ACTIVE: u8 = 0;
+const ACTIVE: u8 = ClientStatus::Active.number();
 const CLIENT_LEN: usize = 1 + 4 + Commitment::LEN;
 
 /// Status, version (big-endian), commitment.
 fn encode(record: &ClientRecord) -> [u8; CLIENT_LEN] {
     let mut bytes = [0; CLIENT_LEN];
-    bytes[0] = match record.status {
-        ClientStatus::Active => ACTIVE,
-        ClientStatus::Suspended => 1,
-        ClientStatus::Revoked => 2,
-    };
+    bytes[0] = record.status.number();
     bytes[1..5].copy_from_slice(&record.commitment_version.to_be_bytes());
     bytes[5..].copy_from_slice(record.commitment.as_bytes());
     bytes
@@ -34,12 +30,7 @@ fn decode(bytes: &[u8]) -> Result<ClientRecord, StoreError> {
     Ok(ClientRecord {
         commitment: Commitment::from_bytes(commitment).map_err(|_| damaged())?,
         commitment_version: u32::from_be_bytes([*v0, *v1, *v2, *v3]),
-        status: match *status {
-            ACTIVE => ClientStatus::Active,
-            1 => ClientStatus::Suspended,
-            2 => ClientStatus::Revoked,
-            _ => return Err(damaged()),
-        },
+        status: ClientStatus::from_number(*status).ok_or_else(damaged)?,
     })
 }
 
