@@ -108,6 +108,16 @@ enum Crash {
     PowerLost,
 }
 
+fn subject_to(crash: Crash, capacity: u32) -> Subject<(Disk, Crash)> {
+    let disk = Disk::default();
+    Subject {
+        store: Arc::new(on_disk(&disk, capacity)),
+        now: NOW,
+        capacity,
+        on: (disk, crash),
+    }
+}
+
 #[async_trait]
 impl DurableStoreUnderTest for Subject<(Disk, Crash)> {
     /// The store before goes on with the disk before, and nobody sees what it does.
@@ -126,13 +136,7 @@ mod on_a_disk_when_the_process_is_killed {
     use super::*;
 
     async fn open(capacity: u32) -> Subject<(Disk, Crash)> {
-        let disk = Disk::default();
-        Subject {
-            store: Arc::new(on_disk(&disk, capacity)),
-            now: NOW,
-            capacity,
-            on: (disk, Crash::Killed),
-        }
+        subject_to(Crash::Killed, capacity)
     }
 
     store_conformance!(durable open);
@@ -142,13 +146,7 @@ mod on_a_disk_that_loses_power {
     use super::*;
 
     async fn open(capacity: u32) -> Subject<(Disk, Crash)> {
-        let disk = Disk::default();
-        Subject {
-            store: Arc::new(on_disk(&disk, capacity)),
-            now: NOW,
-            capacity,
-            on: (disk, Crash::PowerLost),
-        }
+        subject_to(Crash::PowerLost, capacity)
     }
 
     store_conformance!(durable open);
