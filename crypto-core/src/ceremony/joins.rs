@@ -34,7 +34,7 @@ fn a_second_device_joins_and_is_linked_by_the_first() {
     );
     // The first device looks at the joining proof itself.
     let joining = Joining::new(&scene.id, &offer.nonce, scene.terms.binding()).unwrap();
-    assert!(crate::verify(laptop.commitment(), &joining, &proof).is_ok());
+    assert!(crate::verify(laptop.commitment(), &joining, proof).is_ok());
     // An answer may be lost: whoever joined asks again and is told the same.
     assert_eq!(scene.join(&offer, &laptop), Ok(number));
     let accepted = scene.link_what_joined(&laptop).unwrap();
