@@ -3,6 +3,7 @@
 
 use std::{
     cell::RefCell,
+    ffi::CStr,
     mem,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -10,18 +11,15 @@ use std::{
 use getrandom::SysRng;
 use twofapi_crypto_core::{
     ClientId, Commitment, Error,
-    ceremony::{Change, Check, Commit, Refused, Wanted, verify_batch},
+    ceremony::{Accepted, Change, Check, Commit, Refused, Wanted, verify_batch},
 };
 
 use crate::{
-    counters,
-    host::{Ctx, acl, ending::By, writes},
-    rules::{acl_user::AclUser, failure::Failure, key_name::KeyName},
+    counters::{self, Counter},
+    host::{Ctx, acl, writes},
+    rules::{acl_user::AclUser, client::Seen, failure::Failure, key_name::KeyName},
     session, settings,
-    store::{
-        clients::Active,
-        step::{self, Taken},
-    },
+    store::step::{self, Taken},
 };
 
 /// How far an attempt has come.
@@ -30,9 +28,9 @@ use crate::{
     reason = "the large one is the usual one, and an attempt is in a box"
 )]
 enum Stage {
-    /// The client was looked up; its commitment is still to be decoded.
-    Wanted(Wanted),
-    /// An enrolment.
+    /// The client was looked up; its record is still to be read.
+    Wanted(Wanted, Seen),
+    /// Permitted by who gave the command.
     Check(Box<Check>),
     /// What the store has to do, or why it has nothing to do.
     Settled(Result<Commit, Refused>),
@@ -42,50 +40,63 @@ enum Stage {
     Away,
 }
 
+/// What an attempt is to achieve.
+pub(crate) enum Purpose {
+    /// A session.
+    LogIn {
+        /// The connection has to become an ACL user, because it may be nobody yet: left as it is, it would
+        /// be the default user without that one's password.
+        must_be_mapped: bool,
+    },
+    /// A client whose connections become this ACL user.
+    Enrol(Option<AclUser>),
+    Rotate,
+}
+
+impl Purpose {
+    /// What those are told who listen to the keyspace.
+    const fn event(&self) -> &'static CStr {
+        match self {
+            Self::LogIn { .. } => c"",
+            Self::Enrol(_) => c"2fapi.enroll",
+            Self::Rotate => c"2fapi.rotate",
+        }
+    }
+
+    /// What counts it.
+    const fn counter(&self) -> &'static Counter {
+        match self {
+            Self::LogIn { .. } => &counters::ACCEPTED,
+            Self::Enrol(_) => &counters::ENROLLED,
+            Self::Rotate => &counters::ROTATED,
+        }
+    }
+}
+
 /// An attempt on its way.
 pub(crate) struct Attempt {
     client_id: ClientId,
+    purpose: Purpose,
     stage: Stage,
-    /// The client that the proof is verified for; none for an enrolment, and when there is no such client.
-    seen: Option<Active>,
-    /// As whom a client is enrolled.
-    user: Option<AclUser>,
-    /// The connection has to become an ACL user, because it may be nobody yet: left as it is, it would
-    /// be the default user without that one's password.
-    must_be_mapped: bool,
 }
 
 impl Attempt {
-    fn new(client_id: ClientId, stage: Stage) -> Self {
+    /// One that a credential proves, by what was found under this id.
+    pub(crate) fn of(client_id: ClientId, wanted: Wanted, seen: Seen, purpose: Purpose) -> Self {
         Self {
             client_id,
-            stage,
-            seen: None,
-            user: None,
-            must_be_mapped: settings::before_auth(),
+            purpose,
+            stage: Stage::Wanted(wanted, seen),
         }
     }
 
-    /// To authenticate or to rotate, by who was found to be active under this id, or nobody.
-    pub(crate) fn of(client_id: ClientId, wanted: Wanted, seen: Option<Active>) -> Self {
+    /// One that who gave the command has permitted.
+    pub(crate) fn of_permitted(client_id: ClientId, check: Check, purpose: Purpose) -> Self {
         Self {
-            seen,
-            ..Self::new(client_id, Stage::Wanted(wanted))
+            client_id,
+            purpose,
+            stage: Stage::Check(Box::new(check)),
         }
-    }
-
-    /// To enrol a client whose connections become this ACL user.
-    pub(crate) fn to_enrol(client_id: ClientId, check: Check, user: Option<AclUser>) -> Self {
-        Self {
-            user,
-            ..Self::new(client_id, Stage::Check(Box::new(check)))
-        }
-    }
-
-    /// For a connection that may be nobody yet.
-    pub(crate) fn must_be_mapped(mut self) -> Self {
-        self.must_be_mapped = true;
-        self
     }
 
     /// It gives way to others, without an answer to whether the proof is good.
@@ -93,14 +104,10 @@ impl Attempt {
         self.stage = Stage::Displaced;
     }
 
-    /// What there is to verify: of the client's commitment or a decoy, decoded alike.
+    /// What there is to verify: of the client's commitment or a decoy, read and decoded alike.
     fn take_check(&mut self) -> Option<Check> {
         match mem::replace(&mut self.stage, Stage::Away) {
-            Stage::Wanted(wanted) => {
-                let seen = self.seen.as_ref();
-                let record = seen.map(|seen| known(&seen.commitment).map(|c| seen.record(c)));
-                wanted.found(record.transpose().ok()?, known).ok()
-            }
+            Stage::Wanted(wanted, seen) => wanted.found(seen.record().ok()?, known).ok(),
             Stage::Check(check) => Some(*check),
             other => {
                 self.stage = other;
@@ -121,7 +128,7 @@ impl Attempt {
         match mem::replace(&mut self.stage, Stage::Away) {
             Stage::Settled(settled) => self.take_the_step(ctx, settled),
             Stage::Displaced => Err(throttled(1)),
-            Stage::Wanted(_) | Stage::Check(_) | Stage::Away => Err(Failure::GIVEN_UP),
+            Stage::Wanted(..) | Stage::Check(_) | Stage::Away => Err(Failure::GIVEN_UP),
         }
     }
 
@@ -135,32 +142,37 @@ impl Attempt {
         let client_id = &self.client_id;
         let refused = |refused| refuse(ctx, client_id, refused);
         let commit = settled.map_err(refused)?;
-        let change = commit.step().change.clone();
         // The command was asked for at a time when the server took writes, before the proof was looked at.
-        if ctx.is_answer() && change != Change::None {
+        if ctx.is_answer() && !matches!(commit.step().change, Change::None) {
             takes_write(ctx, client_id)?;
         }
+        let enrolled_as = match &mut self.purpose {
+            Purpose::Enrol(user) => user.take(),
+            _ => None,
+        };
         let Taken { committed, user } =
-            step::take(ctx, commit.step(), self.seen.as_ref(), self.user.take())?;
+            step::take(ctx, commit.step(), enrolled_as, self.purpose.event())?;
         let accepted = commit.done(committed).map_err(refused)?;
-        match change {
-            Change::Insert(_) => counters::ENROLLED.add(),
-            Change::Replace(_) => {
-                session::end_client(client_id, By::Command(ctx));
-                counters::ROTATED.add();
-            }
-            Change::None => {
-                let is_mapped = settings::acl_mapping() && user.is_some();
-                if (self.must_be_mapped && !is_mapped)
-                    || !session::open(ctx, accepted, user.as_ref())
-                {
-                    return Err(denied(ctx, client_id));
-                }
-                counters::ACCEPTED.add();
-            }
+        if let Purpose::LogIn { must_be_mapped } = self.purpose {
+            open_session(ctx, accepted, user.as_ref(), must_be_mapped)?;
         }
+        self.purpose.counter().add();
         Ok(())
     }
+}
+
+fn open_session(
+    ctx: Ctx<'_>,
+    accepted: Accepted,
+    user: Option<&AclUser>,
+    must_be_mapped: bool,
+) -> Result<(), Failure> {
+    let is_mapped = settings::acl_mapping() && user.is_some();
+    let client_id = accepted.client_id().clone();
+    if (must_be_mapped && !is_mapped) || !session::open(ctx, accepted, user) {
+        return Err(denied(ctx, &client_id));
+    }
+    Ok(())
 }
 
 fn takes_write(ctx: Ctx<'_>, client_id: &ClientId) -> Result<(), Failure> {

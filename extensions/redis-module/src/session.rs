@@ -1,11 +1,12 @@
 //! The session of a connection: opened by an accepted proof, ended by whatever ends the trust in it.
 
 use std::{
+    collections::HashMap,
     ffi::c_void,
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
-use twofapi_crypto_core::{ClientId, ceremony::Accepted};
+use twofapi_crypto_core::{ClientId, CredentialId, Record, ceremony::Accepted};
 
 use crate::{
     clock,
@@ -18,7 +19,7 @@ use crate::{
     mapping,
     rules::{
         acl_user::AclUser,
-        sessions::{Ended, Sessions},
+        sessions::{Basis, Ended, Now, Sessions, Until},
     },
     settings, unproved,
 };
@@ -37,14 +38,27 @@ fn sessions() -> MutexGuard<'static, Sessions> {
     SESSIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn now() -> Now {
+    Now {
+        steady: clock::steady_millis(),
+        unix: clock::unix_seconds(),
+    }
+}
+
+/// When a credential of a client is let in no longer, by itself or with the client.
+fn expiry_of(record: &Record, id: &CredentialId) -> Option<u64> {
+    let credential = record.credential(Some(id))?;
+    record.expiry_of(credential)
+}
+
 /// Opens a session of an accepted client for the calling connection. With `acl-mapping`, the connection becomes the ACL
 /// user that was named at enrolment; otherwise it stays who it is. False when the server refuses:
 /// the user does not exist, is off, or the caller is no connection of its own.
 pub(crate) fn open(ctx: Ctx<'_>, accepted: Accepted, user: Option<&AclUser>) -> bool {
-    let (client_id, _) = accepted.into_parts();
+    let client_id = accepted.client_id();
     let mapped_to = user.filter(|_| settings::acl_mapping());
     if let Some(user) = mapped_to
-        && let Err(barred) = mapping::check(ctx, &client_id, user)
+        && let Err(barred) = mapping::check(ctx, client_id, user)
     {
         let reason = barred.reason();
         ctx.log(
@@ -73,12 +87,21 @@ pub(crate) fn open(ctx: Ctx<'_>, accepted: Accepted, user: Option<&AclUser>) -> 
         ctx.log(Level::Warning, &message);
         return false;
     }
-    let expires_at = clock::steady_millis().saturating_add(settings::session_ttl_millis());
+    let basis = Basis {
+        credential: *accepted.credential_id(),
+        since: accepted.since(),
+        generation: accepted.generation(),
+    };
+    let until = Until {
+        steady: clock::steady_millis().saturating_add(settings::session_ttl_millis()),
+        unix: expiry_of(accepted.record(), &basis.credential),
+    };
     let connection = ctx.connection();
     sessions().open(
         connection,
         client_id.as_str(),
-        expires_at,
+        basis,
+        until,
         mapped_to.map(AclUser::as_bytes),
     );
     unproved::settled(connection);
@@ -88,20 +111,18 @@ pub(crate) fn open(ctx: Ctx<'_>, accepted: Accepted, user: Option<&AclUser>) -> 
 
 /// Who is behind a connection.
 pub(crate) fn client_of(connection: u64) -> Option<String> {
-    sessions()
-        .client_of(connection, clock::steady_millis())
-        .map(String::from)
+    sessions().client_of(connection, now()).map(String::from)
 }
 
 /// Seconds that a connection's session still lasts, rounded up.
 pub(crate) fn seconds_left(connection: u64) -> Option<u64> {
-    let left = sessions().left(connection, clock::steady_millis())?;
+    let left = sessions().left(connection, now())?;
     Some(left.div_ceil(1000))
 }
 
 /// The sessions of one client or of all: whose, on which connection, and for how many seconds still.
 pub(crate) fn list(client_id: Option<&ClientId>) -> Vec<(Arc<str>, u64, u64)> {
-    let listed = sessions().list(client_id.map(ClientId::as_str), clock::steady_millis());
+    let listed = sessions().list(client_id.map(ClientId::as_str), now());
     let seconds =
         |(client, connection, left): (_, _, u64)| (client, connection, left.div_ceil(1000));
     listed.into_iter().map(seconds).collect()
@@ -121,6 +142,26 @@ pub(crate) fn end_client(client_id: &ClientId, by: By<'_>) -> usize {
     count
 }
 
+/// A client's record has become this one: ends the sessions that it does not honour.
+pub(crate) fn look_again(client_id: &ClientId, record: &Record, by: By<'_>) {
+    let now = clock::unix_seconds();
+    // Sessions are many, and what they rest on is one of a few.
+    let mut judged: HashMap<Basis, Option<Option<u64>>> = HashMap::new();
+    let ended = sessions().look_again(client_id.as_str(), |basis| {
+        *judged.entry(*basis).or_insert_with(|| {
+            let Basis {
+                credential,
+                since,
+                generation,
+            } = basis;
+            record
+                .honours(Some(credential), *since, *generation, now)
+                .then(|| expiry_of(record, credential))
+        })
+    });
+    close(ended, by);
+}
+
 pub(crate) fn end_all() {
     let ended = sessions().end_all();
     close(ended, By::Event);
@@ -134,7 +175,7 @@ pub(crate) fn tick() {
 }
 
 fn end_expired() {
-    let ended = sessions().end_expired(clock::steady_millis(), EXPIRED_AT_ONCE);
+    let ended = sessions().end_expired(now(), EXPIRED_AT_ONCE);
     close(ended, By::Clock);
 }
 

@@ -16,7 +16,7 @@ pub(crate) trait Value: Clone + Send + Sized + 'static {
     /// The command that makes the key again from the append-only file: `COMMAND key bytes`.
     const RESTORE_COMMAND: &'static CStr;
 
-    fn encode(&self) -> Vec<u8>;
+    fn encode(&self) -> &[u8];
     fn decode(bytes: &[u8], encoding_version: u8) -> Result<Self, &'static str>;
     fn heap_bytes(&self) -> usize;
     /// The key that held the value is no more.

@@ -133,7 +133,7 @@ fn terms(decoys: [u8; 16], settings: &Settings) -> Terms {
 mod tests {
     use super::*;
     use twofapi_crypto_core::{
-        Authentication, ClientRecord, Commitment, Credential,
+        Authentication, Commitment, Credential, CredentialName, Record,
         ceremony::{AuthenticationRequest, Commit, Named, Refused},
         prove,
     };
@@ -194,7 +194,8 @@ mod tests {
                     binding: None,
                 },
             )?;
-            let record = ClientRecord::enrolled(*self.credential.commitment());
+            let unnamed = CredentialName::unnamed();
+            let record = Record::enrolled(self.credential.commitment(), unnamed, 0);
             let check = wanted.found(Some(record), |decoy| Commitment::from_bytes(decoy));
             check.unwrap().verify().settle()
         }

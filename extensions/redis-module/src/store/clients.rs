@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use twofapi_crypto_core::{ClientId, ClientRecord, ClientStatus, Commitment, Error};
+use twofapi_crypto_core::{ClientId, Error, Record};
 
 use crate::{
     clock,
@@ -17,14 +17,14 @@ use crate::{
         key::{Held, Key},
     },
     rules::{
+        client::{Client, ENCODING_VERSION, Kept, Seen},
         failure::Failure,
         key_name::KeyName,
-        record::{ENCODING_VERSION, Record},
     },
     session, settings,
 };
 
-static CLIENT_TYPE: DataType<Record> = DataType::unregistered();
+static CLIENT_TYPE: DataType<Kept> = DataType::unregistered();
 
 /// The command by which replicas and the append-only file are told what a client is now.
 pub(crate) const APPLY: &CStr = c"2FAPI.APPLY";
@@ -32,25 +32,27 @@ pub(crate) const APPLY: &CStr = c"2FAPI.APPLY";
 /// The name that Redis knows the type by, in RDB files as well: exactly nine characters.
 const TYPE_NAME: &CStr = c"2fapi-clt";
 
-impl Value for Record {
+impl Value for Kept {
     const ENCODING_VERSION: u8 = ENCODING_VERSION;
     const RESTORE_COMMAND: &'static CStr = APPLY;
 
-    fn encode(&self) -> Vec<u8> {
-        self.encode()
+    fn encode(&self) -> &[u8] {
+        self.as_bytes()
     }
 
     fn decode(bytes: &[u8], encoding_version: u8) -> Result<Self, &'static str> {
-        Self::decode(bytes, encoding_version)
+        Self::read(bytes, encoding_version)
     }
 
     fn heap_bytes(&self) -> usize {
-        self.heap_bytes()
+        self.as_bytes().len()
     }
 
     fn unlinked(&self, key: &[u8]) {
-        if key == KeyName::of(&self.client_id).as_bytes() {
-            session::end_client(&self.client_id, By::Event);
+        if let Ok(client_id) = self.client_id()
+            && key == KeyName::of(&client_id).as_bytes()
+        {
+            session::end_client(&client_id, By::Event);
         }
     }
 }
@@ -59,72 +61,51 @@ pub(crate) fn register_type(ctx: Ctx<'_>) -> bool {
     CLIENT_TYPE.register(ctx, TYPE_NAME)
 }
 
-/// A client's record, if it is one: a key that was renamed or copied is nobody's.
-pub(crate) fn find(ctx: Ctx<'_>, client_id: &ClientId) -> Result<Option<Record>, Failure> {
+/// A client, if it is one: a key that was renamed or copied is nobody's.
+pub(crate) fn find(ctx: Ctx<'_>, client_id: &ClientId) -> Result<Option<Client>, Failure> {
     with_key(ctx, client_id, Key::read, |key| {
         Ok(match key.held(&CLIENT_TYPE) {
             Held::Nothing => None,
-            Held::Ours(record) if record.client_id == *client_id => Some(record.clone()),
+            Held::Ours(kept) if kept.is_of(client_id) => Some(kept.client()?),
             Held::Ours(_) | Held::Foreign => return Err(Failure::WRONG_TYPE),
         })
     })
 }
 
-/// The least that verifying needs of an active client.
-pub(crate) struct Active {
-    pub(crate) commitment: [u8; Commitment::LEN],
-    pub(crate) commitment_version: u32,
-}
-
-impl Active {
-    /// Its record, with the commitment decoded.
-    pub(crate) const fn record(&self, commitment: Commitment) -> ClientRecord {
-        ClientRecord {
-            commitment,
-            commitment_version: self.commitment_version,
-            status: ClientStatus::Active,
-        }
-    }
-}
-
-/// A client that may authenticate. Whatever else the key holds is no client.
-pub(crate) fn find_active(ctx: Ctx<'_>, client_id: &ClientId) -> Option<Active> {
+/// What an attempt needs of a client, of whatever status. Whatever else the key holds is no client.
+pub(crate) fn see(ctx: Ctx<'_>, client_id: &ClientId) -> Seen {
     with_key(ctx, client_id, Key::read, |key| {
         match key.held(&CLIENT_TYPE) {
-            Held::Ours(record) if record.client_id == *client_id && record.is_active() => {
-                Some(Active {
-                    commitment: record.commitment,
-                    commitment_version: record.commitment_version,
-                })
-            }
-            _ => None,
+            Held::Ours(kept) if kept.is_of(client_id) => kept.seen(),
+            _ => Seen::nobody(),
         }
     })
 }
 
 /// Enrols a client.
-pub(crate) fn create(ctx: Ctx<'_>, record: Record) -> Result<(), Failure> {
-    let name = KeyName::of(&record.client_id);
+pub(crate) fn create(ctx: Ctx<'_>, client: &Client) -> Result<(), Failure> {
+    let name = KeyName::of(&client.client_id);
     ctx.in_database_zero(|| {
         let mut key = Key::write(ctx, name.as_bytes());
         match key.held(&CLIENT_TYPE) {
             Held::Nothing => {}
-            Held::Ours(present) if present.client_id == record.client_id => {
+            Held::Ours(present) if present.is_of(&client.client_id) => {
                 return Err(Error::AlreadyEnrolled.into());
             }
             Held::Ours(_) | Held::Foreign => return Err(Failure::WRONG_TYPE),
         }
-        let bytes = record.encode();
-        if !key.set(&CLIENT_TYPE, record) {
+        let kept = Kept::of(client);
+        if !key.set(&CLIENT_TYPE, kept.clone()) {
             return Err(Failure::Internal);
         }
         key.changed(c"2fapi.enroll");
-        ctx.replicate(APPLY, name.as_bytes(), &bytes);
+        ctx.replicate(APPLY, name.as_bytes(), kept.as_bytes());
         Ok(())
     })
 }
 
-/// Changes a client, and tells replicas and the append-only file.
+/// Changes a client's record, tells replicas and the append-only file, and ends the sessions that the record
+/// honours no longer.
 pub(crate) fn update<T>(
     ctx: Ctx<'_>,
     client_id: &ClientId,
@@ -132,49 +113,47 @@ pub(crate) fn update<T>(
     change: impl FnOnce(&mut Record) -> Result<T, Error>,
 ) -> Result<T, Failure> {
     let name = KeyName::of(client_id);
-    ctx.in_database_zero(|| {
+    let (outcome, record) = ctx.in_database_zero(|| {
         let mut key = Key::write(ctx, name.as_bytes());
-        let (outcome, bytes) = match key.held(&CLIENT_TYPE) {
+        let (outcome, record, kept) = match key.held(&CLIENT_TYPE) {
             Held::Nothing => return Err(Error::NotEnrolled.into()),
-            Held::Ours(record) if record.client_id == *client_id => {
-                let outcome = change(record)?;
-                (outcome, record.encode())
+            Held::Ours(kept) if kept.is_of(client_id) => {
+                let mut record = kept.record()?;
+                let outcome = change(&mut record)?;
+                *kept = kept.with(&record);
+                (outcome, record, kept.clone())
             }
             Held::Ours(_) | Held::Foreign => return Err(Failure::WRONG_TYPE),
         };
         key.changed(event);
-        ctx.replicate(APPLY, name.as_bytes(), &bytes);
-        Ok(outcome)
-    })
+        ctx.replicate(APPLY, name.as_bytes(), kept.as_bytes());
+        Ok((outcome, record))
+    })?;
+    session::look_again(client_id, &record, By::Command(ctx));
+    Ok(outcome)
 }
 
 /// Makes a key what the primary or the append-only file says it is.
 pub(crate) fn apply(ctx: Ctx<'_>, name: &[u8], bytes: &[u8]) -> Result<(), Failure> {
-    let record = Record::decode(bytes, ENCODING_VERSION).map_err(|problem| Error::Unavailable {
+    let kept = Kept::read_any(bytes).map_err(|problem| Error::Unavailable {
         reason: format!("the record is refused: {problem}"),
     })?;
-    tell_of_a_missing_user(ctx, &record);
-    let is_clients_own = name == KeyName::of(&record.client_id).as_bytes();
-    let client_id = record.client_id.clone();
-    let keeps_sessions = {
+    let client = kept.client()?;
+    tell_of_a_missing_user(ctx, &client);
+    {
         let mut key = Key::write(ctx, name);
         match key.held(&CLIENT_TYPE) {
-            Held::Ours(present) => {
-                let same = present.commitment == record.commitment && record.is_active();
-                *present = record;
-                same
-            }
+            Held::Ours(present) => *present = kept,
             Held::Nothing => {
-                if !key.set(&CLIENT_TYPE, record) {
+                if !key.set(&CLIENT_TYPE, kept) {
                     return Err(Failure::Internal);
                 }
-                false
             }
             Held::Foreign => return Err(Failure::WRONG_TYPE),
         }
-    };
-    if is_clients_own && !keeps_sessions {
-        session::end_client(&client_id, By::Command(ctx));
+    }
+    if name == KeyName::of(&client.client_id).as_bytes() {
+        session::look_again(&client.client_id, &client.record, By::Command(ctx));
     }
     ctx.replicate(APPLY, name, bytes);
     Ok(())
@@ -182,10 +161,10 @@ pub(crate) fn apply(ctx: Ctx<'_>, name: &[u8], bytes: &[u8]) -> Result<(), Failu
 
 /// A replica that lacks a client's ACL user denies the client after a failover: the operator is to hear
 /// of it before, once in a while.
-fn tell_of_a_missing_user(ctx: Ctx<'_>, record: &Record) {
+fn tell_of_a_missing_user(ctx: Ctx<'_>, client: &Client) {
     const EVERY: u64 = 10_000;
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let Some(user) = &record.user else { return };
+    let Some(user) = &client.user else { return };
     let now = clock::steady_millis();
     if ctx.flags().is_loading()
         || !settings::acl_mapping()
@@ -195,7 +174,7 @@ fn tell_of_a_missing_user(ctx: Ctx<'_>, record: &Record) {
         return;
     }
     NEXT.store(now + EVERY, Ordering::Relaxed);
-    let id = &record.client_id;
+    let id = &client.client_id;
     ctx.log(
         Level::Warning,
         &format!(

@@ -29,8 +29,7 @@ pub(crate) fn attempt(ctx: Ctx<'_>, name: &[u8], password: &[u8]) -> Result<bool
             c"DENIED a proof is not looked at within a transaction",
         ));
     };
-    let attempt = authentication(ctx, client_id, challenge_id, &proof)?;
-    let attempt = Box::new(attempt.must_be_mapped());
-    workers::submit(source, attempt, Blocked::on_auth(ctx));
+    let attempt = authentication(ctx, client_id, challenge_id, &proof, true)?;
+    workers::submit(source, Box::new(attempt), Blocked::on_auth(ctx));
     Ok(true)
 }

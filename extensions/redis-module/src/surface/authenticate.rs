@@ -8,7 +8,7 @@ use twofapi_crypto_core::{
 
 use super::common::{client, decide};
 use crate::{
-    attempt::{Attempt, refuse},
+    attempt::{Attempt, Purpose, refuse},
     counters,
     host::{Arguments, Ctx},
     rules::{
@@ -16,6 +16,7 @@ use crate::{
         challenges::Now,
         failure::Failure,
     },
+    settings,
     store::{challenges, clients},
     workers,
 };
@@ -37,7 +38,8 @@ pub(super) fn verify(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
     let place = workers::place(ctx)?;
     let client_id = client(arguments)?;
     let proof = proof("proof", arguments.get(3))?;
-    let attempt = authentication(ctx, client_id, arguments.get(2), &proof)?;
+    let must_be_mapped = settings::before_auth();
+    let attempt = authentication(ctx, client_id, arguments.get(2), &proof, must_be_mapped)?;
     decide(ctx, place, attempt)
 }
 
@@ -47,16 +49,22 @@ pub(super) fn rotate(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
     let proof_old = proof("old proof", arguments.get(3))?;
     let commitment_new = commitment(arguments.get(4))?;
     let proof_new = proof("new proof", arguments.get(5))?;
-    let attempt = begin(ctx, client_id, arguments.get(2), |now, of| {
-        let request = RotationRequest {
-            of,
-            credential: None,
-            proof_old: &proof_old.to_bytes(),
-            commitment_new: commitment_new.as_bytes(),
-            proof_new: &proof_new.to_bytes(),
-        };
-        now.terms.rotate(now.keys, now.seconds, &request)
-    })?;
+    let attempt = begin(
+        ctx,
+        client_id,
+        arguments.get(2),
+        Purpose::Rotate,
+        |now, of| {
+            let request = RotationRequest {
+                of,
+                credential: None,
+                proof_old: &proof_old.to_bytes(),
+                commitment_new: commitment_new.as_bytes(),
+                proof_new: &proof_new.to_bytes(),
+            };
+            now.terms.rotate(now.keys, now.seconds, &request)
+        },
+    )?;
     decide(ctx, place, attempt)
 }
 
@@ -66,8 +74,10 @@ pub(super) fn authentication(
     client_id: ClientId,
     challenge_id: &[u8],
     proof: &Proof,
+    must_be_mapped: bool,
 ) -> Result<Attempt, Failure> {
-    begin(ctx, client_id, challenge_id, |now, of| {
+    let purpose = Purpose::LogIn { must_be_mapped };
+    begin(ctx, client_id, challenge_id, purpose, |now, of| {
         let request = AuthenticationRequest {
             of,
             credential: None,
@@ -84,6 +94,7 @@ fn begin(
     ctx: Ctx<'_>,
     client_id: ClientId,
     challenge_id: &[u8],
+    purpose: Purpose,
     ceremony: impl FnOnce(Now<'_>, Named<'_>) -> Result<Wanted, Refused>,
 ) -> Result<Attempt, Failure> {
     let of = Named::Apart {
@@ -92,6 +103,6 @@ fn begin(
     };
     let wanted = challenges::begin(|now| ceremony(now, of))?
         .map_err(|refused| refuse(ctx, &client_id, refused))?;
-    let seen = clients::find_active(ctx, wanted.client_id());
-    Ok(Attempt::of(client_id, wanted, seen))
+    let seen = clients::see(ctx, wanted.client_id());
+    Ok(Attempt::of(client_id, wanted, seen, purpose))
 }

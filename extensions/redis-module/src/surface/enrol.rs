@@ -1,20 +1,20 @@
 //! `2FAPI.ENROLL client commitment [PROOF proof] [USER acl-user]`.
 
 use twofapi_crypto_core::{
-    Error,
+    CredentialName, Error, Record,
     ceremony::{EnrolmentRequest, Permission},
 };
 
 use super::common::{client, decide};
 use crate::{
-    attempt::{Attempt, refuse},
-    counters,
+    attempt::{Attempt, Purpose, refuse},
+    clock, counters,
     host::{Arguments, Ctx},
     mapping,
     rules::{
         arguments::{EnrolOptions, commitment},
+        client::Client,
         failure::Failure,
-        record::Record,
     },
     settings,
     store::{challenges, clients},
@@ -42,7 +42,13 @@ pub(super) fn enroll(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
                 c"ERR enrolment must come with PROOF: 2fapi.require-proof is on",
             ));
         }
-        clients::create(ctx, Record::enrolled(client_id, &commitment, options.user))?;
+        let unnamed = CredentialName::unnamed();
+        let client = Client {
+            client_id,
+            user: options.user,
+            record: Record::enrolled(&commitment, unnamed, clock::unix_seconds()),
+        };
+        clients::create(ctx, &client)?;
         counters::ENROLLED.add();
         ctx.reply_status(c"OK");
         return Ok(());
@@ -56,7 +62,7 @@ pub(super) fn enroll(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
     })?
     .map_err(|refused| refuse(ctx, &client_id, refused))?;
     // The caller is an operator, who was given this command by name.
-    let check = asked.permitted(Permission::Host);
-    let attempt = Attempt::to_enrol(client_id, check, options.user);
+    let check = asked.at(clock::unix_seconds()).permitted(Permission::Host);
+    let attempt = Attempt::of_permitted(client_id, check, Purpose::Enrol(options.user));
     decide(ctx, workers::place(ctx)?, attempt)
 }

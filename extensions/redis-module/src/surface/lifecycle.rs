@@ -2,13 +2,12 @@
 
 use std::ffi::CStr;
 
-use twofapi_crypto_core::{ClientRecord, ClientStatus, Error};
+use twofapi_crypto_core::{ClientStatus, Error, Record};
 
 use super::common::client;
 use crate::{
-    host::{Arguments, Ctx, Level, ending::By, writes},
+    host::{Arguments, Ctx, Level, writes},
     rules::{failure::Failure, key_name::KeyName},
-    session,
     store::clients,
 };
 
@@ -18,17 +17,17 @@ pub(super) fn status(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
         [word] if word.eq_ignore_ascii_case(b"VERSION") => true,
         _ => return Err(Failure::SYNTAX),
     };
-    let record = clients::find(ctx, &client(arguments)?)?;
-    let status = record
+    let client = clients::find(ctx, &client(arguments)?)?;
+    let status = client
         .as_ref()
-        .map_or(c"unknown", |record| status_word(record.status));
+        .map_or(c"unknown", |client| status_word(client.record.status()));
     if with_version {
         ctx.reply_array(2);
     }
     ctx.reply_status(status);
     if with_version {
         // 0: never enrolled.
-        ctx.reply_integer(record.map_or(0, |record| i64::from(record.commitment_version)));
+        ctx.reply_integer(client.map_or(0, |client| i64::from(client.record.version())));
     }
     Ok(())
 }
@@ -42,22 +41,22 @@ pub(super) const fn status_word(status: ClientStatus) -> &'static CStr {
 }
 
 pub(super) fn suspend(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
-    shut_out(ctx, arguments, c"2fapi.suspend", |life| {
-        life.suspend().map(|_| ())
+    shut_out(ctx, arguments, c"2fapi.suspend", |record| {
+        record.suspend().map(|_| ())
     })
 }
 
 pub(super) fn resume(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
     clients::update(ctx, &client(arguments)?, c"2fapi.resume", |record| {
-        record.transition(|life| life.resume())
+        record.resume()
     })?;
     ctx.reply_status(c"OK");
     Ok(())
 }
 
 pub(super) fn revoke(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
-    shut_out(ctx, arguments, c"2fapi.revoke", |life| {
-        life.revoke();
+    shut_out(ctx, arguments, c"2fapi.revoke", |record| {
+        record.revoke();
         Ok(())
     })
 }
@@ -69,7 +68,7 @@ fn shut_out(
     ctx: Ctx<'_>,
     arguments: &Arguments<'_>,
     event: &'static CStr,
-    apply: fn(&mut ClientRecord) -> Result<(), Error>,
+    apply: fn(&mut Record) -> Result<(), Error>,
 ) -> Result<(), Failure> {
     if ctx.flags().is_read_only() {
         return Err(Failure::Line(
@@ -77,8 +76,7 @@ fn shut_out(
         ));
     }
     let client_id = client(arguments)?;
-    clients::update(ctx, &client_id, event, |record| record.transition(apply))?;
-    session::end_client(&client_id, By::Command(ctx));
+    clients::update(ctx, &client_id, event, apply)?;
     let key = KeyName::of(&client_id);
     let trouble = ctx.in_database_zero(|| writes::refused(ctx, key.as_bytes(), false));
     let Some(trouble) = trouble else {

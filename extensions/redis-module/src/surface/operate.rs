@@ -42,11 +42,11 @@ pub(super) fn clients(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fai
     ctx.reply_array(2);
     ctx.reply_bytes(next.bytes());
     ctx.reply_array(found.len());
-    for record in found {
+    for client in found {
         ctx.reply_array(3);
-        ctx.reply_bytes(record.client_id.as_bytes());
-        ctx.reply_bytes(status_word(record.status).to_bytes());
-        match &record.user {
+        ctx.reply_bytes(client.client_id.as_bytes());
+        ctx.reply_bytes(status_word(client.record.status()).to_bytes());
+        match &client.user {
             Some(user) => ctx.reply_bytes(user.as_bytes()),
             None => ctx.reply_null(),
         }

@@ -167,6 +167,9 @@ fn after_a_kill_every_acknowledged_enrolment_is_there() {
     assert_eq!(acknowledged[0].log_in(&mut connection), Ok(Value::Okay));
 }
 
+/// So that payloads show the record as it is.
+const UNCOMPRESSED: &str = "rdbcompression no";
+
 /// What DUMP gives, taken apart: the body before version and checksum.
 fn dumped(connection: &mut Connection, key: &str) -> Vec<u8> {
     let dump: Vec<u8> = cmd("DUMP").arg(key).query(connection).unwrap();
@@ -190,7 +193,7 @@ fn restore(connection: &mut Connection, key: &str, payload: &[u8]) -> redis::Red
 
 #[test]
 fn a_damaged_payload_is_refused_and_the_server_stays() {
-    let mut server = Server::start("");
+    let mut server = Server::start(UNCOMPRESSED);
     let mut connection = server.connect();
     let alice = Client::enrolled("alice", &mut connection);
     let body = dumped(&mut connection, "2fapi:{alice}");
@@ -217,41 +220,129 @@ fn a_damaged_payload_is_refused_and_the_server_stays() {
     assert_eq!(alice.log_in(&mut connection), Ok(Value::Okay));
 }
 
+/// A payload of this module's type: of the layout that `encoding` says, with this record. `like` is one that the
+/// server gave.
+fn payload(like: &[u8], encoding: u8, record: &[u8]) -> Vec<u8> {
+    // 0x07, the type's 64-bit id with the layout in its lowest ten bits, then 0x05 and the record with its
+    // length, then 0x00 and the version of RDB. Ids beyond 32 bits are written as 0x81 and eight bytes.
+    assert_eq!((like[0], like[1], like[9]), (7, 0x81, 2), "{like:?}");
+    let mut head = like[..11].to_vec();
+    head[9] = encoding;
+    let length = (record.len() as u16 | 0x4000).to_be_bytes();
+    let end = &like[like.len() - 3..];
+    assert_eq!(end[0], 0, "{like:?}");
+    [&head, &length[..], record, end].concat()
+}
+
+/// What the module of before kept of an active client, in each of its layouts.
+fn layouts_of_before(client: &Client) -> [Vec<u8>; 2] {
+    let id = client.id.as_bytes();
+    let first = [
+        &[id.len() as u8][..],
+        id,
+        b"\0\0\0\0\x01",
+        client.credential.commitment().as_bytes(),
+    ]
+    .concat();
+    let second = [&first[..], b"\x0aclient-app"].concat();
+    [first, second]
+}
+
 #[test]
 fn a_record_of_an_older_layout_is_read_and_of_a_newer_one_refused() {
-    let server = Server::start("");
+    let server = Server::start(UNCOMPRESSED);
     let mut connection = server.connect();
-    let alice = Client::enrolled("alice", &mut connection);
-    let body = dumped(&mut connection, "2fapi:{alice}");
-    // 0x07, the type's 64-bit id with the layout in its lowest ten bits, then 0x05 and the record
-    // with its length, then 0x00. Ids beyond 32 bits are written as 0x81 and eight bytes.
-    assert_eq!((body[0], body[1], body[9]), (7, 0x81, 1), "{body:?}");
-    let mut older = body.clone();
-    older[9] = 0;
-    let length = usize::from(older[11]);
-    assert_eq!(older[12 + length], 0, "the end follows the record");
-    // The first layout ends before the length of the ACL user, which is zero here.
-    older[11] -= 1;
-    older.remove(12 + length - 1);
-    ask(&mut connection, &["DEL", "2fapi:{alice}"]).unwrap();
-    assert_eq!(
-        restore(&mut connection, "2fapi:{alice}", &sealed(&older)),
-        Ok(Value::Okay)
-    );
+    let mut alice = Client::enrolled("alice", &mut connection);
+    let like = dumped(&mut connection, "2fapi:{alice}");
+    for (encoding, record) in (0..).zip(layouts_of_before(&alice)) {
+        let older = payload(&like, encoding, &record);
+        assert_eq!(
+            restore(&mut connection, "2fapi:{alice}", &sealed(&older)),
+            Ok(Value::Okay)
+        );
+        assert_eq!(alice.log_in(&mut connection), Ok(Value::Okay));
+        // It is saved in the newer layout, and lives on.
+        assert_eq!(dumped(&mut connection, "2fapi:{alice}")[9], 2);
+        let other = payload(&like, 1 - encoding, &record);
+        assert!(restore(&mut connection, "other", &sealed(&other)).is_err());
+    }
+    assert_eq!(alice.rotate(&mut connection), Ok(Value::Okay));
     assert_eq!(alice.log_in(&mut connection), Ok(Value::Okay));
-    let mut newer = body;
-    newer[9] = 2;
+    let mut newer = like;
+    newer[9] = 3;
     assert!(restore(&mut connection, "2fapi:{alice}", &sealed(&newer)).is_err());
     assert!(server.log().contains("newer version"));
 }
 
 #[test]
+fn an_append_only_file_of_before_is_read() {
+    let mut server = Server::start("appendonly yes\nappendfsync always\naof-use-rdb-preamble no");
+    let mut connection = server.connect();
+    let bob = Client::enrolled("bob", &mut connection);
+    server.kill();
+    let alice = Client::new("alice");
+    let [_, record] = layouts_of_before(&alice);
+    let mut append = cmd("2FAPI.APPLY");
+    append.arg("2fapi:{alice}").arg(record);
+    let folder = server.dir().join("appendonlydir");
+    let file = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_str().unwrap().ends_with(".incr.aof"))
+        .unwrap();
+    let written = [std::fs::read(&file).unwrap(), append.get_packed_command()].concat();
+    std::fs::write(&file, written).unwrap();
+    server.launch();
+    let mut connection = server.connect();
+    for client in [&alice, &bob] {
+        assert_eq!(client.log_in(&mut connection), Ok(Value::Okay));
+    }
+    let shown: (String, Vec<(String, String, Option<String>)>) =
+        cmd("2FAPI.CLIENTS").arg(0).query(&mut connection).unwrap();
+    let alice_as = ("alice".into(), "active".into(), Some("client-app".into()));
+    assert!(shown.1.contains(&alice_as), "{shown:?}");
+}
+
+#[test]
+fn whatever_bytes_are_restored_the_server_stays() {
+    let mut server = Server::start(UNCOMPRESSED);
+    let mut connection = server.connect();
+    let alice = Client::enrolled("alice", &mut connection);
+    let like = dumped(&mut connection, "2fapi:{alice}");
+    let record = like[13..like.len() - 3].to_vec();
+    assert_eq!(payload(&like, 2, &record), like);
+    let huge = vec![0xff; 9000];
+    let hostile: [&[u8]; 6] = [
+        b"",
+        b"\x82",
+        b"\x82\xff",
+        // Sixteen credentials are said to follow, or 255, or none.
+        &[&record[..8], &[0x10, 0, 0, 0, 0, 1, 0, 0, 0, 0, 16]].concat(),
+        &[&record[..8], &[0x10, 0, 0, 0, 0, 1, 0, 0, 0, 0, 255], &huge].concat(),
+        &[
+            &record[..8],
+            &[0x10, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0],
+            &[0; 17],
+        ]
+        .concat(),
+    ];
+    for record in hostile {
+        for encoding in [0, 1, 2, 3] {
+            let payload = sealed(&payload(&like, encoding, record));
+            assert!(restore(&mut connection, "hostile", &payload).is_err());
+        }
+    }
+    assert!(server.is_running());
+    assert_eq!(alice.log_in(&mut connection), Ok(Value::Okay));
+}
+
+#[test]
 fn apply_is_refused_from_anybody_but_the_primary_and_the_append_only_file() {
-    let server = Server::start("");
+    let server = Server::start(UNCOMPRESSED);
     let mut connection = server.connect();
     let _ = Client::enrolled("alice", &mut connection);
     let body = dumped(&mut connection, "2fapi:{alice}");
-    let record = &body[12..body.len() - 3];
+    let record = &body[13..body.len() - 3];
     let answer: redis::RedisResult<Value> = cmd("2FAPI.APPLY")
         .arg("2fapi:{bob}")
         .arg(record)
