@@ -21,11 +21,11 @@ use tokio::{
     sync::Semaphore,
     time::timeout,
 };
-use twofapi_crypto_core::{ClientId, ClientRecord, Error, Transition};
+use twofapi_crypto_core::{ClientId, Error, Record, Transition};
 
 use crate::{
-    service::{change_status, invite},
-    store::{ClientsAtRest, LifecycleChange, Store, StorePlace, User},
+    service::{change_record, invite},
+    store::{ClientsAtRest, RecordChange, Store, StorePlace, User},
 };
 
 /// The longest line either way: a page of clients is the longest.
@@ -120,12 +120,12 @@ pub struct ClientView {
 }
 
 impl ClientView {
-    fn new(id: &ClientId, record: &ClientRecord) -> Self {
+    fn new(id: &ClientId, record: &Record) -> Self {
         Self {
             client_id: id.as_str().to_owned(),
-            status: record.status.as_str().to_owned(),
-            commitment_version: record.commitment_version,
-            commitment: hex::encode(record.commitment.as_bytes()),
+            status: record.status().as_str().to_owned(),
+            commitment_version: record.version(),
+            commitment: hex::encode(record.first().commitment()),
         }
     }
 }
@@ -171,7 +171,7 @@ fn failed(error: Error) -> Response {
 }
 
 /// One page, given one client more than fits if there are more.
-fn page(mut clients: Vec<(ClientId, ClientRecord)>) -> Response {
+fn page(mut clients: Vec<(ClientId, Record)>) -> Response {
     let more = clients.len() > PAGE;
     clients.truncate(PAGE);
     Response::Clients {
@@ -183,7 +183,7 @@ fn page(mut clients: Vec<(ClientId, ClientRecord)>) -> Response {
     }
 }
 
-fn shown(id: &ClientId, record: Option<ClientRecord>) -> Result<Response, Error> {
+fn shown(id: &ClientId, record: Option<Record>) -> Result<Response, Error> {
     Ok(Response::Client {
         client: ClientView::new(id, &record.ok_or(Error::NotEnrolled)?),
         changed: false,
@@ -208,12 +208,12 @@ async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Respon
             let record = store.look_up(&id).await?;
             return shown(&id, record);
         }
-        Request::Suspend { client_id } => (client_id, LifecycleChange::Suspend),
-        Request::Resume { client_id } => (client_id, LifecycleChange::Resume),
-        Request::Revoke { client_id } => (client_id, LifecycleChange::Revoke),
+        Request::Suspend { client_id } => (client_id, RecordChange::Suspend),
+        Request::Resume { client_id } => (client_id, RecordChange::Resume),
+        Request::Revoke { client_id } => (client_id, RecordChange::Revoke),
     };
     let id: ClientId = client_id.parse()?;
-    let (transition, record) = change_status(store, &id, change).await?;
+    let (transition, record) = change_record(store, &id, &change).await?;
     Ok(Response::Client {
         client: ClientView::new(&id, &record),
         changed: transition == Transition::Changed,

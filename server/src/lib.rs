@@ -15,13 +15,13 @@ pub use clock::{Clock, SystemClock};
 pub use http::{EnrolmentAuthorised, Fields, Problem, RateLimit, Sources, router};
 pub use service::{
     AuthenticatedClient, ChallengeName, Config, EnrolmentPermission, EnrolmentToken,
-    IssuedChallenge, Service, change_status, invite,
+    IssuedChallenge, Service, cancel_invitations, change_record, invite, invite_to_reset,
 };
 #[cfg(any(test, feature = "conformance"))]
 pub use store::conformance;
 pub use store::{
-    ClientsAtRest, EmbeddedStore, InvitationKey, LifecycleChange, Seed, SigningKeyRecord, Store,
-    StoreError, StorePlace, User,
+    AttributesChange, ClientsAtRest, EmbeddedStore, Invitation, InvitationKey, InvitationKind,
+    RecordChange, Seed, SigningKeyRecord, Store, StoreError, StorePlace, User,
 };
 pub use tokens::{AccessToken, JWKS_MAX_AGE};
 

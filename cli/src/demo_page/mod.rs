@@ -199,8 +199,8 @@ async fn record(
     };
     Ok(Json(json!({
         "client_id": client_id.as_str(),
-        "commitment": hex::encode(record.commitment.as_bytes()),
-        "commitment_version": record.commitment_version,
-        "status": record.status.as_str(),
+        "commitment": hex::encode(record.first().commitment()),
+        "commitment_version": record.version(),
+        "status": record.status().as_str(),
     })))
 }

@@ -168,8 +168,8 @@ async fn enrol(
         .map_err(|error| Problem::of_enrolment(error, routes.service.audience()))?;
     let body = json!({
         "client_id": client_id.as_str(),
-        "status": record.status.as_str(),
-        "commitment_version": record.commitment_version,
+        "status": record.status().as_str(),
+        "commitment_version": record.version(),
     });
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
@@ -236,7 +236,7 @@ async fn rotate(
         .map_err(routes.refuse())?;
     Ok(Json(json!({
         "client_id": name.client_id.as_str(),
-        "commitment_version": record.commitment_version,
+        "commitment_version": record.version(),
     })))
 }
 
@@ -275,7 +275,7 @@ impl FromRef<Routes> for Arc<Service> {
 }
 
 /// Protects a route: the request is answered only if it carries an access token of this server whose
-/// client is active and has not rotated since.
+/// client is active and whose credential still is there.
 impl<S> FromRequestParts<S> for AuthenticatedClient
 where
     S: Send + Sync,

@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError};
 
 use twofapi_crypto_core::{
-    ClientId, ClientRecord, Commitment, Error, Proof,
+    ClientId, Commitment, Error, Proof, Record,
     ceremony::{
         Accepted, AuthenticationRequest, Check, EnrolmentRequest, Keys, Named, Permission, Refused,
         RotationRequest, Wanted,
@@ -16,7 +16,7 @@ use super::{
     invitations::EnrolmentToken,
     state::Service,
 };
-use crate::tokens::AccessToken;
+use crate::{store::InvitationKind, tokens::AccessToken};
 
 /// Who permits an enrolment.
 #[derive(Clone, Copy)]
@@ -47,7 +47,8 @@ impl Service {
         })
     }
 
-    /// Enrols a commitment, given permission and a proof of possession.
+    /// Enrols a commitment, or has it replace all that the client has, as the permission says; given a proof of
+    /// possession.
     ///
     /// # Errors
     /// [`Error::Denied`] without permission or with a proof that is not accepted (the permission
@@ -58,30 +59,42 @@ impl Service {
         commitment: &Commitment,
         proof: &Proof,
         permission: EnrolmentPermission<'_>,
-    ) -> Result<ClientRecord, Error> {
+    ) -> Result<Record, Error> {
+        let now = self.clock.wall();
         let asked = self.terms.enrol(&EnrolmentRequest {
             client_id: client_id.as_bytes(),
             commitment: commitment.as_bytes(),
             proof: &proof.to_bytes(),
         })?;
-        let permission = match permission {
+        let asked = asked.at(now);
+        let (kind, by) = match permission {
             EnrolmentPermission::Token(token) => {
                 // Whoever has no permission gets no work done, and learns nothing of the id.
                 let key = EnrolmentToken::key(token);
-                if !self
-                    .store
-                    .is_invited(&key, client_id, self.clock.wall())
-                    .await?
-                {
+                let Some(kind) = self.store.invited_to(&key, client_id, now).await? else {
                     return Err(asked.refuse().into());
-                }
-                Permission::Invitation(key)
+                };
+                (kind, Permission::Invitation(key))
             }
-            EnrolmentPermission::HostApplication => Permission::Host,
+            EnrolmentPermission::HostApplication => (InvitationKind::Enrol, Permission::Host),
         };
-        let accepted = self.carry_out(asked.permitted(permission)).await??;
-        tracing::info!(%client_id, "enrolled");
-        ClientRecord::try_from(accepted.record())
+        let check = match kind {
+            InvitationKind::Enrol => asked.permitted(by),
+            InvitationKind::Reset => {
+                let record = self.store.look_up(client_id).await?;
+                asked.permitted_to_reset(by, record)?
+            }
+        };
+        let (_, record) = self.carry_out(check).await??.into_parts();
+        let credential = record.first().id();
+        match kind {
+            InvitationKind::Enrol => tracing::info!(%client_id, %credential, "enrolled"),
+            InvitationKind::Reset => {
+                let version = record.version();
+                tracing::info!(%client_id, %credential, version, "reset");
+            }
+        }
+        Ok(record)
     }
 
     /// Checks a proof for a challenge and issues an access token.
@@ -117,7 +130,7 @@ impl Service {
         proof_old: &Proof,
         commitment_new: &Commitment,
         proof_new: &Proof,
-    ) -> Result<ClientRecord, Error> {
+    ) -> Result<Record, Error> {
         let (keys, now) = self.keys().await?;
         let challenge_id = name.id.to_text();
         let (proof_old, proof_new) = (proof_old.to_bytes(), proof_new.to_bytes());
@@ -130,10 +143,9 @@ impl Service {
         };
         let wanted = self.terms.rotate(&keys, now, &request);
         let accepted = self.conclude(&name.client_id, wanted).await?;
-        let rotated = ClientRecord::try_from(accepted.record())?;
-        let version = rotated.commitment_version;
-        tracing::info!(client_id = %name.client_id, version, "rotated");
-        Ok(rotated)
+        let (client_id, record) = accepted.into_parts();
+        tracing::info!(%client_id, version = record.version(), "rotated");
+        Ok(record)
     }
 
     /// Looks the client up and goes on to the end, whatever it is.
@@ -202,8 +214,8 @@ mod tests {
     use crate::{
         Config,
         clock::SystemClock,
-        service::{change_status, invite},
-        store::{EmbeddedStore, LifecycleChange},
+        service::{change_record, invite},
+        store::{EmbeddedStore, RecordChange},
     };
     use twofapi_crypto_core::{Authentication, Credential, Enrolment, Rotation, prove};
     use zeroize::Zeroizing;
@@ -237,7 +249,7 @@ mod tests {
                 let enrolled = service.enrol(&client_id, commitment, &proof, by).await;
                 assert!(enrolled.unwrap().is_active());
             }
-            change_status(&*store, &id("sue"), LifecycleChange::Suspend)
+            change_record(&*store, &id("sue"), &RecordChange::Suspend)
                 .await
                 .unwrap();
             Self {
@@ -330,7 +342,7 @@ mod tests {
                 .service
                 .rotate(&issued.name, &old.unwrap(), new.commitment(), &new_proof)
                 .await;
-            outcomes.push(rotated.map(|record| record.commitment_version));
+            outcomes.push(rotated.map(|record| record.version()));
         }
         assert_eq!(outcomes, [Ok(2), Err(Error::Denied)]);
     }
@@ -339,7 +351,7 @@ mod tests {
     async fn a_suspended_client_is_let_in_again_when_it_is_resumed() {
         let scene = Scene::new(10).await;
         let sue = id("sue");
-        change_status(&*scene.store, &sue, LifecycleChange::Resume)
+        change_record(&*scene.store, &sue, &RecordChange::Resume)
             .await
             .unwrap();
         let (name, proof) = scene.proven(&sue).await;

@@ -1,13 +1,13 @@
-//! What an operator does: invite clients, and suspend, resume or revoke them.
+//! What an operator does: invite clients, and change what is kept of them.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
-use twofapi_crypto_core::{ClientId, ClientRecord, Error, Transition};
+use twofapi_crypto_core::{ClientId, ClientStatus, Error, Record, Transition};
 use zeroize::Zeroizing;
 
-use crate::store::{InvitationKey, LifecycleChange, Store};
+use crate::store::{Invitation, InvitationKey, InvitationKind, RecordChange, Store};
 
-/// A token that permits one enrolment of one client. Only its hash is stored.
+/// A token that permits one enrolment, or one reset, of one client. Only its hash is stored.
 pub struct EnrolmentToken(Zeroizing<String>);
 
 impl EnrolmentToken {
@@ -41,32 +41,81 @@ pub async fn invite(
     if store.look_up(client_id).await?.is_some() {
         return Err(Error::AlreadyEnrolled);
     }
+    let token = make(store, client_id, InvitationKind::Enrol, now, ttl).await?;
+    tracing::info!(%client_id, ttl, "invited");
+    Ok(token)
+}
+
+/// Makes a token by which all credentials of a client are replaced by a new one, good for `ttl` seconds from
+/// `now`. It voids the one before.
+///
+/// # Errors
+/// [`Error::NotEnrolled`] or [`Error::NotActive`] when it would be of no use; [`Error::Unavailable`].
+pub async fn invite_to_reset(
+    store: &dyn Store,
+    client_id: &ClientId,
+    now: u64,
+    ttl: u64,
+) -> Result<EnrolmentToken, Error> {
+    let record = store.look_up(client_id).await?.ok_or(Error::NotEnrolled)?;
+    if record.status() == ClientStatus::Revoked {
+        return Err(Error::NotActive {
+            status: record.status().as_str(),
+            expected: "active or suspended",
+        });
+    }
+    let token = make(store, client_id, InvitationKind::Reset, now, ttl).await?;
+    tracing::info!(%client_id, ttl, "invited to reset");
+    Ok(token)
+}
+
+async fn make(
+    store: &dyn Store,
+    client_id: &ClientId,
+    kind: InvitationKind,
+    now: u64,
+    ttl: u64,
+) -> Result<EnrolmentToken, Error> {
     let mut random = Zeroizing::new([0; 32]);
     getrandom::fill(random.as_mut()).map_err(|_| Error::Unavailable {
         reason: "the random source of the operating system failed".into(),
     })?;
     let token = EnrolmentToken(Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_ref())));
-    let key = EnrolmentToken::key(token.expose());
-    store
-        .invite(&key, client_id, now.saturating_add(ttl), now)
-        .await?;
-    tracing::info!(%client_id, ttl, "invited");
+    let invitation = Invitation {
+        key: EnrolmentToken::key(token.expose()),
+        client_id: client_id.clone(),
+        kind,
+        expires_at: now.saturating_add(ttl),
+    };
+    store.invite(&invitation, now).await?;
     Ok(token)
 }
 
-/// Suspends, resumes or revokes a client.
+/// Voids every token that was made for a client id, and says how many there were.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn cancel_invitations(store: &dyn Store, client_id: &ClientId) -> Result<u64, Error> {
+    let cancelled = store.cancel_invitations(client_id).await?;
+    tracing::info!(%client_id, cancelled, "invitations cancelled");
+    Ok(cancelled)
+}
+
+/// Does to the record of a client what its operator wants.
 ///
 /// # Errors
 /// [`Error::NotEnrolled`]; [`Error::NotActive`] for what a revoked client cannot become;
 /// [`Error::Unavailable`].
-pub async fn change_status(
+pub async fn change_record(
     store: &dyn Store,
     client_id: &ClientId,
-    change: LifecycleChange,
-) -> Result<(Transition, ClientRecord), Error> {
-    let (transition, record) = store.change_status(client_id, change).await??;
+    change: &RecordChange,
+) -> Result<(Transition, Record), Error> {
+    let (transition, record) = store.change_record(client_id, change).await??;
     if transition == Transition::Changed {
-        tracing::info!(%client_id, status = %record.status, "changed status");
+        let (what, status) = (change.name(), record.status());
+        let (version, generation) = (record.version(), record.generation());
+        tracing::info!(%client_id, what, %status, version, generation, "changed by the operator");
     }
     Ok((transition, record))
 }

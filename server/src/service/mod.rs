@@ -7,5 +7,5 @@ mod state;
 
 pub use attempts::EnrolmentPermission;
 pub use challenge_name::{ChallengeName, IssuedChallenge};
-pub use invitations::{EnrolmentToken, change_status, invite};
+pub use invitations::{EnrolmentToken, cancel_invitations, change_record, invite, invite_to_reset};
 pub use state::{AuthenticatedClient, Config, Service};

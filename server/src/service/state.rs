@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use twofapi_crypto_core::{
-    Audience, AuthenticationBinding, ChallengeTtl, ClientId, ClientRecord, Error,
+    Audience, AuthenticationBinding, ChallengeTtl, ClientId, CredentialId, Error, Record,
     ceremony::{Decoys, Keys, Root, Terms},
 };
 use zeroize::Zeroizing;
@@ -51,8 +51,10 @@ pub struct AuthenticatedClient {
     pub client_id: ClientId,
     /// When the token expires, in Unix seconds.
     pub expires_at: u64,
-    /// The version of the commitment that was proven.
+    /// The version of the client's record.
     pub commitment_version: u32,
+    /// The credential that was proven.
+    pub credential_id: CredentialId,
 }
 
 /// The service over a store. All its errors are of the core; proofs, tokens and nonces are never in
@@ -120,18 +122,27 @@ impl Service {
     /// # Errors
     /// [`Error::Denied`] for every cause; [`Error::Unavailable`].
     pub async fn authenticate(&self, jwt: &str) -> Result<AuthenticatedClient, Error> {
-        let claims = self.tokens.check(jwt, self.clock.wall()).await?;
+        self.holder(jwt).await.map(|(client, _)| client)
+    }
+
+    /// As [`Service::authenticate`], with the client's record.
+    pub(super) async fn holder(&self, jwt: &str) -> Result<(AuthenticatedClient, Record), Error> {
+        let now = self.clock.wall();
+        let claims = self.tokens.check(jwt, now).await?;
         let client_id = ClientId::parse(&claims.sub).map_err(|_| Error::Denied)?;
+        let credential = claims.credential()?;
         let record = self.store.look_up(&client_id).await?;
-        let record = record.filter(ClientRecord::is_active);
-        if record.is_none_or(|record| record.commitment_version != claims.ver) {
+        let record = record.ok_or(Error::Denied)?;
+        if !record.honours(credential.as_ref(), claims.ver, claims.generation, now) {
             return Err(Error::Denied);
         }
-        Ok(AuthenticatedClient {
+        let client = AuthenticatedClient {
             client_id,
             expires_at: claims.exp,
-            commitment_version: claims.ver,
-        })
+            commitment_version: record.version(),
+            credential_id: credential.unwrap_or_else(|| record.first().id()),
+        };
+        Ok((client, record))
     }
 
     /// The public keys of access tokens, as a JWK set.

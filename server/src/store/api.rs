@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use twofapi_crypto_core::{
-    ClientId, ClientRecord, Error, Transition,
-    ceremony::{At, Committed, Step},
+    ClientId, Error, Record, Transition,
+    ceremony::{At, Committed, PendingLink, Step},
 };
 
-use super::signing_key::SigningKeyRecord;
+use super::{changes::RecordChange, signing_key::SigningKeyRecord};
 
 /// The store could not do its work. The operator reads the reason; clients are told `unavailable`.
 #[derive(Debug, thiserror::Error)]
@@ -29,43 +29,40 @@ pub(super) fn failed(error: impl std::fmt::Display) -> StoreError {
 /// SHA-256 of an enrolment token: what is stored of it.
 pub type InvitationKey = [u8; 32];
 
-/// A change in the life of a client.
+/// What an enrolment token permits. One of a kind is none of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LifecycleChange {
-    /// Keep it out until it is resumed.
-    Suspend,
-    /// Let it in again.
-    Resume,
-    /// Keep it out for ever.
-    Revoke,
+pub enum InvitationKind {
+    /// To enrol a client id that has no record.
+    Enrol,
+    /// To replace all credentials of a client.
+    Reset,
 }
 
-impl LifecycleChange {
-    /// Changes a record, as the rules of the core say.
-    ///
-    /// # Errors
-    /// [`Error::NotActive`] for what a revoked client cannot become.
-    pub fn apply(self, record: &mut ClientRecord) -> Result<Transition, Error> {
-        match self {
-            Self::Suspend => record.suspend(),
-            Self::Resume => record.resume(),
-            Self::Revoke => Ok(record.revoke()),
-        }
-    }
+/// What a store keeps of an enrolment token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invitation {
+    /// The hash of the token.
+    pub key: InvitationKey,
+    /// Whom it is for.
+    pub client_id: ClientId,
+    /// What it permits.
+    pub kind: InvitationKind,
+    /// When it is over, in Unix seconds.
+    pub expires_at: u64,
 }
 
-/// What a server needs of a store, by its four concerns: clients, invitations, signing keys, and the set
-/// of spent challenges.
+/// What a server needs of a store, by its five concerns: clients, invitations, signing keys, links from a
+/// second device, and the set of spent challenges.
 ///
 /// # What it promises
 ///
 /// | | |
 /// |---|---|
-/// | durable | A client that was enrolled, rotated, suspended, resumed or revoked, an invitation that was made or used up, a signing key that was added or removed: what a call has said is done survives a crash. |
-/// | whole | Each call does all of what it says or nothing, whenever the process or the machine dies. An enrolment and the use of its invitation are one action, and so are a rotation and the spending of its challenge. |
+/// | durable | A client that was enrolled, reset or changed, an invitation that was made, voided or used up, a signing key that was added or removed: what a call has said is done survives a crash. |
+/// | whole | Each call does all of what it says or nothing, whenever the process or the machine dies. An enrolment or a reset and the use of its invitation are one action, and so are a change of credentials and the spending of its challenge. |
 /// | exact | Of many steps with one challenge, one is [`Done`](Committed::Done), by whichever server and however many at once. What may have lost an entry of the spent set has another epoch. |
 /// | current | A change that was acknowledged is seen by every step and look-up that begins after it, on the server that was told of it; every step sees it, on whichever server. |
-/// | may be lost | The spent set, and with it, under another epoch, every challenge that was issued: its clients ask for a new one. |
+/// | may be lost | The spent set, and with it, under another epoch, every challenge that was issued: its clients ask for a new one. What a second device left: it joins another offer. |
 ///
 /// A call that fails has said nothing: whether the change was made is not known, and the caller does not
 /// claim either.
@@ -86,36 +83,60 @@ impl LifecycleChange {
 pub trait Store: Send + Sync + 'static {
     /// The record of a client: what an attempt is judged by until its step, and a token by each time. What
     /// another server was told may take a moment to be seen here; the step sees it.
-    async fn look_up(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError>;
+    async fn look_up(&self, id: &ClientId) -> Result<Option<Record>, StoreError>;
 
     /// Up to `limit` clients whose ids come after `after`, in the order of their ids.
     async fn clients_after(
         &self,
         after: Option<&ClientId>,
         limit: usize,
-    ) -> Result<Vec<(ClientId, ClientRecord)>, StoreError>;
+    ) -> Result<Vec<(ClientId, Record)>, StoreError>;
 
-    /// Changes the status of a client. The inner error is the rule's: not enrolled, or revoked.
-    async fn change_status(
+    /// Does to a record what the operator wants. The inner error is the rule's: not enrolled, or revoked.
+    async fn change_record(
         &self,
         id: &ClientId,
-        change: LifecycleChange,
-    ) -> Result<Result<(Transition, ClientRecord), Error>, StoreError>;
+        change: &RecordChange,
+    ) -> Result<Result<(Transition, Record), Error>, StoreError>;
 
-    /// Keeps an invitation until `expires_at` (Unix seconds), and may forget those that expired by `now`.
-    async fn invite(
+    /// Keeps an invitation until it expires, and may forget those that expired by `now`. One to reset a
+    /// client takes the place of the one before.
+    async fn invite(&self, invitation: &Invitation, now: u64) -> Result<(), StoreError>;
+
+    /// What a live invitation of this key permits for this client id, if there is one. Looking does not use
+    /// it up.
+    async fn invited_to(
         &self,
-        invitation: &InvitationKey,
+        key: &InvitationKey,
         id: &ClientId,
-        expires_at: u64,
+        now: u64,
+    ) -> Result<Option<InvitationKind>, StoreError>;
+
+    /// Voids every invitation of a client id, and says how many there were.
+    async fn cancel_invitations(&self, id: &ClientId) -> Result<u64, StoreError>;
+
+    /// What a client has pending of a link from a second device, as long as its time is not over.
+    async fn pending_link(
+        &self,
+        id: &ClientId,
+        now: u64,
+    ) -> Result<Option<PendingLink>, StoreError>;
+
+    /// Keeps what a client offers to a second device, in the place of whatever it had pending. Each client
+    /// has one at most, and it is forgotten when its time is over.
+    async fn offer_link(
+        &self,
+        id: &ClientId,
+        offer: &PendingLink,
         now: u64,
     ) -> Result<(), StoreError>;
 
-    /// Whether there is a live invitation for this client id. Looking does not use it up.
-    async fn is_invited(
+    /// Puts `after` in the place of `before` in one action; false if something else is pending by now.
+    async fn replace_pending_link(
         &self,
-        invitation: &InvitationKey,
         id: &ClientId,
+        before: &PendingLink,
+        after: &PendingLink,
         now: u64,
     ) -> Result<bool, StoreError>;
 
@@ -139,8 +160,10 @@ pub trait Store: Send + Sync + 'static {
     /// [`StaleEpoch`](Committed::StaleEpoch), it says the newer epoch here.
     async fn epoch(&self, now: u64) -> Result<At, StoreError>;
 
-    /// Carries out a step, all of it or nothing: see that the record is as expected and the challenge
-    /// alive, of this epoch and not spent; spend it; make the change. `now` is for stores that go by the
+    /// Carries out a step, all of it or nothing: see that the record is as expected
+    /// ([`Expect::met_by`](twofapi_crypto_core::ceremony::Expect::met_by)), its invitation or what a second
+    /// device left still there, and the challenge alive, of this epoch and not spent; use these up; make the
+    /// change. `now` is for stores that go by the
     /// server's clock. A challenge may be left spent where the client was changed in the same moment: then
     /// nobody was let in.
     async fn commit(&self, step: &Step, now: u64) -> Result<Committed, StoreError>;

@@ -2,12 +2,14 @@
 //! stores.
 
 mod api;
+mod changes;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod embedded;
 mod signing_key;
 
-pub use api::{InvitationKey, LifecycleChange, Store, StoreError};
+pub use api::{Invitation, InvitationKey, InvitationKind, Store, StoreError};
+pub use changes::{AttributesChange, RecordChange};
 pub use embedded::{ClientsAtRest, EmbeddedStore, StorePlace, User};
 pub(crate) use signing_key::overwrite_stack;
 pub use signing_key::{Seed, SigningKeyRecord};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, Validation, crypto::aws_lc, decode, decode_header};
 use serde::{Deserialize, Serialize};
-use twofapi_crypto_core::{ClientId, Error, ceremony::Accepted};
+use twofapi_crypto_core::{ClientId, CredentialId, Error, ceremony::Accepted};
 use zeroize::Zeroizing;
 
 use crate::store::Store;
@@ -39,8 +39,30 @@ pub(crate) struct Claims {
     pub(crate) jti: String,
     /// How the client authenticated (RFC 8176 style): `["zkp"]`.
     pub(crate) amr: Vec<String>,
-    /// The version of the commitment that was proven; a rotation outdates the token.
+    /// The version that the commitment which was proven came with; a rotation outdates the token.
     pub(crate) ver: u32,
+    /// The id of the credential that was proven. A token of before has none and means the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cred: Option<String>,
+    /// The generation of the client; suspending it or ending its sessions outdates the token.
+    #[serde(default, rename = "gen")]
+    pub(crate) generation: u32,
+}
+
+impl Claims {
+    /// The credential that was proven; `None` for the first one.
+    pub(crate) fn credential(&self) -> Result<Option<CredentialId>, Error> {
+        let named = self.cred.as_deref().map(str::parse).transpose();
+        named.map_err(|_| Error::Denied)
+    }
+}
+
+/// Whom a token is for, and by what it was proven.
+struct Proven<'a> {
+    client_id: &'a ClientId,
+    credential: &'a CredentialId,
+    since: u32,
+    generation: u32,
 }
 
 /// A token that was issued.
@@ -87,16 +109,16 @@ impl Tokens {
 
     /// A token for a client that was accepted.
     pub(crate) async fn issue(&self, accepted: Accepted, now: u64) -> Result<AccessToken, Error> {
-        self.issue_for(accepted.client_id(), accepted.since(), now)
-            .await
+        let proven = Proven {
+            client_id: accepted.client_id(),
+            credential: accepted.credential_id(),
+            since: accepted.since(),
+            generation: accepted.generation(),
+        };
+        self.issue_to(proven, now).await
     }
 
-    async fn issue_for(
-        &self,
-        client_id: &ClientId,
-        commitment_version: u32,
-        now: u64,
-    ) -> Result<AccessToken, Error> {
+    async fn issue_to(&self, proven: Proven<'_>, now: u64) -> Result<AccessToken, Error> {
         let ring = self.keys.ring(now).await?;
         let key = ring
             .signing(now)
@@ -106,15 +128,17 @@ impl Tokens {
             .map_err(|_| unavailable("the random source of the operating system failed"))?;
         let claims = Claims {
             iss: self.issuer.clone(),
-            sub: client_id.as_str().to_owned(),
-            client_id: client_id.as_str().to_owned(),
+            sub: proven.client_id.as_str().to_owned(),
+            client_id: proven.client_id.as_str().to_owned(),
             aud: self.audience.clone(),
             iat: now,
             nbf: now,
             exp: now.saturating_add(self.token_ttl),
             jti: hex::encode(jti),
             amr: vec!["zkp".into()],
-            ver: commitment_version,
+            ver: proven.since,
+            cred: Some(proven.credential.to_string()),
+            generation: proven.generation,
         };
         Ok(AccessToken {
             jwt: key.sign(&claims)?,

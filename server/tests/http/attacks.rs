@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use twofapi_crypto_core::AuthenticationBinding;
-use twofapi_server::{Config, LifecycleChange};
+use twofapi_server::{Config, RecordChange};
 
 use crate::{
     client::{Answer, CHALLENGE, Client, VERIFY, credential, proven},
@@ -195,14 +195,16 @@ fn a_suspended_client_is_kept_out_at_once_and_a_revoked_one_for_ever() {
     let alice = server.enrol("alice");
     let token = server.log_in(&alice);
     let proven = server.proven(&alice);
-    server.change("alice", LifecycleChange::Suspend);
+    server.change("alice", RecordChange::Suspend);
     assert_denied(&server.verify(&proven));
     assert_denied(&server.verify(&server.proven(&alice)));
     assert_eq!(server.get(crate::client::WHOAMI, Some(&token)).status, 401);
-    server.change("alice", LifecycleChange::Resume);
-    assert_eq!(server.verify(&server.proven(&alice)).status, 200);
+    server.change("alice", RecordChange::Resume);
+    // What was issued before stays bad: it may be why the client was suspended.
+    assert_eq!(server.get(crate::client::WHOAMI, Some(&token)).status, 401);
+    let token = server.log_in(&alice);
     assert_eq!(server.get(crate::client::WHOAMI, Some(&token)).status, 200);
-    server.change("alice", LifecycleChange::Revoke);
+    server.change("alice", RecordChange::Revoke);
     assert_denied(&server.verify(&server.proven(&alice)));
     assert_eq!(server.get(crate::client::WHOAMI, Some(&token)).status, 401);
 }
@@ -240,9 +242,9 @@ fn an_unknown_or_suspended_client_is_answered_as_a_known_one_is() {
     let server = Server::start();
     let alice = server.enrol("alice1");
     server.enrol("suspen");
-    server.change("suspen", LifecycleChange::Suspend);
+    server.change("suspen", RecordChange::Suspend);
     server.enrol("revoke");
-    server.change("revoke", LifecycleChange::Revoke);
+    server.change("revoke", RecordChange::Revoke);
 
     let known = shape(&server.challenge("alice1"));
     for id in ["nobody", "suspen", "revoke"] {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use twofapi_crypto_core::ErrorCode;
-use twofapi_server::LifecycleChange;
+use twofapi_server::RecordChange;
 
 use crate::{
     client::{
@@ -153,7 +153,7 @@ fn every_answer(server: &Server) -> Vec<(&'static str, &'static str, Answer)> {
     ] {
         answers.push(("GET", path, server.get(path, token.map(String::as_str))));
     }
-    server.change("dave", LifecycleChange::Suspend);
+    server.change("dave", RecordChange::Suspend);
     answers.push(("GET", WHOAMI, server.get(WHOAMI, Some(&token))));
     answers
 }

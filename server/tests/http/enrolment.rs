@@ -3,7 +3,7 @@
 use std::{sync::Barrier, thread};
 
 use serde_json::json;
-use twofapi_server::LifecycleChange;
+use twofapi_server::RecordChange;
 
 use crate::{
     client::{ENROLL, VERIFY, credential, possession},
@@ -105,7 +105,7 @@ fn an_id_that_is_taken_stays_taken() {
     server.enrol("alice");
     let answer = server.post(ENROLL, Some(&second), &possession("alice", &credential()));
     assert_eq!(answer.problem(), (409, "already_enrolled"));
-    server.change("alice", LifecycleChange::Revoke);
+    server.change("alice", RecordChange::Revoke);
     let answer = server.post(ENROLL, Some(&third), &possession("alice", &credential()));
     assert_eq!(answer.problem(), (409, "already_enrolled"));
 }

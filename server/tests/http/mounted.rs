@@ -11,7 +11,7 @@ use axum::{
 use serde_json::json;
 use twofapi_crypto_core::ClientId;
 use twofapi_server::{
-    AuthenticatedClient, Config, EnrolmentAuthorised, LifecycleChange, Service, Sources, router,
+    AuthenticatedClient, Config, EnrolmentAuthorised, RecordChange, Service, Sources, router,
 };
 
 use crate::{
@@ -105,7 +105,7 @@ fn a_route_of_the_application_is_for_clients_with_a_good_token() {
         let answer = fetch(&server.base_url, "/report", token);
         assert_eq!(answer.problem(), (401, "denied"));
     }
-    server.change("alice", LifecycleChange::Revoke);
+    server.change("alice", RecordChange::Revoke);
     let answer = fetch(&server.base_url, "/report", Some(token));
     assert_eq!(answer.problem(), (401, "denied"));
 }

@@ -107,12 +107,12 @@ fn of_two_rotations_from_one_version_one_wins() {
         // The first round is won once; in later ones the credential is outdated.
         let expected = u32::from(won == 1) + 1;
         assert!(won <= 1, "{statuses:?}");
-        assert!(record.commitment_version >= expected);
-        assert!(record.commitment_version <= 2, "{record:?}");
+        assert!(record.version() >= expected);
+        assert!(record.version() <= 2, "{record:?}");
     }
     let record = server
         .run(server.store.look_up(&alice.id))
         .unwrap()
         .unwrap();
-    assert_eq!(record.commitment_version, 2);
+    assert_eq!(record.version(), 2);
 }

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
 use twofapi_crypto_core::{AuthenticationBinding, ClientId, Credential};
 use twofapi_server::{
-    Clock, Config, EmbeddedStore, LifecycleChange, RateLimit, Service, Sources, Store,
-    change_status, invite, router,
+    Clock, Config, EmbeddedStore, RateLimit, RecordChange, Service, Sources, Store, change_record,
+    invite, router,
 };
 
 use crate::client::{
@@ -118,9 +118,9 @@ impl Server {
         self.run(token).unwrap().expose().to_owned()
     }
 
-    pub(crate) fn change(&self, client_id: &str, change: LifecycleChange) {
+    pub(crate) fn change(&self, client_id: &str, change: RecordChange) {
         let client_id = ClientId::parse(client_id).unwrap();
-        let changed = change_status(&*self.store, &client_id, change);
+        let changed = change_record(&*self.store, &client_id, &change);
         self.run(changed).unwrap();
     }
 }

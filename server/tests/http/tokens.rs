@@ -3,6 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::{Value, json};
+use twofapi_crypto_core::CredentialId;
 use twofapi_server::Config;
 
 use crate::{
@@ -82,6 +83,7 @@ fn a_token_says_who_by_whom_for_whom_and_until_when() {
     let expected = json!({
         "iss": "https://issuer.example", "sub": "alice", "client_id": "alice", "aud": AUDIENCE,
         "iat": NOW, "nbf": NOW, "exp": NOW + 600, "jti": jti, "amr": ["zkp"], "ver": 1,
+        "cred": CredentialId::of(alice.credential.commitment().as_bytes()).to_string(), "gen": 0,
     });
     assert_eq!(claims, expected);
 

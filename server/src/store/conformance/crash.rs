@@ -18,27 +18,38 @@ use super::{
     subject::{DurableStoreUnderTest, StoreUnderTest, at, commit},
 };
 use crate::store::{
-    api::{InvitationKey, LifecycleChange},
+    api::{Invitation, InvitationKey, InvitationKind},
+    changes::RecordChange,
     signing_key::{Seed, SigningKeyRecord},
 };
 
-async fn invite(subject: &dyn StoreUnderTest, key: &InvitationKey, person: &Person) {
+async fn invite(
+    subject: &dyn StoreUnderTest,
+    kind: InvitationKind,
+    key: &InvitationKey,
+    to: &Person,
+) {
     let now = subject.now();
-    let store = subject.store();
-    let invited = store.invite(key, &person.id, now + 600, now);
-    invited.await.expect("the store works");
+    let invitation = Invitation {
+        key: *key,
+        client_id: to.id.clone(),
+        kind,
+        expires_at: now + 600,
+    };
+    let invited = subject.store().invite(&invitation, now).await;
+    invited.expect("the store works");
 }
 
 async fn is_invited(subject: &dyn StoreUnderTest, key: &InvitationKey, person: &Person) -> bool {
     let store = subject.store();
-    let invited = store.is_invited(key, &person.id, subject.now()).await;
-    invited.expect("the store works")
+    let invited = store.invited_to(key, &person.id, subject.now()).await;
+    invited.expect("the store works").is_some()
 }
 
 pub async fn what_was_acknowledged_is_there_after_a_crash(
     subject: &mut impl DurableStoreUnderTest,
 ) {
-    use LifecycleChange::{Resume, Revoke, Suspend};
+    use RecordChange::{Resume, Revoke, Suspend};
     let enrolled = Person::enrolled(subject, "enrolled").await;
     let before = enrolled.record(subject).await;
     subject.crash().await;
@@ -51,26 +62,26 @@ pub async fn what_was_acknowledged_is_there_after_a_crash(
     ] {
         let person = Person::enrolled(subject, name).await;
         for change in changes {
-            let changed = subject.store().change_status(&person.id, *change).await;
+            let changed = subject.store().change_record(&person.id, change).await;
             assert!(changed.expect("the store works").is_ok());
         }
         subject.crash().await;
         let kept = person.record(subject).await.expect("a record");
-        assert_eq!(kept.status, expected, "{name}");
+        assert_eq!(kept.status(), expected, "{name}");
     }
 
     let record = before.expect("a record");
     let rotated = enrolled.renewed();
     let issued = enrolled.challenge(at(subject).await, 600);
-    let rotation = enrolled.rotation(&rotated, &issued, record);
+    let rotation = enrolled.rotation(&rotated, &issued, &record);
     assert_eq!(commit(subject, &rotation).await, Committed::Done);
     subject.crash().await;
     let kept = rotated.record(subject).await.expect("a record");
-    assert_eq!(kept.commitment, rotated.commitment());
+    assert_eq!(kept.first().commitment(), rotated.commitment().as_bytes());
 
     let invited = Person::new("invited");
     let key = [1; 32];
-    invite(subject, &key, &invited).await;
+    invite(subject, InvitationKind::Enrol, &key, &invited).await;
     subject.crash().await;
     assert!(is_invited(subject, &key, &invited).await);
     let enrolment = invited.enrolment(Permission::Invitation(key));
@@ -78,6 +89,30 @@ pub async fn what_was_acknowledged_is_there_after_a_crash(
     subject.crash().await;
     assert!(!is_invited(subject, &key, &invited).await);
     assert!(invited.record(subject).await.is_some());
+
+    let record = invited.record(subject).await.expect("a record");
+    let anew = invited.renewed();
+    let key = [2; 32];
+    invite(subject, InvitationKind::Reset, &key, &invited).await;
+    subject.crash().await;
+    assert!(is_invited(subject, &key, &invited).await);
+    let reset = anew.reset(Permission::Invitation(key), &record);
+    assert_eq!(commit(subject, &reset).await, Committed::Done);
+    subject.crash().await;
+    assert!(!is_invited(subject, &key, &invited).await);
+    let record = anew.record(subject).await.expect("a record");
+    assert_eq!((record.version(), record.generation()), (2, 1));
+    let other = anew.renewed();
+    let link = anew.link(&other, &anew.challenge(at(subject).await, 600), &record);
+    assert_eq!(commit(subject, &link).await, Committed::Done);
+    subject.crash().await;
+    let record = anew.record(subject).await.expect("a record");
+    assert_eq!(record.credentials().len(), 2);
+    let unlink = anew.unlink(&other, &anew.challenge(at(subject).await, 600), &record);
+    assert_eq!(commit(subject, &unlink).await, Committed::Done);
+    subject.crash().await;
+    let record = anew.record(subject).await.expect("a record");
+    assert_eq!((record.credentials().len(), record.version()), (1, 4));
 
     let key = SigningKeyRecord {
         kid: "kept".into(),
@@ -112,7 +147,7 @@ pub async fn an_enrolment_that_is_cut_off_is_whole_or_not_there(
             key
         };
         for (n, person) in people.iter().enumerate() {
-            invite(subject, &key(n), person).await;
+            invite(subject, InvitationKind::Enrol, &key(n), person).await;
         }
         let mut tasks = JoinSet::new();
         for (n, person) in people.iter().enumerate() {
@@ -154,12 +189,12 @@ pub async fn no_challenge_is_accepted_twice_with_a_crash_between(
     let record = alice.record(subject).await.expect("a record");
     let issued = alice.challenge(at(subject).await, 600);
     let rotated = alice.renewed();
-    let rotation = alice.rotation(&rotated, &issued, record);
+    let rotation = alice.rotation(&rotated, &issued, &record);
     assert_eq!(commit(subject, &rotation).await, Committed::Done);
     let record = rotated.record(subject).await.expect("a record");
     subject.crash().await;
     // By a record that would let it in.
-    for step in [login, rotated.login(&issued, record)] {
+    for step in [login, rotated.login(&issued, &record)] {
         let answer = commit(subject, &step).await;
         assert!(
             matches!(

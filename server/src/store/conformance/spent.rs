@@ -8,10 +8,10 @@ use super::{
     person::Person,
     subject::{AT_ONCE, CAPACITY, StoreUnderTest, at, commit, commit_at_once, only_one_done},
 };
-use crate::store::api::LifecycleChange;
+use crate::store::changes::RecordChange;
 
-async fn change(subject: &dyn StoreUnderTest, person: &Person, change: LifecycleChange) {
-    let changed = subject.store().change_status(&person.id, change).await;
+async fn change(subject: &dyn StoreUnderTest, person: &Person, change: RecordChange) {
+    let changed = subject.store().change_record(&person.id, &change).await;
     assert!(changed.expect("the store works").is_ok());
 }
 
@@ -48,15 +48,15 @@ pub async fn of_a_login_and_a_rotation_with_one_challenge_one_is_done(
     let record = alice.record(subject).await.expect("a record");
     let issued = alice.challenge(at(subject).await, 600);
     let new = alice.renewed();
-    let login = alice.login(&issued, record);
-    let rotation = alice.rotation(&new, &issued, record);
+    let login = alice.login(&issued, &record);
+    let rotation = alice.rotation(&new, &issued, &record);
     let answers = commit_at_once(subject, vec![login, rotation]).await;
     let kept = alice.record(subject).await.expect("a record");
     match answers[..] {
         [Committed::Done, Committed::Spent] => assert_eq!(kept, record),
         // The login comes too late for its challenge, its record, or both.
         [Committed::Spent | Committed::Changed, Committed::Done] => {
-            assert_eq!(kept.commitment, new.commitment());
+            assert_eq!(kept.first().commitment(), new.commitment().as_bytes());
         }
         _ => panic!("{answers:?}"),
     }
@@ -67,13 +67,13 @@ pub async fn a_step_of_a_record_that_was_changed_is_refused(subject: &mut impl S
     let record = alice.record(subject).await.expect("a record");
     let (late_login, late_rotation) = {
         let at = at(subject).await;
-        let login = alice.login(&alice.challenge(at, 600), record);
+        let login = alice.login(&alice.challenge(at, 600), &record);
         let other = alice.renewed();
-        let rotation = alice.rotation(&other, &alice.challenge(at, 600), record);
+        let rotation = alice.rotation(&other, &alice.challenge(at, 600), &record);
         (login, rotation)
     };
     let new = alice.renewed();
-    let rotation = alice.rotation(&new, &alice.challenge(at(subject).await, 600), record);
+    let rotation = alice.rotation(&new, &alice.challenge(at(subject).await, 600), &record);
     assert_eq!(commit(subject, &rotation).await, Committed::Done);
     let rotated = new.record(subject).await;
     for late in [&late_login, &late_rotation] {
@@ -88,18 +88,18 @@ pub async fn a_client_that_was_suspended_before_the_step_is_not_let_in(
     let alice = Person::enrolled(subject, "alice").await;
     let record = alice.record(subject).await.expect("a record");
     let issued = alice.challenge(at(subject).await, 600);
-    let rotation = alice.rotation(&alice.renewed(), &issued, record);
+    let rotation = alice.rotation(&alice.renewed(), &issued, &record);
     let login = alice.fresh_login(subject).await;
-    change(subject, &alice, LifecycleChange::Suspend).await;
+    change(subject, &alice, RecordChange::Suspend).await;
     assert_eq!(commit(subject, &login).await, Committed::Changed);
     assert_eq!(commit(subject, &rotation).await, Committed::Changed);
     let kept = alice.record(subject).await.expect("a record");
-    assert_eq!(kept.commitment, record.commitment);
-    change(subject, &alice, LifecycleChange::Resume).await;
+    assert_eq!(kept.first().commitment(), record.first().commitment());
+    change(subject, &alice, RecordChange::Resume).await;
     let login = alice.fresh_login(subject).await;
     assert_eq!(commit(subject, &login).await, Committed::Done);
     let login = alice.fresh_login(subject).await;
-    change(subject, &alice, LifecycleChange::Revoke).await;
+    change(subject, &alice, RecordChange::Revoke).await;
     assert_eq!(commit(subject, &login).await, Committed::Changed);
 }
 
@@ -107,8 +107,8 @@ pub async fn a_challenge_that_has_expired_is_refused(subject: &mut impl StoreUnd
     let alice = Person::enrolled(subject, "alice").await;
     let record = alice.record(subject).await.expect("a record");
     let now = at(subject).await;
-    let late = alice.login(&alice.challenge(now, 1), record);
-    let rotation = alice.rotation(&alice.renewed(), &alice.challenge(now, 1), record);
+    let late = alice.login(&alice.challenge(now, 1), &record);
+    let rotation = alice.rotation(&alice.renewed(), &alice.challenge(now, 1), &record);
     subject.wait(2).await;
     assert_eq!(commit(subject, &late).await, Committed::Expired);
     assert_eq!(commit(subject, &rotation).await, Committed::Expired);
@@ -127,7 +127,7 @@ pub async fn a_challenge_of_a_spent_set_that_was_lost_is_refused(
     );
     let rotation = {
         let issued = alice.challenge(at(subject).await, 600);
-        alice.rotation(&alice.renewed(), &issued, record)
+        alice.rotation(&alice.renewed(), &issued, &record)
     };
     assert_eq!(commit(subject, &used).await, Committed::Done);
     let before = at(subject).await.epoch;
@@ -159,7 +159,7 @@ pub async fn a_full_spent_set_says_when_to_come_again_and_loses_nothing(
     let now = at(subject).await;
     let steps = held
         .iter()
-        .map(|(one, record)| one.login(&one.challenge(now, lives), *record));
+        .map(|(one, record)| one.login(&one.challenge(now, lives), record));
     let steps: Vec<_> = steps.collect();
     for answer in commit_at_once(subject, steps.clone()).await {
         assert_eq!(answer, Committed::Done);
@@ -167,7 +167,7 @@ pub async fn a_full_spent_set_says_when_to_come_again_and_loses_nothing(
     let login = alice.fresh_login(subject).await;
     let rotation = {
         let issued = bob.challenge(at(subject).await, 600);
-        bob.rotation(&bob.renewed(), &issued, record)
+        bob.rotation(&bob.renewed(), &issued, &record)
     };
     for step in [&login, &rotation] {
         let answer = commit(subject, step).await;
@@ -176,7 +176,11 @@ pub async fn a_full_spent_set_says_when_to_come_again_and_loses_nothing(
         };
         assert!((1..=lives).contains(&retry_after), "{retry_after}");
     }
-    assert_eq!(bob.record(subject).await, Some(record), "it was changed");
+    assert_eq!(
+        bob.record(subject).await,
+        Some(record.clone()),
+        "it was changed"
+    );
     assert_eq!(commit(subject, &steps[0]).await, Committed::Spent);
     // Enrolling takes no place.
     Person::enrolled(subject, "late").await;

@@ -13,7 +13,7 @@ use redb::{
     BackendError, Builder, Database, DatabaseError, ReadableDatabase, StorageBackend,
     backends::FileBackend,
 };
-use twofapi_crypto_core::{ClientId, ClientRecord, Error};
+use twofapi_crypto_core::{ClientId, Error, Record};
 
 use super::{clients, format::check_file, place::StorePlace};
 use crate::store::api::{StoreError, failed};
@@ -58,7 +58,7 @@ impl ClientsAtRest {
     ///
     /// # Errors
     /// What the file system says, or that the record is damaged.
-    pub fn client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
+    pub fn client(&self, id: &ClientId) -> Result<Option<Record>, StoreError> {
         clients::look_up(&self.0.begin_read().map_err(failed)?, id)
     }
 
@@ -70,7 +70,7 @@ impl ClientsAtRest {
         &self,
         id: Option<&ClientId>,
         limit: usize,
-    ) -> Result<Vec<(ClientId, ClientRecord)>, StoreError> {
+    ) -> Result<Vec<(ClientId, Record)>, StoreError> {
         clients::after(&self.0.begin_read().map_err(failed)?, id, limit)
     }
 }

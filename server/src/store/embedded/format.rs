@@ -7,24 +7,29 @@ use redb::{
 use crate::store::api::{StoreError, failed};
 
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
-const FORMAT: u64 = 1;
+/// Format 1 had records of one credential, which are read as they are, and no invitations to reset a client.
+/// It is written with this number as soon as it is opened to be served, so that no older version opens it again
+/// and takes what it does not know for damage.
+const FORMAT: u64 = 2;
+const OLDEST: u64 = 1;
 
 /// Whether the disk has room is tried out here.
 const ROOM: TableDefinition<'_, (), &[u8]> = TableDefinition::new("room");
 /// More than what fits between the rest.
 const ROOM_LEN: usize = 64 * 1024;
 
-/// Writes the format down, or sees that it is this version's.
+/// Writes the format down, if it is one that this version reads.
 pub(super) fn set_up(t: &WriteTransaction) -> Result<(), StoreError> {
     let mut about = t.open_table(ABOUT).map_err(failed)?;
     let format = about.get("format").map_err(failed)?.map(|f| f.value());
+    format.map_or(Ok(()), check_format)?;
     match format {
-        None => about.insert("format", FORMAT).map(drop).map_err(failed),
-        Some(format) => check_format(format),
+        Some(FORMAT) => Ok(()),
+        _ => about.insert("format", FORMAT).map(drop).map_err(failed),
     }
 }
 
-/// Whether a file that is only looked at is one of this version.
+/// Whether a file that is only looked at is one that this version reads.
 pub(super) fn check_file(database: &Database) -> Result<(), StoreError> {
     let transaction = database.begin_read().map_err(failed)?;
     let about = transaction.open_table(ABOUT).map_err(failed)?;
@@ -33,11 +38,11 @@ pub(super) fn check_file(database: &Database) -> Result<(), StoreError> {
 }
 
 fn check_format(format: u64) -> Result<(), StoreError> {
-    if format == FORMAT {
+    if (OLDEST..=FORMAT).contains(&format) {
         return Ok(());
     }
     Err(StoreError(format!(
-        "it has format {format}, and this version reads format {FORMAT}"
+        "it has format {format}, and this version reads the formats {OLDEST} to {FORMAT}"
     )))
 }
 

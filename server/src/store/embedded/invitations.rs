@@ -1,11 +1,12 @@
-//! The tables of invitations: by the hash of their token, and by when they expire.
+//! The tables of invitations: those to enrol by the hash of their token, and by when they expire; those to reset
+//! a client by the client, which has one at most.
 
 use redb::{
-    ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
+    ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
 };
 use twofapi_crypto_core::ClientId;
 
-use crate::store::api::{InvitationKey, StoreError, failed};
+use crate::store::api::{Invitation, InvitationKey, InvitationKind, StoreError, failed};
 
 /// SHA-256 of the token → client id and expiry (Unix seconds).
 pub(super) const INVITATIONS: TableDefinition<'_, InvitationKey, (&str, u64)> =
@@ -14,27 +15,92 @@ pub(super) const INVITATIONS: TableDefinition<'_, InvitationKey, (&str, u64)> =
 /// forget. One that was used up stays here until then.
 pub(super) const BY_EXPIRY: TableDefinition<'_, (u64, InvitationKey), ()> =
     TableDefinition::new("invitations_by_expiry");
+/// Client id → SHA-256 of the token and expiry (Unix seconds).
+const RESETS: TableDefinition<'_, &str, (InvitationKey, u64)> = TableDefinition::new("resets");
 
 /// Below so many invitations none is forgotten, expired or not.
 pub(super) const KEPT: u64 = 1000;
 
 /// Makes the tables, if they are not there.
 pub(super) fn set_up(t: &WriteTransaction) -> Result<(), StoreError> {
-    t.open_table(INVITATIONS).map_err(failed)?;
+    Invitations::of(t).map(drop)?;
     t.open_table(BY_EXPIRY).map(drop).map_err(failed)
+}
+
+/// The invitations that may be good, in a transaction that changes them.
+pub(super) struct Invitations<'t> {
+    to_enrol: Table<'t, InvitationKey, (&'static str, u64)>,
+    to_reset: Table<'t, &'static str, (InvitationKey, u64)>,
+}
+
+impl<'t> Invitations<'t> {
+    pub(super) fn of(t: &'t WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            to_enrol: t.open_table(INVITATIONS).map_err(failed)?,
+            to_reset: t.open_table(RESETS).map_err(failed)?,
+        })
+    }
+
+    pub(super) fn permits(
+        &self,
+        key: &InvitationKey,
+        id: &ClientId,
+        now: u64,
+    ) -> Result<Option<InvitationKind>, StoreError> {
+        permits(&self.to_enrol, &self.to_reset, key, id, now)
+    }
+
+    pub(super) fn use_up(
+        &mut self,
+        kind: InvitationKind,
+        key: &InvitationKey,
+        id: &ClientId,
+    ) -> Result<(), StoreError> {
+        match kind {
+            InvitationKind::Enrol => self.to_enrol.remove(key).map(drop),
+            InvitationKind::Reset => self.to_reset.remove(id.as_str()).map(drop),
+        }
+        .map_err(failed)
+    }
 }
 
 pub(super) fn add(
     t: &WriteTransaction,
-    invitation: &InvitationKey,
-    id: &ClientId,
-    expires_at: u64,
+    invitation: &Invitation,
     now: u64,
 ) -> Result<(), StoreError> {
-    let mut table = t.open_table(INVITATIONS).map_err(failed)?;
-    let mut by_expiry = t.open_table(BY_EXPIRY).map_err(failed)?;
-    // A clock that is ahead for a moment must not take the invitations of all others with it:
-    // expired ones are forgotten where there are many, and two for one that comes.
+    let Invitation {
+        key,
+        client_id,
+        kind,
+        expires_at,
+    } = invitation;
+    let mut kept = Invitations::of(t)?;
+    match kind {
+        InvitationKind::Reset => kept
+            .to_reset
+            .insert(client_id.as_str(), (*key, *expires_at))
+            .map(drop)
+            .map_err(failed),
+        InvitationKind::Enrol => {
+            let mut by_expiry = t.open_table(BY_EXPIRY).map_err(failed)?;
+            forget(&mut kept.to_enrol, &mut by_expiry, now)?;
+            by_expiry.insert((*expires_at, *key), ()).map_err(failed)?;
+            kept.to_enrol
+                .insert(key, (client_id.as_str(), *expires_at))
+                .map(drop)
+                .map_err(failed)
+        }
+    }
+}
+
+/// A clock that is ahead for a moment must not take the invitations of all others with it: expired ones are
+/// forgotten where there are many, and two for one that comes.
+fn forget(
+    to_enrol: &mut Table<'_, InvitationKey, (&'static str, u64)>,
+    by_expiry: &mut Table<'_, (u64, InvitationKey), ()>,
+    now: u64,
+) -> Result<(), StoreError> {
     for _ in 0..2 {
         if by_expiry.len().map_err(failed)? < KEPT {
             break;
@@ -48,37 +114,58 @@ pub(super) fn add(
             break;
         }
         by_expiry.remove(entry).map_err(failed)?;
-        table.remove(key).map_err(failed)?;
+        to_enrol.remove(key).map_err(failed)?;
     }
-    by_expiry
-        .insert((expires_at, *invitation), ())
-        .map_err(failed)?;
-    table
-        .insert(invitation, (id.as_str(), expires_at))
-        .map_err(failed)?;
     Ok(())
+}
+
+/// Voids those of a client, and says how many there were. (It looks at all that there are to enrol: an
+/// operator asks for it, and seldom.)
+pub(super) fn cancel(t: &WriteTransaction, id: &ClientId) -> Result<u64, StoreError> {
+    let mut kept = Invitations::of(t)?;
+    let reset = kept.to_reset.remove(id.as_str()).map_err(failed)?;
+    let mut cancelled = u64::from(reset.is_some());
+    kept.to_enrol
+        .retain(|_, (invited, _)| {
+            let stays = invited != id.as_str();
+            cancelled += u64::from(!stays);
+            stays
+        })
+        .map_err(failed)?;
+    Ok(cancelled)
 }
 
 pub(super) fn look_up(
     t: &ReadTransaction,
-    invitation: &InvitationKey,
+    key: &InvitationKey,
     id: &ClientId,
     now: u64,
-) -> Result<bool, StoreError> {
-    let table = t.open_table(INVITATIONS).map_err(failed)?;
-    is_live(&table, invitation, id, now)
+) -> Result<Option<InvitationKind>, StoreError> {
+    let to_enrol = t.open_table(INVITATIONS).map_err(failed)?;
+    let to_reset = t.open_table(RESETS).map_err(failed)?;
+    permits(&to_enrol, &to_reset, key, id, now)
 }
 
-/// Whether the invitation is there, for this client id, and has not expired.
-pub(super) fn is_live(
-    table: &impl ReadableTable<InvitationKey, (&'static str, u64)>,
-    invitation: &InvitationKey,
+/// What a token permits that is there, for this client id, and has not expired.
+fn permits(
+    to_enrol: &impl ReadableTable<InvitationKey, (&'static str, u64)>,
+    to_reset: &impl ReadableTable<&'static str, (InvitationKey, u64)>,
+    key: &InvitationKey,
     id: &ClientId,
     now: u64,
-) -> Result<bool, StoreError> {
-    let entry = table.get(invitation).map_err(failed)?;
-    Ok(entry.is_some_and(|entry| {
+) -> Result<Option<InvitationKind>, StoreError> {
+    let entry = to_enrol.get(key).map_err(failed)?;
+    let enrols = entry.is_some_and(|entry| {
         let (invited, expires_at) = entry.value();
         invited == id.as_str() && now < expires_at
-    }))
+    });
+    if enrols {
+        return Ok(Some(InvitationKind::Enrol));
+    }
+    let entry = to_reset.get(id.as_str()).map_err(failed)?;
+    let resets = entry.is_some_and(|entry| {
+        let (kept, expires_at) = entry.value();
+        kept == *key && now < expires_at
+    });
+    Ok(resets.then_some(InvitationKind::Reset))
 }

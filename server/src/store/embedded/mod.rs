@@ -1,14 +1,15 @@
 //! The embedded store: one `redb` file for what must last, process memory for what must not.
 //!
 //! Clients, invitations and signing keys are in the file and durable before a call returns. The set of
-//! spent challenges and its epoch are in memory: after a crash both are gone together, and every
-//! challenge from before is dead.
+//! spent challenges and its epoch are in memory, and so are links from a second device: after a crash they are
+//! gone together, and every challenge from before is dead.
 
 mod at_rest;
 mod clients;
 mod database;
 mod format;
 mod invitations;
+mod pending;
 mod place;
 mod signing_keys;
 mod spent;
@@ -25,15 +26,17 @@ use std::{
 use async_trait::async_trait;
 use redb::{Database, DatabaseError, ReadTransaction};
 use twofapi_crypto_core::{
-    ClientId, ClientRecord, Error, Transition,
-    ceremony::{At, Change, Committed, Expect, Step},
+    ClientId, Error, Record, Transition,
+    ceremony::{At, Change, Committed, Expect, PendingLink, Step},
 };
 
 use super::{
-    api::{InvitationKey, LifecycleChange, Store, StoreError, failed},
+    api::{Invitation, InvitationKey, InvitationKind, Store, StoreError, failed},
+    changes::RecordChange,
     signing_key::SigningKeyRecord,
 };
 use database::Reopened;
+use pending::Pending;
 use spent::{Spent, locked};
 use writer::Writer;
 
@@ -47,7 +50,36 @@ const CACHE: usize = 64 << 20;
 pub struct EmbeddedStore {
     database: Arc<Reopened>,
     writer: Writer,
-    spent: Arc<Mutex<Spent>>,
+    memory: Arc<Memory>,
+}
+
+/// What is gone with the process.
+struct Memory {
+    spent: Mutex<Spent>,
+    pending: Mutex<Pending>,
+}
+
+impl Memory {
+    /// Spends the challenge of a step, and takes away what a second device left for it; neither if one is not
+    /// there.
+    fn use_up(&self, step: &Step, now: u64) -> Committed {
+        let Expect::Unchanged {
+            joined: Some(joined),
+            ..
+        } = &step.expect
+        else {
+            return spent::accept(&self.spent, step, now);
+        };
+        let mut pending = pending::locked(&self.pending);
+        if pending.look_up(&step.client_id, now) != Some(joined) {
+            return Committed::Changed;
+        }
+        let accepted = spent::accept(&self.spent, step, now);
+        if accepted == Committed::Done {
+            pending.use_up(&step.client_id);
+        }
+        accepted
+    }
 }
 
 impl EmbeddedStore {
@@ -117,7 +149,10 @@ impl EmbeddedStore {
         Ok(Self {
             writer: Writer::start(database.clone())?,
             database,
-            spent: Arc::new(Mutex::new(Spent::new(spent_capacity)?)),
+            memory: Arc::new(Memory {
+                spent: Mutex::new(Spent::new(spent_capacity)?),
+                pending: Mutex::default(),
+            }),
         })
     }
 
@@ -142,7 +177,7 @@ fn unavailable(path: &Path) -> impl Fn(String) -> Error {
 
 #[async_trait]
 impl Store for EmbeddedStore {
-    async fn look_up(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
+    async fn look_up(&self, id: &ClientId) -> Result<Option<Record>, StoreError> {
         self.read(|t| clients::look_up(t, id))
     }
 
@@ -150,41 +185,72 @@ impl Store for EmbeddedStore {
         &self,
         after: Option<&ClientId>,
         limit: usize,
-    ) -> Result<Vec<(ClientId, ClientRecord)>, StoreError> {
+    ) -> Result<Vec<(ClientId, Record)>, StoreError> {
         self.read(|t| clients::after(t, after, limit))
     }
 
-    async fn change_status(
+    async fn change_record(
         &self,
         id: &ClientId,
-        change: LifecycleChange,
-    ) -> Result<Result<(Transition, ClientRecord), Error>, StoreError> {
+        change: &RecordChange,
+    ) -> Result<Result<(Transition, Record), Error>, StoreError> {
+        let (id, change) = (id.clone(), change.clone());
+        self.writer
+            .write(move |t| clients::change(t, &id, &change))
+            .await
+    }
+
+    async fn invite(&self, invitation: &Invitation, now: u64) -> Result<(), StoreError> {
+        let invitation = invitation.clone();
+        self.writer
+            .write(move |t| invitations::add(t, &invitation, now))
+            .await
+    }
+
+    async fn invited_to(
+        &self,
+        key: &InvitationKey,
+        id: &ClientId,
+        now: u64,
+    ) -> Result<Option<InvitationKind>, StoreError> {
+        self.read(|t| invitations::look_up(t, key, id, now))
+    }
+
+    async fn cancel_invitations(&self, id: &ClientId) -> Result<u64, StoreError> {
         let id = id.clone();
         self.writer
-            .write(move |t| clients::change_status(t, &id, change))
+            .write(move |t| invitations::cancel(t, &id))
             .await
     }
 
-    async fn invite(
+    async fn pending_link(
         &self,
-        invitation: &InvitationKey,
         id: &ClientId,
-        expires_at: u64,
+        now: u64,
+    ) -> Result<Option<PendingLink>, StoreError> {
+        let pending = pending::locked(&self.memory.pending);
+        Ok(pending.look_up(id, now).cloned())
+    }
+
+    async fn offer_link(
+        &self,
+        id: &ClientId,
+        offer: &PendingLink,
         now: u64,
     ) -> Result<(), StoreError> {
-        let (invitation, id) = (*invitation, id.clone());
-        self.writer
-            .write(move |t| invitations::add(t, &invitation, &id, expires_at, now))
-            .await
+        pending::locked(&self.memory.pending).put(id, offer.clone(), now);
+        Ok(())
     }
 
-    async fn is_invited(
+    async fn replace_pending_link(
         &self,
-        invitation: &InvitationKey,
         id: &ClientId,
+        before: &PendingLink,
+        after: &PendingLink,
         now: u64,
     ) -> Result<bool, StoreError> {
-        self.read(|t| invitations::look_up(t, invitation, id, now))
+        let mut pending = pending::locked(&self.memory.pending);
+        Ok(pending.replace(id, before, after.clone(), now))
     }
 
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
@@ -210,21 +276,21 @@ impl Store for EmbeddedStore {
     }
 
     async fn epoch(&self, now: u64) -> Result<At, StoreError> {
-        locked(&self.spent).at(now)
+        locked(&self.memory.spent).at(now)
     }
 
     async fn commit(&self, step: &Step, now: u64) -> Result<Committed, StoreError> {
-        if let (Change::None, Expect::Unchanged { version, .. }) = (&step.change, &step.expect) {
+        if let (Change::None, Expect::Unchanged { .. }) = (&step.change, &step.expect) {
             // Nothing that lasts, so nobody waits for the disk. Spent first and looked at after: a client
             // that was suspended before this moment is not let in.
-            return match spent::accept(&self.spent, step, now) {
-                Committed::Done => self.read(|t| clients::unchanged(t, &step.client_id, *version)),
+            return match self.memory.use_up(step, now) {
+                Committed::Done => self.read(|t| clients::met(t, step, now)),
                 refused => Ok(refused),
             };
         }
-        let (step, spent) = (step.clone(), Arc::clone(&self.spent));
+        let (step, memory) = (step.clone(), Arc::clone(&self.memory));
         self.writer
-            .write(move |t| steps::take(t, &step, now, || spent::accept(&spent, &step, now)))
+            .write(move |t| steps::take(t, &step, now, || memory.use_up(&step, now)))
             .await
     }
 

@@ -1,51 +1,53 @@
 //! A step that changes a record, in one transaction of the file.
 
-use redb::{ReadableTable, WriteTransaction};
-use twofapi_crypto_core::{
-    ClientRecord,
-    ceremony::{Change, Committed, Expect, Permission, Step},
-};
+use redb::WriteTransaction;
+use twofapi_crypto_core::ceremony::{Change, Committed, Expect, Permission, Step};
 
-use super::{clients, invitations};
-use crate::store::api::{StoreError, failed};
+use super::{clients, invitations::Invitations};
+use crate::store::api::{InvitationKind, StoreError, failed};
 
-/// Takes the step, or says why not and changes nothing. `spend` comes last of what can refuse it.
+/// Takes the step, or says why not and changes nothing. `use_up` what is in memory comes last of what can
+/// refuse it.
 pub(super) fn take(
     t: &WriteTransaction,
     step: &Step,
     now: u64,
-    spend: impl FnOnce() -> Committed,
+    use_up: impl FnOnce() -> Committed,
 ) -> Result<Committed, StoreError> {
     let id = &step.client_id;
     let mut clients = t.open_table(clients::CLIENTS).map_err(failed)?;
-    let mut invitations = t.open_table(invitations::INVITATIONS).map_err(failed)?;
-    let as_expected = match &step.expect {
-        Expect::Unchanged { version, .. } => clients::is_unchanged(&clients, id, *version)?,
-        Expect::Absent(Permission::Invitation(key))
-            if !invitations::is_live(&invitations, key, id, now)? =>
-        {
-            Committed::NotInvited
+    let mut invitations = Invitations::of(t)?;
+    let invitation = match &step.expect {
+        Expect::Absent(Permission::Invitation(key)) => Some((InvitationKind::Enrol, key)),
+        Expect::Unrevoked {
+            permission: Permission::Invitation(key),
+            ..
+        } => Some((InvitationKind::Reset, key)),
+        Expect::Absent(Permission::Host)
+        | Expect::Unrevoked {
+            permission: Permission::Host,
+            ..
         }
-        Expect::Absent(_) if clients.get(id.as_str()).map_err(failed)?.is_some() => {
-            Committed::Exists
-        }
-        Expect::Absent(_) => Committed::Done,
-        // This store keeps no permissions to reset a client.
-        Expect::Unrevoked { .. } => Committed::NotInvited,
+        | Expect::Unchanged { .. } => None,
     };
-    let possible = match as_expected {
-        Committed::Done => spend(),
+    if let Some((kind, key)) = invitation
+        && invitations.permits(key, id, now)? != Some(kind)
+    {
+        return Ok(Committed::NotInvited);
+    }
+    let record = clients::stored(&clients, id)?;
+    let possible = match step.expect.met_by(record.as_ref(), now) {
+        Committed::Done => use_up(),
         refused => refused,
     };
     if possible != Committed::Done {
         return Ok(possible);
     }
     if let Change::Insert(record) | Change::Replace(record) = &step.change {
-        let record = ClientRecord::try_from(record).map_err(failed)?;
-        clients::put(&mut clients, id, &record)?;
+        clients::put(&mut clients, id, record)?;
     }
-    if let Expect::Absent(Permission::Invitation(key)) = &step.expect {
-        invitations.remove(key).map_err(failed)?;
+    if let Some((kind, key)) = invitation {
+        invitations.use_up(kind, key, id)?;
     }
     Ok(Committed::Done)
 }

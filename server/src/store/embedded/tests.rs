@@ -6,21 +6,22 @@ mod disk;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
-use redb::{Database, ReadableTableMetadata};
+use redb::{Database, ReadableTableMetadata, TableDefinition};
 use tempfile::TempDir;
 use twofapi_crypto_core::{
-    ClientId, ClientRecord,
+    ClientId, CredentialName, Record,
     ceremony::{Committed, Permission},
 };
 
 use super::{
-    EmbeddedStore,
+    ClientsAtRest, EmbeddedStore, StorePlace,
+    clients::CLIENTS,
     invitations::{BY_EXPIRY, INVITATIONS, KEPT},
     writer::REOPEN_AFTER,
 };
 use crate::{
     store::{
-        api::{Store, failed},
+        api::{Invitation, InvitationKey, InvitationKind, Store, failed},
         conformance::{DurableStoreUnderTest, Person, StoreUnderTest},
     },
     store_conformance,
@@ -160,10 +161,24 @@ fn store() -> EmbeddedStore {
     EmbeddedStore::in_memory(100).unwrap()
 }
 
+async fn invite(store: &EmbeddedStore, key: InvitationKey, name: &str, seconds: u64, now: u64) {
+    let invitation = Invitation {
+        key,
+        client_id: id(name),
+        kind: InvitationKind::Enrol,
+        expires_at: now + seconds,
+    };
+    store.invite(&invitation, now).await.unwrap();
+}
+
+async fn is_invited(store: &EmbeddedStore, key: InvitationKey, name: &str, now: u64) -> bool {
+    let invited = store.invited_to(&key, &id(name), now).await;
+    invited.unwrap().is_some()
+}
+
 #[tokio::test]
 async fn expired_invitations_are_forgotten_where_there_are_many() {
     let store = store();
-    let alice = id("alice");
     let key = |n: u64| {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&n.to_be_bytes());
@@ -179,33 +194,24 @@ async fn expired_invitations_are_forgotten_where_there_are_many() {
     };
     let many = KEPT + 50;
     for n in 0..many {
-        store.invite(&key(n), &alice, NOW + 10, NOW).await.unwrap();
+        invite(&store, key(n), "alice", 10, NOW).await;
     }
     assert_eq!(count().unwrap(), (many, many), "a live one was forgotten");
     for n in many..many + 100 {
-        store
-            .invite(&key(n), &alice, NOW + 900, NOW + 50)
-            .await
-            .unwrap();
+        invite(&store, key(n), "alice", 850, NOW + 50).await;
     }
     assert_eq!(count().unwrap(), (KEPT, KEPT));
-    let newest = store.is_invited(&key(many + 99), &alice, NOW + 50).await;
-    assert!(newest.unwrap());
+    assert!(is_invited(&store, key(many + 99), "alice", NOW + 50).await);
 }
 
 #[tokio::test]
 async fn a_clock_that_was_ahead_for_a_moment_forgets_no_invitation() {
     let store = store();
-    let bob = id("bob");
-    store.invite(&[1; 32], &bob, NOW + 600, NOW).await.unwrap();
+    invite(&store, [1; 32], "bob", 600, NOW).await;
     let ahead = NOW + 10 * 365 * 86_400;
-    let carl = id("carl");
-    store
-        .invite(&[2; 32], &carl, ahead + 600, ahead)
-        .await
-        .unwrap();
-    assert!(!store.is_invited(&[1; 32], &bob, ahead).await.unwrap());
-    assert!(store.is_invited(&[1; 32], &bob, NOW + 1).await.unwrap());
+    invite(&store, [2; 32], "carl", 600, ahead).await;
+    assert!(!is_invited(&store, [1; 32], "bob", ahead).await);
+    assert!(is_invited(&store, [1; 32], "bob", NOW + 1).await);
 }
 
 #[tokio::test]
@@ -224,7 +230,8 @@ async fn a_file_is_its_owners_alone_and_one_process_has_it_open() {
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     let store = EmbeddedStore::open(&path, 10).unwrap();
     let record = store.look_up(&alice.id).await.unwrap().unwrap();
-    assert_eq!(record, ClientRecord::enrolled(alice.commitment()));
+    let expected = Record::enrolled(&alice.commitment(), CredentialName::unnamed(), 0);
+    assert_eq!(record, expected);
 
     let busy = EmbeddedStore::open(&path, 10).err().unwrap().to_string();
     assert!(busy.contains("another process has it open"), "{busy}");
@@ -253,4 +260,64 @@ async fn what_the_disk_refuses_is_not_acknowledged_and_is_taken_again_when_there
     assert!(store.check().await.is_ok(), "it stays shut");
     assert!(store.look_up(&id("alice")).await.unwrap().is_some());
     assert_eq!(enrol("carl").await.unwrap(), Committed::Done);
+}
+
+/// A file as the version before wrote it: its number, a client's 37 bytes, and no table of what came later.
+fn write_format_1(path: &Path, alice: &Person, format: u64) {
+    let file = Database::create(path).unwrap();
+    let t = file.begin_write().unwrap();
+    let about: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
+    t.open_table(about)
+        .unwrap()
+        .insert("format", format)
+        .unwrap();
+    let mut old = vec![0, 0, 0, 0, 7];
+    old.extend(alice.commitment().as_bytes());
+    t.open_table(CLIENTS)
+        .unwrap()
+        .insert(alice.id.as_str(), &old[..])
+        .unwrap();
+    t.commit().unwrap();
+    drop(file);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_before_is_served_and_has_another_number_then() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("2fapi.redb");
+    let alice = Person::new("alice");
+    write_format_1(&path, &alice, 1);
+    // It can be looked at, and is left as it was.
+    let place = StorePlace::find(&path).unwrap();
+    for _ in 0..2 {
+        let at_rest = ClientsAtRest::open(&place).unwrap();
+        let seen = at_rest.client(&alice.id).unwrap().unwrap();
+        assert_eq!(seen.first().commitment(), alice.commitment().as_bytes());
+    }
+    for _ in 0..2 {
+        let store = EmbeddedStore::open(&path, 10).unwrap();
+        let record = store.look_up(&alice.id).await.unwrap().unwrap();
+        assert_eq!((record.version(), record.first().since()), (7, 7));
+        let number = store.read(|t| {
+            let about: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
+            let about = t.open_table(about).map_err(failed)?;
+            Ok(about.get("format").map_err(failed)?.map(|n| n.value()))
+        });
+        // The version before opens files of number 1 and no others.
+        assert_eq!(number.unwrap(), Some(2));
+    }
+    assert!(ClientsAtRest::open(&place).is_ok());
+}
+
+#[test]
+fn a_file_of_a_later_version_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("2fapi.redb");
+    write_format_1(&path, &Person::new("alice"), 3);
+    let refused = EmbeddedStore::open(&path, 10).err().unwrap().to_string();
+    assert!(refused.contains("it has format 3"), "{refused}");
+    let place = StorePlace::find(&path).unwrap();
+    let refused = ClientsAtRest::open(&place).err().unwrap().to_string();
+    assert!(refused.contains("it has format 3"), "{refused}");
 }
