@@ -7,16 +7,20 @@
 pub mod admin;
 mod clock;
 mod http;
+mod operator_keys;
 mod service;
 mod store;
 mod tokens;
 
 pub use clock::{Clock, SystemClock};
 pub use http::{EnrolmentAuthorised, Fields, Problem, RateLimit, Sources, router};
+pub use operator_keys::OperatorKeys;
 pub use service::{
     AuthenticatedClient, ChallengeName, Config, EnrolmentPermission, EnrolmentToken,
     IssuedChallenge, Service, cancel_invitations, change_record, invite, invite_to_reset,
 };
+#[cfg(feature = "postgres")]
+pub use store::PostgresStore;
 #[cfg(any(test, feature = "conformance"))]
 pub use store::conformance;
 pub use store::{

@@ -17,16 +17,12 @@
     )
 )]
 
-mod attempt;
+mod ceremony;
 mod challenge;
 mod error;
-mod join;
-mod link_proof;
 mod low_level;
 mod prove;
-mod record;
 mod spent;
 mod statement;
 mod task;
-mod terms;
 mod verify;

@@ -138,6 +138,14 @@ impl fmt::Debug for SpentKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShareTag(pub(crate) u32);
 
+impl ShareTag {
+    /// The number under which a store counts.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -193,7 +193,7 @@ impl Service {
         let current = match keys.as_ref() {
             Some(keys) if keys.epoch() == at.epoch => Arc::clone(keys),
             _ => {
-                let derived = Keys::derive(std::slice::from_ref(&self.root), at.epoch)?;
+                let derived = Keys::derive(&self.roots, at.epoch)?;
                 Arc::clone(keys.insert(Arc::new(derived)))
             }
         };

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     clock::Clock,
+    operator_keys::OperatorKeys,
     store::Store,
     tokens::{JWKS_MAX_AGE, KeySchedule, Tokens},
 };
@@ -28,6 +29,9 @@ pub struct Config {
     pub token_ttl: u64,
     /// How long a key signs tokens, in seconds.
     pub rotate_keys_after: u64,
+    /// From what challenges are computed: the same at every server of a shared store, which needs them. Without
+    /// them each process draws its own.
+    pub operator_keys: Option<OperatorKeys>,
 }
 
 impl Config {
@@ -40,6 +44,7 @@ impl Config {
             challenge_ttl: ChallengeTtl::default(),
             token_ttl: 15 * 60,
             rotate_keys_after: 30 * 24 * 3600,
+            operator_keys: None,
         }
     }
 }
@@ -64,8 +69,8 @@ pub struct Service {
     pub(super) clock: Arc<dyn Clock>,
     config: Config,
     pub(super) terms: Terms,
-    /// Drawn by each process: no other one knows its challenges.
-    pub(super) root: Root,
+    /// The operator's, or drawn by this process: then no other one knows its challenges.
+    pub(super) roots: Vec<Root>,
     /// Of the epoch that the store was in when it was last asked.
     pub(super) keys: Mutex<Option<Arc<Keys>>>,
     pub(super) tokens: Tokens,
@@ -75,12 +80,25 @@ impl Service {
     /// Sets the service up, and makes the first signing key if the store has none.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the store or the random source fails.
+    /// [`Error::Unavailable`] when the store or the random source fails, or the store is shared and there are
+    /// no operator's keys.
     pub async fn new(
         config: Config,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
+        let roots = match &config.operator_keys {
+            Some(keys) => keys.roots(),
+            None if store.is_shared() => {
+                return Err(Error::Unavailable {
+                    reason:
+                        "servers of a shared store need the same key file, or each would refuse \
+                             the challenges of the others"
+                            .into(),
+                });
+            }
+            None => vec![Root::generate(0, &mut getrandom::SysRng)?],
+        };
         let schedule = KeySchedule {
             rotate_after: config.rotate_keys_after,
             publish_ahead: (config.rotate_keys_after / 2).clamp(2 * JWKS_MAX_AGE, 24 * 3600),
@@ -98,7 +116,7 @@ impl Service {
             store,
             clock,
             terms: Terms::new(binding, Decoys::new(*choice)).with_ttl(config.challenge_ttl),
-            root: Root::generate(0, &mut getrandom::SysRng)?,
+            roots,
             keys: Mutex::new(None),
             config,
             tokens,

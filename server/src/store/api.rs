@@ -81,6 +81,11 @@ pub struct Invitation {
 /// waits for anything but the disk; its box costs a hundredth of what a proof does.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
+    /// Whether other servers may use it at the same time. They need the same operator's keys then.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// The record of a client: what an attempt is judged by until its step, and a token by each time. What
     /// another server was told may take a moment to be seen here; the step sees it.
     async fn look_up(&self, id: &ClientId) -> Result<Option<Record>, StoreError>;

@@ -6,10 +6,14 @@ mod changes;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod embedded;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod signing_key;
 
 pub use api::{Invitation, InvitationKey, InvitationKind, Store, StoreError};
 pub use changes::{AttributesChange, RecordChange};
 pub use embedded::{ClientsAtRest, EmbeddedStore, StorePlace, User};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub(crate) use signing_key::overwrite_stack;
 pub use signing_key::{Seed, SigningKeyRecord};

@@ -376,14 +376,21 @@ impl Server {
         config
     }
 
-    /// A fresh database with the extension in it.
+    /// The name of a fresh database with nothing in it.
     #[must_use]
-    pub fn database(&self) -> Database {
+    pub fn empty_database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut postgres = self.config("postgres").connect(NoTls).expect("connect");
         postgres
             .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE template0"))
             .expect("CREATE DATABASE");
+        name
+    }
+
+    /// A fresh database with the extension in it.
+    #[must_use]
+    pub fn database(&self) -> Database {
+        let name = self.empty_database();
         let mut over_tcp = Config::new();
         over_tcp
             .host("127.0.0.1")

@@ -1,0 +1,7 @@
+# The stores that servers share, each on real servers of its engine.
+
+TESTS += test-stores
+
+.PHONY: test-stores
+test-stores: setup-build ## the service's stores in PostgreSQL 16, 15 and 18: the battery, replicas, a pool
+	tests/stores/run

@@ -1,0 +1,51 @@
+//! The epoch of the spent set and the clock of PostgreSQL, as a server knows them between two answers.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use twofapi_crypto_core::ceremony::{At, Epoch};
+
+/// What the last answers said.
+#[derive(Default)]
+pub(super) struct Known(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    epoch: Option<Epoch>,
+    clock: Option<(u64, Instant)>,
+}
+
+impl Known {
+    /// The epoch and the time, unless they have to be asked for.
+    pub(super) fn at(&self) -> Option<At> {
+        let state = self.locked();
+        let (said, when) = state.clock?;
+        Some(At {
+            epoch: state.epoch?,
+            now: said.saturating_add(when.elapsed().as_secs()),
+        })
+    }
+
+    /// What PostgreSQL said just now.
+    pub(super) fn learn(&self, at: At) {
+        let mut state = self.locked();
+        state.epoch = Some(at.epoch);
+        state.clock = Some((at.now, Instant::now()));
+    }
+
+    /// What its clock said just now.
+    pub(super) fn learn_clock(&self, now: u64) {
+        self.locked().clock = Some((now, Instant::now()));
+    }
+
+    /// The set has begun another epoch.
+    pub(super) fn forget(&self) {
+        *self.locked() = State::default();
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests only: what the stores of the service promise, on real servers (see `tests/`).
