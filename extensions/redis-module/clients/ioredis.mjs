@@ -8,10 +8,11 @@ export { byCommand } from './handshake.mjs';
 
 /**
  * What the option `Connector` takes, of Redis and in `redisOptions` of Cluster. `prove` is given a nonce in
- * hex and answers the proof in hex. A connection that the server closes, as it does when the session ends, is
- * made anew by ioredis, and proves itself again.
+ * hex and answers the proof in hex; `credentialId` says whose it is, where that is not the client's first
+ * credential. A connection that the server closes, as it does when the session ends, is made anew by ioredis,
+ * and proves itself again.
  */
-export function proving(clientId, prove) {
+export function proving(clientId, prove, credentialId) {
   return class ProvingConnector extends AbstractConnector {
     constructor(options) {
       super(options.disconnectTimeout);
@@ -23,7 +24,7 @@ export function proving(clientId, prove) {
       const { host, port, path, tls, connectTimeout } = this.options;
       const stream = await open({ host, port, path, tls, timeout: connectTimeout });
       try {
-        await proveItself(stream, clientId, prove);
+        await proveItself(stream, clientId, prove, credentialId);
       } catch (error) {
         stream.destroy();
         throw error;
@@ -39,7 +40,7 @@ export function proving(clientId, prove) {
   };
 }
 
-async function proveItself(stream, clientId, prove) {
+async function proveItself(stream, clientId, prove, credentialId) {
   let challenge;
   try {
     challenge = await ask(stream, '2FAPI.CHALLENGE', clientId);
@@ -49,5 +50,6 @@ async function proveItself(stream, clientId, prove) {
     throw error;
   }
   const [challengeId, nonce] = challenge;
-  await ask(stream, '2FAPI.VERIFY', clientId, challengeId, await prove(nonce));
+  const named = credentialId === undefined ? [] : ['CREDENTIAL', credentialId];
+  await ask(stream, '2FAPI.VERIFY', clientId, challengeId, await prove(nonce), ...named);
 }

@@ -6,18 +6,19 @@ export { byCommand } from './handshake.mjs';
 
 /**
  * What the option `credentialsProvider` takes. The challenge comes over a connection of its own to the
- * server at `address` ({ host, port, tls }). `prove` is given a nonce in hex and answers the proof in hex. A
- * connection that the server closes, as it does when the session ends, is made anew by node-redis, and
- * proves itself again.
+ * server at `address` ({ host, port, tls }). `prove` is given a nonce in hex and answers the proof in hex;
+ * `credentialId` says whose it is, where that is not the client's first credential. A connection that the
+ * server closes, as it does when the session ends, is made anew by node-redis, and proves itself again.
  */
-export function proving(clientId, prove, address) {
+export function proving(clientId, prove, address, credentialId) {
   return {
     type: 'async-credentials-provider',
     credentials: async () => {
       const stream = await open(address);
       try {
         const [challengeId, nonce] = await ask(stream, '2FAPI.CHALLENGE', clientId);
-        return { username: clientId, password: `${challengeId}:${await prove(nonce)}` };
+        const named = credentialId === undefined ? '' : `:${credentialId}`;
+        return { username: clientId, password: `${challengeId}:${await prove(nonce)}${named}` };
       } finally {
         stream.destroy();
       }

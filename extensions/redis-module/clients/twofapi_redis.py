@@ -7,10 +7,11 @@ from redis.exceptions import MovedError
 __all__ = ["proving", "by_command"]
 
 
-def proving(client_id, prove):
+def proving(client_id, prove, credential_id=None):
     """What `redis_connect_func` takes, of Redis, ConnectionPool, Sentinel and RedisCluster.
 
-    `prove` is given a nonce in hex and answers the proof in hex. A connection that the server closes,
+    `prove` is given a nonce in hex and answers the proof in hex; `credential_id` says whose it is, where that is not
+    the client's first credential. A connection that the server closes,
     as it does when the session ends, is made anew by redis-py, and proves itself again.
     """
 
@@ -22,7 +23,8 @@ def proving(client_id, prove):
         except MovedError:
             # A node of a cluster where other clients are at home: it is asked for the way, no more.
             return
-        connection.send_command("2FAPI.VERIFY", client_id, challenge_id, prove(nonce))
+        named = () if credential_id is None else ("CREDENTIAL", credential_id)
+        connection.send_command("2FAPI.VERIFY", client_id, challenge_id, prove(nonce), *named)
         connection.read_response()
 
     return connect

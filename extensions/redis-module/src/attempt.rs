@@ -11,15 +11,22 @@ use std::{
 use getrandom::SysRng;
 use twofapi_crypto_core::{
     ClientId, Commitment, Error,
-    ceremony::{Accepted, Change, Check, Commit, Refused, Wanted, verify_batch},
+    ceremony::{
+        Accepted, Change, Check, Commit, Join, Joiner, LinkState, PendingLink, Refused, Wanted,
+        verify_batch,
+    },
 };
 
 use crate::{
+    clock,
     counters::{self, Counter},
-    host::{Ctx, acl, writes},
-    rules::{acl_user::AclUser, client::Seen, failure::Failure, key_name::KeyName},
+    host::{Ctx, Level, acl, writes},
+    rules::{acl_user::AclUser, client::Seen, failure::Failure, key_name::KeyName, reply::Answer},
     session, settings,
-    store::step::{self, Taken},
+    store::{
+        clients, pending,
+        step::{self, Taken},
+    },
 };
 
 /// How far an attempt has come.
@@ -32,8 +39,12 @@ enum Stage {
     Wanted(Wanted, Seen),
     /// Permitted by who gave the command.
     Check(Box<Check>),
+    /// A second device that asks to be linked, and what its client had pending.
+    Joiner(Box<Joiner>, Option<PendingLink>),
     /// What the store has to do, or why it has nothing to do.
     Settled(Result<Commit, Refused>),
+    /// The same of a second device.
+    Joined(Result<Join, Refused>),
     /// It gave way to others, and nobody looked at the proof.
     Displaced,
     /// A thread has it, or had it and panicked.
@@ -51,6 +62,12 @@ pub(crate) enum Purpose {
     /// A client whose connections become this ACL user.
     Enrol(Option<AclUser>),
     Rotate,
+    Link,
+    Unlink,
+    /// A credential in the place of all that the client has.
+    Reset,
+    /// A place among what the client has pending.
+    Join,
 }
 
 impl Purpose {
@@ -60,6 +77,10 @@ impl Purpose {
             Self::LogIn { .. } => c"",
             Self::Enrol(_) => c"2fapi.enroll",
             Self::Rotate => c"2fapi.rotate",
+            Self::Link => c"2fapi.link",
+            Self::Unlink => c"2fapi.unlink",
+            Self::Reset => c"2fapi.reset",
+            Self::Join => c"2fapi.join",
         }
     }
 
@@ -69,6 +90,10 @@ impl Purpose {
             Self::LogIn { .. } => &counters::ACCEPTED,
             Self::Enrol(_) => &counters::ENROLLED,
             Self::Rotate => &counters::ROTATED,
+            Self::Link => &counters::LINKED,
+            Self::Unlink => &counters::UNLINKED,
+            Self::Reset => &counters::RESET,
+            Self::Join => &counters::JOINED,
         }
     }
 }
@@ -99,6 +124,15 @@ impl Attempt {
         }
     }
 
+    /// A second device that asks to be linked, by what was pending.
+    pub(crate) fn of_joiner(joiner: Joiner, pending: Option<PendingLink>) -> Self {
+        Self {
+            client_id: joiner.client_id().clone(),
+            purpose: Purpose::Join,
+            stage: Stage::Joiner(Box::new(joiner), pending),
+        }
+    }
+
     /// It gives way to others, without an answer to whether the proof is good.
     pub(crate) fn displace(&mut self) {
         self.stage = Stage::Displaced;
@@ -120,19 +154,57 @@ impl Attempt {
     pub(crate) fn check(&mut self) {
         if let Some(check) = self.take_check() {
             self.stage = Stage::Settled(check.verify().settle());
+        } else {
+            self.check_joiner();
         }
+    }
+
+    fn check_joiner(&mut self) {
+        self.stage = match mem::replace(&mut self.stage, Stage::Away) {
+            Stage::Joiner(joiner, pending) => Stage::Joined(joiner.found(pending)),
+            other => other,
+        };
     }
 
     /// Draws the consequences, on the main thread.
-    pub(crate) fn conclude(&mut self, ctx: Ctx<'_>) -> Result<(), Failure> {
+    pub(crate) fn conclude(&mut self, ctx: Ctx<'_>) -> Result<Answer, Failure> {
         match mem::replace(&mut self.stage, Stage::Away) {
-            Stage::Settled(settled) => self.take_the_step(ctx, settled),
+            Stage::Settled(settled) => self.take_the_step(ctx, settled).map(|()| Answer::Ok),
+            Stage::Joined(joined) => self.join(ctx, joined).map(Answer::Number),
             Stage::Displaced => Err(throttled(1)),
-            Stage::Wanted(..) | Stage::Check(_) | Stage::Away => Err(Failure::GIVEN_UP),
+            Stage::Wanted(..) | Stage::Check(_) | Stage::Joiner(..) | Stage::Away => {
+                Err(Failure::GIVEN_UP)
+            }
         }
     }
 
-    /// Between the command and now the client may have been suspended, revoked or rotated, and its
+    /// Between the command and now another device may have joined, or the offer been withdrawn. Answers until
+    /// when the first device may link this one.
+    fn join(&self, ctx: Ctx<'_>, joined: Result<Join, Refused>) -> Result<u64, Failure> {
+        let client_id = &self.client_id;
+        let refused = |refused| refuse(ctx, client_id, refused);
+        let join = joined.map_err(refused)?;
+        let now = clock::unix_seconds();
+        let is_clashed = |link: &PendingLink| link.state(now) == Some(&LinkState::Clashed);
+        let clashes = is_clashed(join.after()) && !is_clashed(join.before());
+        let until = join.after().until();
+        let replaced = pending::join(&join);
+        if replaced && clashes {
+            clients::tell(ctx, client_id, c"2fapi.clash");
+            let what = "a second device joined an offer that another had joined: neither is linked";
+            ctx.log(
+                Level::Warning,
+                &format!("2fapi: client {client_id}: {what}"),
+            );
+        }
+        // The number is worked out by both devices, and not told.
+        let _ = join.done(replaced).map_err(refused)?;
+        clients::tell(ctx, client_id, self.purpose.event());
+        self.purpose.counter().add();
+        Ok(until)
+    }
+
+    /// Between the command and now the client may have been suspended, revoked or changed, and its
     /// challenge may have been accepted or have expired: the step decides.
     fn take_the_step(
         &mut self,
@@ -153,12 +225,36 @@ impl Attempt {
         let Taken { committed, user } =
             step::take(ctx, commit.step(), enrolled_as, self.purpose.event())?;
         let accepted = commit.done(committed).map_err(refused)?;
+        put_on_record(ctx, &self.purpose, &accepted);
         if let Purpose::LogIn { must_be_mapped } = self.purpose {
             open_session(ctx, accepted, user.as_ref(), must_be_mapped)?;
         }
         self.purpose.counter().add();
         Ok(())
     }
+}
+
+/// What credentials a client has is in the server log, whoever listens.
+fn put_on_record(ctx: Ctx<'_>, purpose: &Purpose, accepted: &Accepted) {
+    let (client_id, by) = (accepted.client_id(), accepted.credential_id());
+    let what = match (purpose, accepted.record().credentials()) {
+        (Purpose::Link, [.., new]) => {
+            format!(
+                "credential {} is linked as {:?}, by {by}",
+                new.id(),
+                new.name().as_str()
+            )
+        }
+        (Purpose::Unlink, left) => {
+            format!(
+                "a credential is unlinked, by {by}; it has {} left",
+                left.len()
+            )
+        }
+        (Purpose::Reset, _) => format!("it was reset: its one credential is {by}"),
+        _ => return,
+    };
+    ctx.log(Level::Notice, &format!("2fapi: client {client_id}: {what}"));
 }
 
 fn open_session(
@@ -222,6 +318,8 @@ pub(crate) fn check_all(attempts: &mut [&mut Attempt]) {
         if let Some(check) = attempt.take_check() {
             together.push(attempt);
             checks.push(check);
+        } else {
+            attempt.check_joiner();
         }
     }
     for (attempt, checked) in together.into_iter().zip(verify_batch(checks, &mut SysRng)) {

@@ -26,3 +26,8 @@ pub(crate) static THROTTLED: Counter = Counter::new();
 pub(crate) static ABANDONED: Counter = Counter::new();
 pub(crate) static ENROLLED: Counter = Counter::new();
 pub(crate) static ROTATED: Counter = Counter::new();
+pub(crate) static LINKED: Counter = Counter::new();
+pub(crate) static UNLINKED: Counter = Counter::new();
+pub(crate) static RESET: Counter = Counter::new();
+/// Second devices that asked to be linked, with a good proof and for an open offer.
+pub(crate) static JOINED: Counter = Counter::new();

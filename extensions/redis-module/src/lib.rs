@@ -36,11 +36,13 @@ const MODULE_VERSION: c_int = 100;
 static HANDLERS: events::Handlers = events::Handlers {
     tick: || {
         session::tick();
+        store::pending::tick();
         unproved::tick();
     },
     connected: unproved::connected,
     disconnected: unproved::settled,
     role_changed: || {
+        store::pending::forget_all();
         if let Err(error) = store::challenges::begin_epoch() {
             host::log(
                 Level::Warning,
@@ -48,7 +50,10 @@ static HANDLERS: events::Handlers = events::Handlers {
             );
         }
     },
-    keys_replaced: session::end_all,
+    keys_replaced: || {
+        session::end_all();
+        store::pending::forget_all();
+    },
 };
 
 /// What the server calls to load the module.
@@ -126,7 +131,7 @@ fn load(ctx: Ctx<'_>) -> Result<(), String> {
     done(settings::register(ctx), "the settings")?;
     done(configs::load(ctx), "a setting of the configuration file")?;
     commands::register(ctx, &surface::table::COMMANDS, |command| {
-        let opens = [c"2FAPI.CHALLENGE", c"2FAPI.VERIFY"].contains(&command.name);
+        let opens = [c"2FAPI.CHALLENGE", c"2FAPI.VERIFY", c"2FAPI.JOIN"].contains(&command.name);
         if opens && settings::before_auth() {
             "no-auth"
         } else {

@@ -20,6 +20,7 @@ use crate::{
     rules::{
         failure::Failure,
         fair::{Added, Fair, GivesWay, Source},
+        reply::Answer,
     },
     settings,
 };
@@ -34,7 +35,7 @@ struct Job {
 }
 
 /// What waits. A connection has one attempt at most in it, because it waits for the answer, and no
-/// attempt is larger than two kilobytes: so the bound of their number is one of memory, too.
+/// attempt is larger than twelve kilobytes: so the bound of their number is one of memory, too.
 struct Queue {
     state: Mutex<State>,
     arrived: Condvar,
@@ -126,7 +127,7 @@ pub(crate) fn submit(source: Source, attempt: Box<Attempt>, client: Blocked<Atte
 }
 
 impl Settle for Attempt {
-    fn settle(&mut self, ctx: Ctx<'_>) -> Result<(), Failure> {
+    fn settle(&mut self, ctx: Ctx<'_>) -> Result<Answer, Failure> {
         self.conclude(ctx)
     }
 

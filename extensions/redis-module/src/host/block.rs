@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{Ctx, ERR, OK, api, auth, guard, raw};
-use crate::rules::failure::Failure;
+use crate::rules::{failure::Failure, reply::Answer};
 
 /// What a worker hands back to the main thread.
 pub(crate) trait Settle: Send + 'static {
     /// The client is still there: draws the consequences, or says what the client is told.
-    fn settle(&mut self, ctx: Ctx<'_>) -> Result<(), Failure>;
+    fn settle(&mut self, ctx: Ctx<'_>) -> Result<Answer, Failure>;
     /// The client went away while it waited: by its [`ticket`](Blocked::ticket).
     fn abandoned(ticket: u64);
 }
@@ -84,7 +84,7 @@ impl<T: Settle> Drop for Blocked<T> {
 
 /// # Safety
 /// The context is that of a blocked client whose answer is a T, or none.
-unsafe fn settled<T: Settle>(ctx: Ctx<'_>) -> Result<(), Failure> {
+unsafe fn settled<T: Settle>(ctx: Ctx<'_>) -> Result<Answer, Failure> {
     // SAFETY: what `drop` handed over, which is freed only after this call, or nothing.
     let answer = unsafe {
         api!(RedisModule_GetBlockedClientPrivateData(ctx.as_ptr()))
@@ -103,7 +103,7 @@ unsafe extern "C" fn reply<T: Settle>(
         // SAFETY: the server calls with a live context, of a client that `new` blocked.
         let (ctx, settled) = unsafe { (Ctx::new(ctx), settled::<T>(Ctx::new(ctx))) };
         match settled {
-            Ok(()) => ctx.reply_status(c"OK"),
+            Ok(answer) => ctx.reply(answer),
             Err(failure) => ctx.reply_error(&failure.line()),
         }
         OK

@@ -28,7 +28,7 @@ pub(crate) enum FirstArgument {
 #[derive(Clone, Copy)]
 pub(crate) struct Argument {
     pub(crate) name: &'static CStr,
-    /// The word before it, for arguments that may be left out.
+    /// The word before it.
     pub(crate) token: Option<&'static CStr>,
     pub(crate) optional: bool,
     /// Whether the word is all there is.
@@ -49,6 +49,14 @@ impl Argument {
         Self {
             token: Some(token),
             ..Self::bare_optional(name)
+        }
+    }
+
+    /// One that has to be there, with its word before it.
+    pub(crate) const fn after(token: &'static CStr, name: &'static CStr) -> Self {
+        Self {
+            token: Some(token),
+            ..Self::required(name)
         }
     }
 

@@ -85,8 +85,14 @@ impl<'a> Key<'a> {
     /// Tells those who WATCH the key, and those who listen to the keyspace.
     pub(crate) fn changed(&self, event: &CStr) {
         // SAFETY: context and name are live.
+        unsafe { api!(RedisModule_SignalModifiedKey(self.ctx.as_ptr(), self.name)) };
+        self.tell(event);
+    }
+
+    /// Tells those who listen to the keyspace.
+    pub(crate) fn tell(&self, event: &CStr) {
+        // SAFETY: context and name are live.
         unsafe {
-            api!(RedisModule_SignalModifiedKey(self.ctx.as_ptr(), self.name));
             api!(RedisModule_NotifyKeyspaceEvent(
                 self.ctx.as_ptr(),
                 raw::REDISMODULE_NOTIFY_MODULE,

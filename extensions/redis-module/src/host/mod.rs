@@ -26,7 +26,7 @@ use std::{
 
 pub(crate) use redis_module::raw;
 
-use crate::rules::fair::Source;
+use crate::rules::{fair::Source, reply::Answer};
 
 /// Calls a function of the module API, which is looked up by name when the module is loaded.
 macro_rules! api {
@@ -224,6 +224,17 @@ impl<'a> Ctx<'a> {
                 bytes.len(),
             ));
         }
+    }
+
+    pub(crate) fn reply(self, answer: Answer) {
+        match answer {
+            Answer::Ok => self.reply_status(c"OK"),
+            Answer::Number(number) => self.reply_number(number),
+        }
+    }
+
+    pub(crate) fn reply_number(self, value: u64) {
+        self.reply_integer(i64::try_from(value).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn reply_integer(self, value: i64) {

@@ -8,5 +8,6 @@ pub(crate) mod failure;
 pub(crate) mod fair;
 pub(crate) mod key_name;
 pub(crate) mod mapping;
+pub(crate) mod pending;
 pub(crate) mod reply;
 pub(crate) mod sessions;

@@ -1,8 +1,16 @@
-//! How the core's errors look to a Redis client: a prefix to branch on, then the message.
+//! How answers look to a Redis client: what a command does, or of the core's errors a prefix to branch on and then
+//! the message.
 
 use std::ffi::CString;
 
 use twofapi_crypto_core::{Error, ErrorCode};
+
+/// What a command says that lets a proof decide, once it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Ok,
+    Number(u64),
+}
 
 /// The first word of an error reply.
 pub(crate) const fn prefix(code: ErrorCode) -> &'static str {

@@ -7,6 +7,7 @@ use std::{
 
 use twofapi_crypto_core::{ClientId, Error, Record};
 
+use super::pending;
 use crate::{
     clock,
     host::{
@@ -53,6 +54,7 @@ impl Value for Kept {
             && key == KeyName::of(&client_id).as_bytes()
         {
             session::end_client(&client_id, By::Event);
+            pending::forget(&client_id);
         }
     }
 }
@@ -105,7 +107,7 @@ pub(crate) fn create(ctx: Ctx<'_>, client: &Client) -> Result<(), Failure> {
 }
 
 /// Changes a client's record, tells replicas and the append-only file, and ends the sessions that the record
-/// honours no longer.
+/// honours no longer. What ends all of them takes a pending link away as well, which one of them has offered.
 pub(crate) fn update<T>(
     ctx: Ctx<'_>,
     client_id: &ClientId,
@@ -113,24 +115,34 @@ pub(crate) fn update<T>(
     change: impl FnOnce(&mut Record) -> Result<T, Error>,
 ) -> Result<T, Failure> {
     let name = KeyName::of(client_id);
-    let (outcome, record) = ctx.in_database_zero(|| {
+    let (outcome, record, all_end) = ctx.in_database_zero(|| {
         let mut key = Key::write(ctx, name.as_bytes());
-        let (outcome, record, kept) = match key.held(&CLIENT_TYPE) {
+        let (outcome, record, all_end, kept) = match key.held(&CLIENT_TYPE) {
             Held::Nothing => return Err(Error::NotEnrolled.into()),
             Held::Ours(kept) if kept.is_of(client_id) => {
                 let mut record = kept.record()?;
+                let generation = record.generation();
                 let outcome = change(&mut record)?;
                 *kept = kept.with(&record);
-                (outcome, record, kept.clone())
+                let all_end = record.generation() != generation;
+                (outcome, record, all_end, kept.clone())
             }
             Held::Ours(_) | Held::Foreign => return Err(Failure::WRONG_TYPE),
         };
         key.changed(event);
         ctx.replicate(APPLY, name.as_bytes(), kept.as_bytes());
-        Ok((outcome, record))
+        Ok((outcome, record, all_end))
     })?;
+    if all_end {
+        pending::forget(client_id);
+    }
     session::look_again(client_id, &record, By::Command(ctx));
     Ok(outcome)
+}
+
+/// Tells those who listen to the keyspace of something about a client that its key does not hold.
+pub(crate) fn tell(ctx: Ctx<'_>, client_id: &ClientId, event: &CStr) {
+    with_key(ctx, client_id, Key::read, |key| key.tell(event));
 }
 
 /// Makes a key what the primary or the append-only file says it is.

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 
 use twofapi_crypto_core::ceremony::{Change, Committed, Expect, Step};
 
-use super::{challenges, clients};
+use super::{challenges, clients, pending};
 use crate::{
     clock,
     host::Ctx,
@@ -39,10 +39,11 @@ pub(crate) fn take(
     if met != Committed::Done {
         return nothing(met);
     }
-    if let Expect::Unchanged {
-        joined: Some(_), ..
-    } = step.expect
-    {
+    let joined = match &step.expect {
+        Expect::Unchanged { joined, .. } => joined.as_deref(),
+        Expect::Absent(_) | Expect::Unrevoked { .. } => None,
+    };
+    if joined.is_some_and(|joined| !pending::is_there(client_id, joined)) {
         return nothing(Committed::Changed);
     }
     if let Some(spend) = &step.spend {
@@ -50,6 +51,9 @@ pub(crate) fn take(
         if committed != Committed::Done {
             return nothing(committed);
         }
+    }
+    if joined.is_some() {
+        pending::forget(client_id);
     }
     let user = present.map_or(user, |client| client.user);
     match &step.change {

@@ -1,5 +1,5 @@
-//! `2FAPI.CHALLENGE client`, `2FAPI.VERIFY client challenge-id proof` and `2FAPI.ROTATE client
-//! challenge-id proof-old commitment-new proof-new`.
+//! `2FAPI.CHALLENGE client`, `2FAPI.VERIFY client challenge-id proof [CREDENTIAL id]` and `2FAPI.ROTATE client
+//! challenge-id proof-old commitment-new proof-new [CREDENTIAL id]`.
 
 use twofapi_crypto_core::{
     ClientId, Proof,
@@ -12,12 +12,12 @@ use crate::{
     counters,
     host::{Arguments, Ctx},
     rules::{
-        arguments::{commitment, proof},
+        arguments::{commitment, credential_option, proof},
         challenges::Now,
         failure::Failure,
     },
     settings,
-    store::{challenges, clients},
+    store::{challenges, clients, pending},
     workers,
 };
 
@@ -38,8 +38,18 @@ pub(super) fn verify(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
     let place = workers::place(ctx)?;
     let client_id = client(arguments)?;
     let proof = proof("proof", arguments.get(3))?;
-    let must_be_mapped = settings::before_auth();
-    let attempt = authentication(ctx, client_id, arguments.get(2), &proof, must_be_mapped)?;
+    let credential = credential_option(&arguments.from(4))?;
+    let purpose = Purpose::LogIn {
+        must_be_mapped: settings::before_auth(),
+    };
+    let attempt = authentication(
+        ctx,
+        client_id,
+        arguments.get(2),
+        &proof,
+        credential,
+        purpose,
+    )?;
     decide(ctx, place, attempt)
 }
 
@@ -49,6 +59,7 @@ pub(super) fn rotate(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
     let proof_old = proof("old proof", arguments.get(3))?;
     let commitment_new = commitment(arguments.get(4))?;
     let proof_new = proof("new proof", arguments.get(5))?;
+    let credential = credential_option(&arguments.from(6))?;
     let attempt = begin(
         ctx,
         client_id,
@@ -57,7 +68,7 @@ pub(super) fn rotate(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
         |now, of| {
             let request = RotationRequest {
                 of,
-                credential: None,
+                credential,
                 proof_old: &proof_old.to_bytes(),
                 commitment_new: commitment_new.as_bytes(),
                 proof_new: &proof_new.to_bytes(),
@@ -74,13 +85,13 @@ pub(super) fn authentication(
     client_id: ClientId,
     challenge_id: &[u8],
     proof: &Proof,
-    must_be_mapped: bool,
+    credential: Option<&[u8]>,
+    purpose: Purpose,
 ) -> Result<Attempt, Failure> {
-    let purpose = Purpose::LogIn { must_be_mapped };
     begin(ctx, client_id, challenge_id, purpose, |now, of| {
         let request = AuthenticationRequest {
             of,
-            credential: None,
+            credential,
             proof: &proof.to_bytes(),
             binding: None,
         };
@@ -90,7 +101,7 @@ pub(super) fn authentication(
 
 /// Begins an attempt and looks its client up. Where there is no active one, everything goes on as if there
 /// were: neither the answer nor its time tells who is enrolled.
-fn begin(
+pub(super) fn begin(
     ctx: Ctx<'_>,
     client_id: ClientId,
     challenge_id: &[u8],
@@ -101,8 +112,12 @@ fn begin(
         client_id: client_id.as_bytes(),
         challenge_id,
     };
-    let wanted = challenges::begin(|now| ceremony(now, of))?
+    let mut wanted = challenges::begin(|now| ceremony(now, of))?
         .map_err(|refused| refuse(ctx, &client_id, refused))?;
+    if wanted.wants_pending_link() {
+        let left = pending::of(wanted.client_id());
+        wanted = wanted.with_pending_link(left);
+    }
     let seen = clients::see(ctx, wanted.client_id());
     Ok(Attempt::of(client_id, wanted, seen, purpose))
 }

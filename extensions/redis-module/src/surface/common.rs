@@ -9,7 +9,7 @@ use crate::{
     host::{Arguments, Ctx, block::Blocked},
     mapping,
     rules::{failure::Failure, fair::Source, key_name::client_argument},
-    workers,
+    session, workers,
 };
 
 /// Whether this node is part of a cluster.
@@ -30,10 +30,18 @@ pub(super) fn decide(
         workers::submit(source, Box::new(attempt), Blocked::new(ctx));
     } else {
         attempt.check();
-        attempt.conclude(ctx)?;
-        ctx.reply_status(c"OK");
+        ctx.reply(attempt.conclude(ctx)?);
     }
     Ok(())
+}
+
+/// Whose session the calling connection has.
+pub(super) fn session_client(ctx: Ctx<'_>) -> Result<ClientId, Failure> {
+    let client = session::client_of(ctx.connection());
+    let client = client.ok_or(Failure::Line(
+        c"DENIED this connection has no session: 2FAPI.VERIFY opens one",
+    ))?;
+    Ok(ClientId::parse(&client)?)
 }
 
 /// Operators' commands are for whom they were given by name, and for who may do anything.

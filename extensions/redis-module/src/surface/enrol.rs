@@ -1,8 +1,8 @@
-//! `2FAPI.ENROLL client commitment [PROOF proof] [USER acl-user]`.
+//! `2FAPI.ENROLL client commitment [PROOF proof] [USER acl-user]` and `2FAPI.RESET client commitment PROOF proof`.
 
 use twofapi_crypto_core::{
-    CredentialName, Error, Record,
-    ceremony::{EnrolmentRequest, Permission},
+    ClientId, ClientStatus, Commitment, CredentialName, Error, Proof, Record,
+    ceremony::{Asked, EnrolmentRequest, Permission},
 };
 
 use super::common::{client, decide};
@@ -12,7 +12,7 @@ use crate::{
     host::{Arguments, Ctx},
     mapping,
     rules::{
-        arguments::{EnrolOptions, commitment},
+        arguments::{EnrolOptions, commitment, proof_option},
         client::Client,
         failure::Failure,
     },
@@ -53,6 +53,36 @@ pub(super) fn enroll(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
         ctx.reply_status(c"OK");
         return Ok(());
     };
+    let asked = ask(ctx, &client_id, &commitment, &proof)?;
+    // The caller is an operator, who was given this command by name.
+    let check = asked.permitted(Permission::Host);
+    let attempt = Attempt::of_permitted(client_id, check, Purpose::Enrol(options.user));
+    decide(ctx, workers::place(ctx)?, attempt)
+}
+
+/// Puts a credential in the place of all that a client has, who has lost them. The status stays as it is.
+pub(super) fn reset(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
+    let client_id = client(arguments)?;
+    let commitment = commitment(arguments.get(2))?;
+    let proof = proof_option(&arguments.from(3))?;
+    let client = clients::find(ctx, &client_id)?.ok_or(Error::NotEnrolled)?;
+    if client.record.status() == ClientStatus::Revoked {
+        let (status, expected) = (client.record.status().as_str(), "active or suspended");
+        return Err(Error::NotActive { status, expected }.into());
+    }
+    let check = ask(ctx, &client_id, &commitment, &proof)?
+        .permitted_to_reset(Permission::Host, Some(client.record))
+        .map_err(|refused| refuse(ctx, &client_id, refused))?;
+    let attempt = Attempt::of_permitted(client_id, check, Purpose::Reset);
+    decide(ctx, workers::place(ctx)?, attempt)
+}
+
+fn ask(
+    ctx: Ctx<'_>,
+    client_id: &ClientId,
+    commitment: &Commitment,
+    proof: &Proof,
+) -> Result<Asked, Failure> {
     let asked = challenges::begin(|now| {
         now.terms.enrol(&EnrolmentRequest {
             client_id: client_id.as_bytes(),
@@ -60,9 +90,6 @@ pub(super) fn enroll(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
             proof: &proof.to_bytes(),
         })
     })?
-    .map_err(|refused| refuse(ctx, &client_id, refused))?;
-    // The caller is an operator, who was given this command by name.
-    let check = asked.at(clock::unix_seconds()).permitted(Permission::Host);
-    let attempt = Attempt::of_permitted(client_id, check, Purpose::Enrol(options.user));
-    decide(ctx, workers::place(ctx)?, attempt)
+    .map_err(|refused| refuse(ctx, client_id, refused))?;
+    Ok(asked.at(clock::unix_seconds()))
 }

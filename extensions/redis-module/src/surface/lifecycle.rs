@@ -1,4 +1,5 @@
-//! `2FAPI.STATUS client [VERSION]`, `2FAPI.SUSPEND client`, `2FAPI.RESUME client` and `2FAPI.REVOKE client`.
+//! `2FAPI.STATUS client [VERSION]`, `2FAPI.SUSPEND client`, `2FAPI.RESUME client`, `2FAPI.REVOKE client` and
+//! `2FAPI.ENDSESSIONS client`.
 
 use std::ffi::CStr;
 
@@ -41,7 +42,7 @@ pub(super) const fn status_word(status: ClientStatus) -> &'static CStr {
 }
 
 pub(super) fn suspend(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
-    shut_out(ctx, arguments, c"2fapi.suspend", |record| {
+    shut(ctx, arguments, c"2fapi.suspend", KEPT_OUT, |record| {
         record.suspend().map(|_| ())
     })
 }
@@ -55,19 +56,34 @@ pub(super) fn resume(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
 }
 
 pub(super) fn revoke(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
-    shut_out(ctx, arguments, c"2fapi.revoke", |record| {
+    shut(ctx, arguments, c"2fapi.revoke", KEPT_OUT, |record| {
         record.revoke();
         Ok(())
     })
 }
 
-/// Keeps a client out, also when the server takes no writes because of its disk or its replicas. What
-/// opens a door may wait for them, what shuts one may not: so these two commands are no writes in the
+/// Ends a client's sessions on every node, and leaves it as it is: it may log in again.
+pub(super) fn end_sessions(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
+    let event = c"2fapi.endsessions";
+    shut(
+        ctx,
+        arguments,
+        event,
+        "its sessions are ended",
+        Record::end_sessions,
+    )
+}
+
+const KEPT_OUT: &str = "it is kept out now and its sessions are ended";
+
+/// Shuts a door on a client, also when the server takes no writes because of its disk or its replicas. What
+/// opens a door may wait for them, what shuts one may not: so these commands are no writes in the
 /// server's eyes, and it is said afterwards what it would have refused one for.
-fn shut_out(
+fn shut(
     ctx: Ctx<'_>,
     arguments: &Arguments<'_>,
     event: &'static CStr,
+    done: &str,
     apply: fn(&mut Record) -> Result<(), Error>,
 ) -> Result<(), Failure> {
     if ctx.flags().is_read_only() {
@@ -85,8 +101,8 @@ fn shut_out(
     };
     let word = trouble.split(' ').next().unwrap_or("ERR");
     let line = format!(
-        "{word} client {client_id} is kept out now and its sessions are ended, but what the server keeps \
-         of it may be lost in a restart: give the command again when this is mended: {trouble}"
+        "{word} client {client_id}: {done}, but what the server keeps of it may be lost in a restart: give \
+         the command again when this is mended: {trouble}"
     );
     ctx.log(Level::Warning, &format!("2fapi: {line}"));
     Err(Failure::Said(line))

@@ -1,6 +1,8 @@
 //! What an operator looks at and does about sessions: `2FAPI.CLIENTS cursor [COUNT n]`,
 //! `2FAPI.SESSIONS [client]`, `2FAPI.KICK client`; and `2FAPI.HELP`, for everybody.
 
+use std::ffi::CStr;
+
 use twofapi_crypto_core::ClientId;
 
 use super::{common::client, lifecycle::status_word};
@@ -94,11 +96,14 @@ pub(super) fn help(ctx: Ctx<'_>, _: &Arguments<'_>) -> Result<(), Failure> {
         let mut usage = command.name.to_string_lossy().into_owned();
         for argument in command.arguments {
             let name = argument.name.to_string_lossy();
-            usage += &match (argument.token, argument.optional) {
-                (Some(token), _) if argument.is_word => format!(" [{}]", token.to_string_lossy()),
-                (Some(token), _) => format!(" [{} {name}]", token.to_string_lossy()),
-                (None, true) => format!(" [{name}]"),
-                (None, false) => format!(" {name}"),
+            let words = match argument.token.map(CStr::to_string_lossy) {
+                Some(token) if argument.is_word => token.into_owned(),
+                Some(token) => format!("{token} {name}"),
+                None => name.into_owned(),
+            };
+            usage += &match argument.optional {
+                true => format!(" [{words}]"),
+                false => format!(" {words}"),
             };
         }
         ctx.reply_bytes(usage.as_bytes());

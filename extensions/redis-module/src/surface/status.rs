@@ -10,7 +10,7 @@ use crate::{
     host::{Arguments, Ctx, auth, commands::offers_acl_category, info::Field},
     rules::failure::Failure,
     session, settings,
-    store::challenges,
+    store::{challenges, pending},
     unproved, workers,
 };
 
@@ -53,6 +53,14 @@ pub(crate) fn report() -> Vec<(&'static str, Field)> {
             "commitments_rotated",
             Field::Number(counters::ROTATED.get()),
         ),
+        ("credentials_linked", Field::Number(counters::LINKED.get())),
+        (
+            "credentials_unlinked",
+            Field::Number(counters::UNLINKED.get()),
+        ),
+        ("clients_reset", Field::Number(counters::RESET.get())),
+        ("devices_joined", Field::Number(counters::JOINED.get())),
+        ("links_pending", number(pending::count())),
         ("sessions", number(session::count())),
         ("spent_capacity", Field::Number(spent.capacity.into())),
         ("spent_accepted", Field::Number(spent.held.into())),

@@ -75,6 +75,24 @@ fn auth_takes_a_proof_where_the_server_lets_a_module_say_so() {
     ask(&mut second, &["HELLO", "2", "AUTH", "alice", &hello]).unwrap();
     assert_eq!(acl_user(&mut second), "client-alice");
 
+    // A credential that is not the first says which it is.
+    let laptop = alice.another();
+    alice.link(&mut operator, &laptop, "laptop").unwrap();
+    let unnamed = password(&laptop, &mut operator);
+    let named = format!("{unnamed}:{}", laptop.credential_id());
+    let other = format!("{unnamed}:{}", alice.credential_id());
+    let mut third = server.connect();
+    for wrong in [&unnamed, &other] {
+        let answer = ask(&mut third, &["AUTH", "alice", wrong]);
+        assert_eq!(prefix(&answer), "DENIED");
+    }
+    for strange in [format!("{unnamed}:x"), format!("{named}:")] {
+        let answer = ask(&mut third, &["AUTH", "alice", &strange]);
+        assert_eq!(prefix(&answer), "WRONGPASS");
+    }
+    assert_eq!(ask(&mut third, &["AUTH", "alice", &named]), Ok(Value::Okay));
+    assert_eq!(whoami(&mut third).as_deref(), Some("alice"));
+
     // Refused, a connection is who it was.
     for (name, password) in [
         ("alice", password(&unmapped, &mut operator)),
@@ -149,6 +167,17 @@ fn with_before_auth_the_default_user_may_be_off() {
     assert_eq!(acl_user(&mut connection), "client-alice");
     let set = ask(&mut connection, &["SET", "client:alice:k", "v"]);
     assert_eq!(set, Ok(Value::Okay));
+    // A device that is to be linked is nobody as well, and stays so.
+    ask(
+        &mut operator,
+        &["ACL", "SETUSER", "client-alice", "+2fapi.offer"],
+    )
+    .unwrap();
+    let offer = alice.challenge(&mut connection).unwrap();
+    ask(&mut connection, &["2FAPI.OFFER", &offer.id]).unwrap();
+    let mut device = server.connect();
+    assert!(alice.another().join(&mut device, &offer, "laptop").is_ok());
+    assert_eq!(prefix(&ask(&mut device, &["GET", "x"])), "NOAUTH");
 }
 
 #[test]

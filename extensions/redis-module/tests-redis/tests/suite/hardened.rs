@@ -128,6 +128,13 @@ fn who_has_proved_nothing_may_prove_itself_and_nothing_else() {
         "CLUSTER SLOTS",
         "CLIENT LIST",
         "2FAPI.LOGOUT",
+        "2FAPI.OFFER x",
+        "2FAPI.PENDING",
+        "2FAPI.CREDENTIALS",
+        "2FAPI.LINK alice x x x",
+        "2FAPI.UNLINK alice x x x",
+        "2FAPI.RESET alice x PROOF x",
+        "2FAPI.SHOW alice",
         "MULTI",
         "WATCH x",
     ] {

@@ -23,6 +23,16 @@ fn meanwhile(
     let challenge = alice.challenge(admin).unwrap();
     let proof = alice.proof(&challenge);
     let attempt = line(&["2FAPI.VERIFY", "alice", &challenge.id, &proof]);
+    meanwhile_of(server, attempt, before, after)
+}
+
+/// The same of any attempt.
+fn meanwhile_of(
+    server: &Server,
+    attempt: Vec<u8>,
+    before: Option<Vec<u8>>,
+    after: &[Vec<u8>],
+) -> String {
     let others: Vec<_> = (0..=after.len()).map(|_| server.connect_raw()).collect();
     let mut proves = server.connect_raw();
     let mut steps: Vec<(&TcpStream, Vec<u8>)> = Vec::new();
@@ -43,9 +53,12 @@ fn until_in_time(what: &str, mut denied: impl FnMut() -> bool) {
 #[test]
 fn who_changed_while_its_proof_was_looked_at_is_denied_and_nothing_is_spent() {
     let someone_else = Client::new("alice").commitment();
-    let cases: [&[&[&str]]; 8] = [
+    let cases: [&[&[&str]]; 11] = [
         &[&["2FAPI.SUSPEND", "alice"]],
         &[&["2FAPI.REVOKE", "alice"]],
+        &[&["2FAPI.SUSPEND", "alice"], &["2FAPI.RESUME", "alice"]],
+        &[&["2FAPI.ENDSESSIONS", "alice"]],
+        &[&["2FAPI.EXPIREAT", "alice", "1"]],
         &[&["DEL", "2fapi:{alice}"]],
         // The same id and the same version, and another credential.
         &[
@@ -109,6 +122,99 @@ fn who_was_rotated_while_its_proof_was_looked_at_is_denied() {
         assert_eq!(figure(&mut admin, "commitments_rotated"), rotated + 1);
         assert_eq!(figure(&mut admin, "spent_accepted"), spent + 1);
         assert_eq!(next.log_in(&mut admin), Ok(Value::Okay));
+        true
+    });
+}
+
+#[test]
+fn who_changed_while_its_link_was_looked_at_is_denied_and_nothing_is_linked() {
+    let cases: [&[&[&str]]; 5] = [
+        &[&["2FAPI.SUSPEND", "alice"]],
+        &[&["2FAPI.REVOKE", "alice"]],
+        &[&["2FAPI.ENDSESSIONS", "alice"]],
+        // What is said of a client meanwhile is not lost by a link.
+        &[&["2FAPI.ATTRIBUTES", "alice", "RATE", "7"]],
+        &[&["DEL", "2fapi:{alice}"]],
+    ];
+    let server = Server::start("enable-debug-command yes\n2fapi.verify-threads 1");
+    let mut admin = server.connect();
+    for case in cases {
+        let after: Vec<_> = case.iter().map(|words| line(words)).collect();
+        until_in_time(&format!("{case:?}"), || {
+            ask(&mut admin, &["FLUSHALL"]).unwrap();
+            let alice = Client::enrolled("alice", &mut admin);
+            let linked = figure(&mut admin, "credentials_linked");
+            let new = alice.another();
+            let challenge = alice.challenge(&mut admin).unwrap();
+            let (proof, joining) = (
+                alice.linking_proof(&challenge, &new),
+                new.joining_proof(&challenge),
+            );
+            let commitment = new.commitment();
+            let words = [
+                "2FAPI.LINK",
+                "alice",
+                &challenge.id,
+                &proof,
+                &commitment,
+                "PROOF",
+                &joining,
+                "NAME",
+                "x",
+            ];
+            let answer = meanwhile_of(&server, line(&words), None, &after);
+            if answer == "+OK\r\n" {
+                return false;
+            }
+            assert!(answer.starts_with("-DENIED"), "{case:?}: {answer:?}");
+            assert_eq!(figure(&mut admin, "credentials_linked"), linked, "{case:?}");
+            assert_eq!(prefix(&new.log_in(&mut admin)), "DENIED");
+            true
+        });
+    }
+}
+
+#[test]
+fn what_has_joined_is_there_still_when_it_is_linked() {
+    let server = Server::start("enable-debug-command yes\n2fapi.verify-threads 1");
+    let mut admin = server.connect();
+    until_in_time("another offer", || {
+        ask(&mut admin, &["FLUSHALL"]).unwrap();
+        let alice = Client::enrolled("alice", &mut admin);
+        let new = alice.another();
+        // Her session, on a connection that sends the next offer at the right time.
+        let mut offers = server.connect_raw();
+        let mut says = |words: &[&str]| {
+            offers.write_all(&line(words)).unwrap();
+            heard(&mut offers)
+        };
+        let challenge = alice.challenge(&mut admin).unwrap();
+        let proof = alice.proof(&challenge);
+        assert_eq!(
+            says(&["2FAPI.VERIFY", "alice", &challenge.id, &proof]),
+            "+OK\r\n"
+        );
+        let offer = alice.challenge(&mut admin).unwrap();
+        assert!(says(&["2FAPI.OFFER", &offer.id]).starts_with(':'));
+        new.join(&mut admin, &offer, "laptop").unwrap();
+        let [challenge, next] = [(); 2].map(|()| alice.challenge(&mut admin).unwrap());
+        let proof = alice.linking_proof(&challenge, &new);
+        let mut links = server.connect_raw();
+        let link = line(&[
+            "2FAPI.LINK",
+            "alice",
+            &challenge.id,
+            &proof,
+            &new.commitment(),
+        ]);
+        let withdraw = line(&["2FAPI.OFFER", &next.id]);
+        at_once(&server, &[(&links, link), (&offers, withdraw)]);
+        let answer = heard(&mut links);
+        if answer == "+OK\r\n" {
+            return false;
+        }
+        assert!(answer.starts_with("-DENIED"), "{answer:?}");
+        assert_eq!(prefix(&new.log_in(&mut admin)), "DENIED");
         true
     });
 }
