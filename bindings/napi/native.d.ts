@@ -6,28 +6,27 @@
  * other.
  */
 export declare class Attempt {
-  /** The host permits the enrolment that somebody asks for. */
-  permitted(): void
-  /** Whose record is looked up. */
-  get wantedClientId(): string
-  /** The client's record. */
-  found(commitment: Uint8Array, commitmentVersion: number, status: string): void
-  /** There is no record. */
-  missing(): void
-  /** Looks at the proof, on the thread pool. */
-  verify(): Promise<void>
-  /** Goes on to what the store has to do; `denied` when there is nothing to do. */
-  settle(): void
-  /** Whose record the step is about. */
-  get clientId(): string
-  /** The record must be active and of this version; without one there must be no record. */
-  get expectedVersion(): number | null
-  /** The record that is to be there afterwards, where that changes. */
-  get record(): Record | null
-  /** The challenge that the step spends; enrolment has none. */
-  get spend(): Spend | null
-  /** What the store did: the version of the commitment from now on. Anything but `done` is an error. */
-  done(committed: string, retryAfter: number): number
+  /** Whether the client's pending link is looked up beside its record. */
+  get wantsPendingLink(): boolean
+  /**
+   * Looks at the proof, on the thread pool. The record, and the pending link where it is wanted, are as the store
+   * has them; empty where there is none.
+   */
+  verify(record: Uint8Array, pendingLink: Uint8Array): Promise<Verified>
+  /** The host permits the enrolment that somebody asks for: looks at the proof, on the thread pool. */
+  permitted(now: number, name?: string | undefined | null): Promise<Verified>
+  /** The host permits that all credentials of this record be replaced: looks at the proof, on the thread pool. */
+  permittedToReset(record: Uint8Array, now: number, name?: string | undefined | null): Promise<Verified>
+  /** What the store did. Anything but `done` is an error. */
+  done(committed: string, retryAfter: number): Accepted
+}
+
+/** A second device that asks to be added. Each of its calls is made once, and throws `used` afterwards. */
+export declare class Joiner {
+  /** Looks at the joining proof, on the thread pool, whatever the client has pending; empty where that is nothing. */
+  verify(pendingLink: Uint8Array): Promise<ToReplace>
+  /** Whether the store has put the one in the place of the other: the number that the second device shows. */
+  done(replaced: boolean): number
 }
 
 /** The challenge keys of one epoch of a set of spent challenges. */
@@ -63,11 +62,36 @@ export declare class Terms {
   /** A fresh challenge, which is stored nowhere. */
   challenge(keys: Keys, clientId: string, now: number): Issued
   /** Begins an attempt to authenticate. */
-  authenticate(keys: Keys, now: number, clientId: string, challengeId: string, proof: Uint8Array): Attempt
+  authenticate(keys: Keys, now: number, clientId: string, challengeId: string, credentialId: string | undefined | null, proof: Uint8Array): Attempt
   /** Begins an attempt to replace a commitment. */
-  rotate(keys: Keys, now: number, clientId: string, challengeId: string, proofOld: Uint8Array, commitmentNew: Uint8Array, proofNew: Uint8Array): Attempt
-  /** Begins an enrolment. */
+  rotate(keys: Keys, now: number, clientId: string, challengeId: string, credentialId: string | undefined | null, proofOld: Uint8Array, commitmentNew: Uint8Array, proofNew: Uint8Array): Attempt
+  /**
+   * Begins an attempt to add a credential: with a name it is at the same device, and shows that proof;
+   * without, it has joined before.
+   */
+  link(keys: Keys, now: number, clientId: string, challengeId: string, credentialId: string | undefined | null, proof: Uint8Array, commitmentNew: Uint8Array, proofNew: Uint8Array, name?: string | undefined | null): Attempt
+  /** Begins an attempt to take a credential away. */
+  unlink(keys: Keys, now: number, clientId: string, challengeId: string, credentialId: string | undefined | null, proof: Uint8Array, commitmentOld: Uint8Array): Attempt
+  /** What a client has pending that offers a challenge to a second device; the challenge must be its own. */
+  offer(keys: Keys, now: number, clientId: string, namedClientId: string, challengeId: string): Offered
+  /** Begins an attempt of a second device to join. */
+  join(keys: Keys, now: number, clientId: string, challengeId: string, commitment: Uint8Array, proof: Uint8Array, name: string): Joiner
+  /** Begins an enrolment, or a reset. */
   enroll(clientId: string, commitment: Uint8Array, proof: Uint8Array): Attempt
+}
+
+/** A client that was accepted: what sessions and tokens name. */
+export interface Accepted {
+  /** Of the record from now on. */
+  version: number
+  /** Of the client. */
+  generation: number
+  /** Of the client. */
+  status: string
+  /** The credential that was proven, or that has just taken its place. */
+  credentialId: string
+  /** The version that this credential came with. */
+  since: number
 }
 
 /** The epoch and the clock of a set. */
@@ -76,6 +100,22 @@ export interface At {
   epoch: Uint8Array
   /** Unix seconds. */
   now: number
+}
+
+/** What an operator says of a client. */
+export interface AttributesParts {
+  /** From when on it is let in no longer, in Unix seconds. */
+  expiresAt?: number
+  /** What it may do, in the words of its application. */
+  scopes: Array<string>
+  /** A JSON object; empty when there is none. */
+  claims: string
+  /** From where it is let in; none means from everywhere. */
+  sources: Array<string>
+  /** How often it may ask. */
+  requestsPerMinute?: number
+  /** Whose client it is. */
+  tenant?: string
 }
 
 /** The channel binding towards a host with an audience. */
@@ -110,6 +150,9 @@ export interface Challenge {
   expiresAt: number
 }
 
+/** The record after `suspend`, `resume`, `revoke` or `end_sessions`; none when it is so already. */
+export declare function changeRecord(record: Uint8Array, change: string): Uint8Array | null
+
 /** Whether a proof for a challenge is accepted. */
 export declare function checkAuthentication(clientId: string, commitment: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array, proof: Uint8Array): boolean
 
@@ -128,11 +171,23 @@ export declare function checkClientId(clientId: string): void
 /** Says what is wrong with a commitment. */
 export declare function checkCommitment(commitment: Uint8Array): void
 
+/** Says what is wrong with the id of a credential. */
+export declare function checkCredentialId(id: string): void
+
+/** Says what is wrong with the name of a credential. */
+export declare function checkCredentialName(name: string): void
+
 /** Whether a proof of possession is accepted. */
 export declare function checkEnrollment(clientId: string, commitment: Uint8Array, proof: Uint8Array): boolean
 
 /** The same on the thread pool. */
 export declare function checkEnrollmentAsync(clientId: string, commitment: Uint8Array, proof: Uint8Array): Promise<boolean>
+
+/** Whether a joining proof is accepted: what the first device looks at before it links. */
+export declare function checkJoining(clientId: string, commitment: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array, proof: Uint8Array): boolean
+
+/** Whether a link proof is accepted, on the thread pool. */
+export declare function checkLinkProof(audience1: string, clientId1: string, commitment1: Uint8Array, audience2: string, clientId2: string, commitment2: Uint8Array, nonce: Uint8Array, proof: Uint8Array): Promise<boolean>
 
 /** Splits a proof, which must be one that a verifier looks at. */
 export declare function checkProof(proof: Uint8Array): void
@@ -148,6 +203,25 @@ export declare function commit(secret: Uint8Array, blinding: Uint8Array): Uint8A
 
 /** The whole transcript of a context part. */
 export declare function completeTranscript(commitment: Uint8Array, announcement: Uint8Array, context: Uint8Array): Uint8Array
+
+/** The id of the credential with this commitment, 32 hex digits. */
+export declare function credentialId(commitment: Uint8Array): string
+
+/** A credential of a client. */
+export interface CredentialParts {
+  /** 32 hex digits. */
+  credentialId: string
+  /** 32 bytes. */
+  commitment: Uint8Array
+  /** For people. */
+  name: string
+  /** Unix seconds; 0 where nobody knows. */
+  created: number
+  /** The version that its commitment came with. */
+  since: number
+  /** Unix seconds. */
+  expiresAt?: number
+}
 
 /** Does the work of `checkAuthenticationAsync` for a client that is not enrolled; always false. */
 export declare function denyUnknownClientAsync(clientId: string, nonce: Uint8Array, channelBinding: Uint8Array, proof: Uint8Array): Promise<boolean>
@@ -166,6 +240,9 @@ export declare function generatorH(): Uint8Array
 
 /** The challenge scalar of a transcript, 32 bytes. */
 export declare function hashTranscript(transcript: Uint8Array): Uint8Array
+
+/** Whether a session or a token that names these is good still. */
+export declare function honours(record: Uint8Array, credentialId: string | undefined | null, since: number, generation: number, now: number): boolean
 
 /** Whether bytes are the canonical encoding of an element, the identity included. */
 export declare function isCanonicalPoint(point: Uint8Array): boolean
@@ -186,8 +263,32 @@ export interface Issued {
   expiresAt: number
 }
 
-/** The status that a client has after `suspend`, `resume` or `revoke`. */
-export declare function nextStatus(commitment: Uint8Array, commitmentVersion: number, status: string, change: string): string
+/** The number that the second device shows and the user of the first one types. */
+export declare function linkNumber(challengeId: string, commitment: Uint8Array): number
+
+/** What a client has pending that offers a challenge. */
+export interface Offered {
+  /** What the store keeps. */
+  pending: Uint8Array
+  /** When it is gone, in Unix seconds. */
+  until: number
+}
+
+/** How far a link from a second device is. */
+export interface PendingParts {
+  /** `open`, `joined` or `clashed`. */
+  state: 'open' | 'joined' | 'clashed'
+  /** The challenge that was offered. */
+  challengeId: string
+  /** Unix seconds. */
+  expiresAt: number
+  /** That of the device that joined, 32 bytes. */
+  commitment?: Uint8Array
+  /** Its joining proof, 96 bytes. */
+  proof?: Uint8Array
+  /** What it is to be called. */
+  name?: string
+}
 
 /** A proof for a challenge, 96 bytes. */
 export declare function proveAuthentication(clientId: string, secret: Uint8Array, blinding: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array): Uint8Array
@@ -201,20 +302,93 @@ export declare function proveEnrollment(clientId: string, secret: Uint8Array, bl
 /** The commitment and a proof of possession, 32 and 96 bytes in one, on the thread pool. */
 export declare function proveEnrollmentAsync(clientId: string, secret: Uint8Array, blinding: Uint8Array): Promise<Uint8Array>
 
+/** Possession, by the credential that is to be added, over the nonce of the offer or the link, 96 bytes. */
+export declare function proveJoining(clientId: string, secret: Uint8Array, blinding: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array): Uint8Array
+
+/** A proof that two credentials have one secret, 160 bytes. */
+export declare function proveLink(audience1: string, clientId1: string, secret1: Uint8Array, blinding1: Uint8Array, audience2: string, clientId2: string, secret2: Uint8Array, blinding2: Uint8Array, nonce: Uint8Array): Uint8Array
+
+/** The link, by an enrolled credential, 96 bytes. */
+export declare function proveLinking(clientId: string, secret: Uint8Array, blinding: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array, newCommitment: Uint8Array): Uint8Array
+
 /** The rotation, by the enrolled credential, 96 bytes. */
 export declare function proveRotation(clientId: string, secret: Uint8Array, blinding: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array, newCommitment: Uint8Array): Uint8Array
+
+/** The unlinking, by an enrolled credential, 96 bytes. */
+export declare function proveUnlinking(clientId: string, secret: Uint8Array, blinding: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array, oldCommitment: Uint8Array): Uint8Array
+
+/** What a store keeps of a link from a second device; nothing is left of it when its time is over. */
+export declare function readPendingLink(pending: Uint8Array, now: number): PendingParts | null
+
+/** Reads a record. */
+export declare function readRecord(record: Uint8Array): RecordParts
 
 /** A challenge that somebody claims to have been issued, computed again. */
 export declare function recomputeChallenge(clientId: string, challengeId: string, challengeKey: Uint8Array, ttl: number, now: number): Challenge
 
-/** What a host is to keep of a client. */
-export interface Record {
-  /** 32 bytes. */
-  commitment: Uint8Array
-  /** 1 at enrolment, one more with each rotation. */
-  commitmentVersion: number
+/**
+ * The record of a row that has columns for one credential, and bytes beside them where there is more to say. The
+ * columns are what people change by hand: where commitment or version are others, the bytes are of before and do not
+ * count; another status is one that was set.
+ */
+export declare function recordOfRow(record: Uint8Array, commitment: Uint8Array, commitmentVersion: number, status: string): Uint8Array
+
+/** What a record says. */
+export interface RecordParts {
+  /** 1 at enrolment. */
+  version: number
+  /** 0 at enrolment. */
+  generation: number
   /** `active`, `suspended` or `revoked`. */
-  status: string
+  status: 'active' | 'suspended' | 'revoked'
+  /** In their order: 1 to 16. */
+  credentials: Array<CredentialParts>
+  /** What the operator says. */
+  attributes: AttributesParts
+}
+
+/** The record with what its operator says of the client, in the place of what was said before. */
+export declare function recordWithAttributes(record: Uint8Array, attributes: AttributesParts): Uint8Array
+
+/** The record with another expiry of one of its credentials, or with none. */
+export declare function recordWithExpiry(record: Uint8Array, credentialId: string, expiresAt?: number | undefined | null): Uint8Array
+
+/** What the store has to put in the place of what; or why there is nothing to do, by `code` and `message`. */
+export interface ToReplace {
+  /** Why the device is refused. */
+  code?: string
+  /** The same for people. */
+  message?: string
+  /** What the client must have pending still. */
+  before?: Uint8Array
+  /** What it has pending afterwards. */
+  after?: Uint8Array
+  /** Until when, in Unix seconds. */
+  until?: number
+}
+
+/** What the store has to do; or why there is nothing to do, by `code` and `message`. */
+export interface Verified {
+  /** Why the attempt is refused. */
+  code?: string
+  /** The same for people. */
+  message?: string
+  /** How the record must be: `absent`, `unchanged` or `unrevoked`. */
+  expects?: string
+  /** The version that it must have. */
+  version?: number
+  /** The generation that it must have. */
+  generation?: number
+  /** The credential that must be there. */
+  credentialId?: string
+  /** The store's clock must be before this, in Unix seconds. */
+  expiresAt?: number
+  /** The pending link that must be there, and is taken away. */
+  joined?: Uint8Array
+  /** The challenge that is spent. */
+  spend?: Spend
+  /** The record that is to be there afterwards, where that changes. */
+  record?: Uint8Array
 }
 
 /** Whether the equation holds for a challenge that the caller computed. */

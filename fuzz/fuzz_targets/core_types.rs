@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use twofapi_crypto_core::{
-    Audience, AuthenticationBinding, ChallengeId, ClientId, Commitment, Credential, Nonce, Proof,
+    Audience, AuthenticationBinding, ChallengeId, ClientId, Commitment, Credential, CredentialId,
+    CredentialName, LinkProof, Nonce, Proof, ceremony::LinkCode,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -15,6 +16,15 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(proof) = Proof::from_bytes(bytes) {
         assert_eq!(proof.to_bytes(), bytes);
+    }
+    if let Ok(proof) = LinkProof::from_bytes(bytes) {
+        assert_eq!(proof.to_bytes(), bytes);
+    }
+    if let Ok(id) = CredentialId::parse(bytes) {
+        assert_eq!(id.to_string().as_bytes(), bytes);
+    }
+    if let Ok(name) = CredentialName::parse(bytes) {
+        assert_eq!(name.as_str().as_bytes(), bytes);
     }
     if let Ok(nonce) = Nonce::from_bytes(bytes) {
         assert_eq!(nonce.as_bytes(), bytes);
@@ -28,6 +38,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         assert_eq!(ClientId::parse(text).is_ok(), ClientId::from_bytes(bytes).is_ok());
+        if let Ok(code) = LinkCode::parse(text) {
+            assert_eq!(code.to_text(), text);
+        }
         if let Ok(audience) = Audience::parse(text) {
             assert_eq!(audience.as_str(), text);
         }

@@ -10,9 +10,11 @@ pub mod generate;
 mod purpose;
 
 pub use cases::{
-    BindingCase, BindingFile, CeremonyFile, CeremonyScript, CeremonyStep, ChallengeCase,
-    ChallengeFile, ClientIdFile, FileError, HostTerms, IssuedChallenge, NamedBinding, NoPhrase,
-    NumberedRoot, OriginCase, PurposeName, Reason, RecoveryCase, RecoveryFile, SigmaCase,
+    BindingCase, BindingFile, BlindingCase, BlindingFile, CeremonyFile, CeremonyScript,
+    CeremonyStep, ChallengeCase, ChallengeFile, ClientIdFile, CredentialIdCase, FileError,
+    HostTerms, IssuedChallenge, LinkCodeCase, LinkNumberCase, LinkProofCase, LinkProofFile,
+    LinkingFile, ListedCredential, NamedBinding, NoLinkCode, NoPhrase, NumberedRoot, OriginCase,
+    PendingCase, PurposeName, Reason, RecoveryCase, RecoveryFile, RecoveryOrder, SigmaCase,
     SigmaFile, SigningKeyCase, SpentFile, SpentScript, SpentStep, TokenCase, TokenFile, VectorFile,
     VrfCase, VrfFile,
 };

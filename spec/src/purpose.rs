@@ -2,13 +2,16 @@
 
 use twofapi_crypto_core::{
     Authentication, AuthenticationBinding, CHANNEL_BINDING_MAX, ClientId, Commitment, Enrolment,
-    Error, Nonce, Rotation, Statement,
+    Error, Joining, Linking, Nonce, Rotation, Statement, Unlinking,
 };
 
 use crate::cases::{PurposeName, Reason};
 
 const ENROLMENT: &[u8] = b"enrollment";
 const ROTATION: &[u8] = b"rotation:";
+const LINKING: &[u8] = b"rotation:\x01";
+const UNLINKING: &[u8] = b"rotation:\x03";
+const JOINING: &[u8] = b"rotation:\x05";
 
 /// Decodes a commitment.
 pub(crate) fn commitment(bytes: &[u8]) -> Result<Commitment, Reason> {
@@ -40,6 +43,31 @@ pub enum Purpose {
         /// What follows the new commitment.
         binding: AuthenticationBinding,
     },
+    /// Channel binding `rotation:`, 01, 32 bytes of commitment, and an authentication binding.
+    Linking {
+        /// Of the challenge.
+        nonce: Nonce,
+        /// What is to be added.
+        new_commitment: Box<Commitment>,
+        /// What follows the commitment.
+        binding: AuthenticationBinding,
+    },
+    /// Channel binding `rotation:`, 03, 32 bytes of commitment, and an authentication binding.
+    Unlinking {
+        /// Of the challenge.
+        nonce: Nonce,
+        /// What is to go.
+        old_commitment: Box<Commitment>,
+        /// What follows the commitment.
+        binding: AuthenticationBinding,
+    },
+    /// Channel binding `rotation:`, 05, and an authentication binding.
+    Joining {
+        /// Of the challenge.
+        nonce: Nonce,
+        /// What follows.
+        binding: AuthenticationBinding,
+    },
 }
 
 impl Purpose {
@@ -69,21 +97,49 @@ impl Purpose {
         if channel_binding.len() > CHANNEL_BINDING_MAX {
             return Err(Reason::Binding);
         }
-        let (new_commitment, binding) = channel_binding
-            .strip_prefix(ROTATION)
-            .and_then(|rest| rest.split_at_checked(Commitment::LEN))
-            .ok_or(Reason::Binding)?;
-        Ok(Self::Rotation {
-            nonce,
-            new_commitment: Box::new(commitment(new_commitment)?),
-            binding: authentication(binding)?,
+        let after = |prefix| channel_binding.strip_prefix(prefix).ok_or(Reason::Binding);
+        let about_one = |prefix| {
+            let (one, binding) = after(prefix)?
+                .split_at_checked(Commitment::LEN)
+                .ok_or(Reason::Binding)?;
+            Ok((Box::new(commitment(one)?), authentication(binding)?))
+        };
+        Ok(match expected {
+            PurposeName::Linking => {
+                let (new_commitment, binding) = about_one(LINKING)?;
+                Self::Linking {
+                    nonce,
+                    new_commitment,
+                    binding,
+                }
+            }
+            PurposeName::Unlinking => {
+                let (old_commitment, binding) = about_one(UNLINKING)?;
+                Self::Unlinking {
+                    nonce,
+                    old_commitment,
+                    binding,
+                }
+            }
+            PurposeName::Joining => Self::Joining {
+                nonce,
+                binding: authentication(after(JOINING)?)?,
+            },
+            _ => {
+                let (new_commitment, binding) = about_one(ROTATION)?;
+                Self::Rotation {
+                    nonce,
+                    new_commitment,
+                    binding,
+                }
+            }
         })
     }
 
     /// The statement of this purpose for a client.
     ///
     /// # Errors
-    /// When a rotation's channel binding is too long.
+    /// When the channel binding is too long.
     pub fn statement<'a>(
         &'a self,
         client_id: &'a ClientId,
@@ -100,6 +156,23 @@ impl Purpose {
                 new_commitment,
                 binding,
             } => Box::new(Rotation::new(client_id, nonce, new_commitment, binding)?),
+            Self::Linking {
+                nonce,
+                new_commitment,
+                binding,
+            } => {
+                let new = new_commitment.as_bytes();
+                Box::new(Linking::new(client_id, nonce, new, binding)?)
+            }
+            Self::Unlinking {
+                nonce,
+                old_commitment,
+                binding,
+            } => {
+                let old = old_commitment.as_bytes();
+                Box::new(Unlinking::new(client_id, nonce, old, binding)?)
+            }
+            Self::Joining { nonce, binding } => Box::new(Joining::new(client_id, nonce, binding)?),
         })
     }
 }

@@ -17,7 +17,7 @@ fn schema(kind: &str) -> jsonschema::Validator {
     jsonschema::draft202012::new(&json(&format!("schema/{kind}.schema.json"))).expect("a schema")
 }
 
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 21] = [
     ("sigma-v2.json", "sigma"),
     ("sigma-generated-v1.json", "sigma"),
     ("challenge-v1.json", "challenge"),
@@ -27,8 +27,13 @@ const FILES: [(&str, &str); 16] = [
     ("client-id-v1.json", "client-id"),
     ("recovery-phrase-v1.json", "recovery-phrase"),
     ("binding-v1.json", "binding"),
+    ("linking-v1.json", "linking"),
+    ("audience-blinding-v1.json", "audience-blinding"),
+    ("link-proof-v1.json", "link-proof"),
     ("spent-set-v1.json", "spent-set"),
     ("ceremony-v1.json", "ceremony"),
+    ("ceremony-link-v1.json", "ceremony"),
+    ("ceremony-skew-v1.json", "ceremony"),
     ("access-token-v1.json", "access-token"),
     ("knowledge-v1.json", "knowledge"),
     ("chain-vrf-v1.json", "chain-vrf"),

@@ -40,12 +40,3 @@ export interface IssuedChallenge {
 
 /** Where a client is in its life: `active` and `suspended` change into each other, `revoked` is final. */
 export type ClientStatus = 'active' | 'suspended' | 'revoked';
-
-/** What a host keeps of a client. */
-export interface ClientRecord {
-  /** 32 bytes. */
-  readonly commitment: Uint8Array;
-  /** 1 at enrolment, one more with each rotation. */
-  readonly commitmentVersion: number;
-  readonly status: ClientStatus;
-}

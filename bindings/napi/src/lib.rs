@@ -17,12 +17,16 @@
     )
 )]
 
-mod ceremony;
+mod attempt;
 mod challenge;
 mod error;
+mod join;
+mod link_proof;
 mod low_level;
 mod prove;
+mod record;
 mod spent;
 mod statement;
 mod task;
+mod terms;
 mod verify;

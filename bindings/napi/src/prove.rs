@@ -5,12 +5,12 @@ use napi::{
     bindgen_prelude::{AsyncTask, Uint8ArraySlice},
 };
 use napi_derive::napi;
-use twofapi_crypto_core::{ClientId, Credential, Enrolment, prove};
+use twofapi_crypto_core::{ClientId, Commitment, Credential, Enrolment, prove};
 
 use crate::{
     error::{Fault, fault},
     low_level::bytes,
-    statement::{OwnedAuthentication, OwnedRotation},
+    statement::{About, OwnedAuthentication, OwnedChange, OwnedRotation},
     task::Proving,
 };
 
@@ -124,4 +124,75 @@ pub fn prove_rotation<'env>(
     let credential = Credential::from_bytes(secret, blinding).map_err(fault)?;
     let proof = prove(&credential, &parts.statement()?, &mut getrandom::SysRng);
     bytes(env, &proof.map_err(fault)?.to_bytes())
+}
+
+fn prove_change<'env>(
+    env: &'env Env,
+    client_id: &str,
+    [secret, blinding]: [&[u8]; 2],
+    nonce: &[u8],
+    channel_binding: &[u8],
+    about: About,
+) -> Result<Uint8ArraySlice<'env>, Fault> {
+    let parts = OwnedChange::parse(client_id, nonce, channel_binding, about)?;
+    let credential = Credential::from_bytes(secret, blinding).map_err(fault)?;
+    let proof = parts.each(|statement| prove(&credential, statement, &mut getrandom::SysRng))?;
+    bytes(env, &proof.map_err(fault)?.to_bytes())
+}
+
+fn commitment(bytes: &[u8]) -> Result<[u8; Commitment::LEN], Fault> {
+    Ok(*Commitment::from_bytes(bytes).map_err(fault)?.as_bytes())
+}
+
+/// The link, by an enrolled credential, 96 bytes.
+#[napi(catch_unwind)]
+pub fn prove_linking<'env>(
+    env: &'env Env,
+    client_id: String,
+    secret: &[u8],
+    blinding: &[u8],
+    nonce: &[u8],
+    channel_binding: &[u8],
+    new_commitment: &[u8],
+) -> Result<Uint8ArraySlice<'env>, Fault> {
+    let about = About::Linking(commitment(new_commitment)?);
+    let credential = [secret, blinding];
+    prove_change(env, &client_id, credential, nonce, channel_binding, about)
+}
+
+/// The unlinking, by an enrolled credential, 96 bytes.
+#[napi(catch_unwind)]
+pub fn prove_unlinking<'env>(
+    env: &'env Env,
+    client_id: String,
+    secret: &[u8],
+    blinding: &[u8],
+    nonce: &[u8],
+    channel_binding: &[u8],
+    old_commitment: &[u8],
+) -> Result<Uint8ArraySlice<'env>, Fault> {
+    let about = About::Unlinking(commitment(old_commitment)?);
+    let credential = [secret, blinding];
+    prove_change(env, &client_id, credential, nonce, channel_binding, about)
+}
+
+/// Possession, by the credential that is to be added, over the nonce of the offer or the link, 96 bytes.
+#[napi(catch_unwind)]
+pub fn prove_joining<'env>(
+    env: &'env Env,
+    client_id: String,
+    secret: &[u8],
+    blinding: &[u8],
+    nonce: &[u8],
+    channel_binding: &[u8],
+) -> Result<Uint8ArraySlice<'env>, Fault> {
+    let credential = [secret, blinding];
+    prove_change(
+        env,
+        &client_id,
+        credential,
+        nonce,
+        channel_binding,
+        About::Joining,
+    )
 }

@@ -20,6 +20,12 @@ pub(crate) fn seconds(now: i64) -> Result<u64, Fault> {
         .map_err(|_| invalid_encoding("now must be in Unix seconds, not negative"))
 }
 
+/// As a number that JavaScript can hold.
+pub(crate) fn shown_seconds(seconds: u64) -> i64 {
+    const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+    seconds.min(MAX_SAFE_INTEGER).cast_signed()
+}
+
 /// A challenge that is spent by being accepted.
 #[napi]
 pub struct Spend(ceremony::Spend);

@@ -1,8 +1,8 @@
 //! From flat arguments to the core's types.
 
 use twofapi_crypto_core::{
-    Authentication, AuthenticationBinding, ClientId, Commitment, Enrolment, Nonce, Rotation,
-    Statement, transcript,
+    Authentication, AuthenticationBinding, ClientId, Commitment, Enrolment, Joining, Linking,
+    Nonce, Rotation, Statement, Unlinking, transcript,
 };
 
 use crate::error::{Fault, fault, invalid_encoding};
@@ -65,6 +65,57 @@ impl OwnedRotation {
     }
 }
 
+/// What is said of another commitment of the client, or by it.
+#[derive(Clone, Copy)]
+pub(crate) enum About {
+    /// By a credential that is enrolled: this one is to be added.
+    Linking([u8; Commitment::LEN]),
+    /// By a credential that is enrolled: this one is to be taken away.
+    Unlinking([u8; Commitment::LEN]),
+    /// By the one that is to be added.
+    Joining,
+}
+
+/// A statement of a link or an unlinking that owns its parts.
+pub(crate) struct OwnedChange {
+    authentication: OwnedAuthentication,
+    about: About,
+}
+
+impl OwnedChange {
+    pub(crate) fn parse(
+        client_id: &str,
+        nonce: &[u8],
+        binding: &[u8],
+        about: About,
+    ) -> Result<Self, Fault> {
+        let owned = Self {
+            authentication: OwnedAuthentication::parse(client_id, nonce, binding)?,
+            about,
+        };
+        owned.each(|_| ())?;
+        Ok(owned)
+    }
+
+    /// Calls `with` with the statement.
+    pub(crate) fn each<T>(&self, with: impl FnOnce(&dyn Statement) -> T) -> Result<T, Fault> {
+        let OwnedAuthentication {
+            client_id,
+            nonce,
+            binding,
+        } = &self.authentication;
+        Ok(match &self.about {
+            About::Linking(new) => {
+                with(&Linking::new(client_id, nonce, new, binding).map_err(fault)?)
+            }
+            About::Unlinking(old) => {
+                with(&Unlinking::new(client_id, nonce, old, binding).map_err(fault)?)
+            }
+            About::Joining => with(&Joining::new(client_id, nonce, binding).map_err(fault)?),
+        })
+    }
+}
+
 const ENROLMENT_BINDING: &[u8] = b"enrollment";
 const ROTATION_PREFIX: &[u8] = b"rotation:";
 
@@ -73,6 +124,7 @@ pub(crate) enum AnyStatement {
     Enrolment(ClientId),
     Authentication(OwnedAuthentication),
     Rotation(OwnedRotation),
+    Change(OwnedChange),
 }
 
 impl AnyStatement {
@@ -86,10 +138,33 @@ impl AnyStatement {
                 client_id, nonce, binding,
             )?));
         };
+        // No element is encoded with an odd first byte: these are of purposes of their own.
+        if let [1 | 3 | 5, rest @ ..] = rest {
+            return Self::change(client_id, nonce, binding, rest);
+        }
         let (new_commitment, binding) = rest
             .split_at_checked(Commitment::LEN)
             .ok_or_else(|| invalid_encoding("a rotation's channel binding must be \"rotation:\", the new commitment of 32 bytes, and the authentication binding"))?;
         OwnedRotation::parse(client_id, nonce, binding, new_commitment).map(Self::Rotation)
+    }
+
+    fn change(client_id: &str, nonce: &[u8], binding: &[u8], rest: &[u8]) -> Result<Self, Fault> {
+        let kind = binding[ROTATION_PREFIX.len()];
+        let (about, binding) = if kind == 5 {
+            (About::Joining, rest)
+        } else {
+            let (commitment, binding) = rest.split_first_chunk::<{ Commitment::LEN }>().ok_or_else(|| {
+                invalid_encoding("the channel binding of a link or an unlinking must name a commitment of 32 bytes")
+            })?;
+            let commitment = *Commitment::from_bytes(commitment)
+                .map_err(fault)?
+                .as_bytes();
+            match kind {
+                1 => (About::Linking(commitment), binding),
+                _ => (About::Unlinking(commitment), binding),
+            }
+        };
+        OwnedChange::parse(client_id, nonce, binding, about).map(Self::Change)
     }
 
     /// Decodes LP(clientId) ‖ LP(nonce) ‖ LP(channelBinding).
@@ -121,6 +196,9 @@ impl AnyStatement {
             }
             Self::Authentication(parts) => transcript(commitment, announcement, &parts.statement()),
             Self::Rotation(parts) => transcript(commitment, announcement, &parts.statement()?),
+            Self::Change(parts) => {
+                parts.each(|statement| transcript(commitment, announcement, statement))?
+            }
         })
     }
 
@@ -130,6 +208,7 @@ impl AnyStatement {
             Self::Enrolment(client_id) => with(&Enrolment { client_id }),
             Self::Authentication(parts) => with(&parts.statement()),
             Self::Rotation(parts) => with(&parts.statement()?),
+            Self::Change(parts) => parts.each(with)?,
         })
     }
 }

@@ -9,16 +9,16 @@ use crate::error::Fault;
 type Job<T> = Box<dyn FnOnce() -> std::result::Result<T, Fault> + Send>;
 
 /// A piece of work that is done once.
-struct Once<T>(Option<Job<T>>);
+pub(crate) struct Once<T>(Option<Job<T>>);
 
 impl<T> Once<T> {
-    fn of(job: impl FnOnce() -> std::result::Result<T, Fault> + Send + 'static) -> Self {
+    pub(crate) fn of(job: impl FnOnce() -> std::result::Result<T, Fault> + Send + 'static) -> Self {
         Self(Some(Box::new(job)))
     }
 
     /// A panic that left a thread of the pool would end the process: it fails this one call instead.
     /// What the pool reports has Node's own kind of code; the message says the rest.
-    fn compute(&mut self) -> Result<T> {
+    pub(crate) fn compute(&mut self) -> Result<T> {
         let job = self
             .0
             .take()
@@ -100,31 +100,6 @@ impl Task for Proving {
     }
 }
 
-/// An attempt whose proof is looked at, and which keeps the verdict to itself.
-pub struct Verifying(Once<()>);
-
-impl Verifying {
-    pub(crate) fn of(job: impl FnOnce() + Send + 'static) -> Self {
-        Self(Once::of(move || {
-            job();
-            Ok(())
-        }))
-    }
-}
-
-impl Task for Verifying {
-    type Output = ();
-    type JsValue = ();
-
-    fn compute(&mut self) -> Result<()> {
-        self.0.compute()
-    }
-
-    fn resolve(&mut self, _: Env, (): ()) -> Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,7 +109,6 @@ mod tests {
         assert!(Verdict::of(|| panic!("a bug")).compute().is_err());
         assert!(Verdicts::of(|| panic!("a bug")).compute().is_err());
         assert!(Proving::of(|| panic!("a bug")).compute().is_err());
-        assert!(Verifying::of(|| panic!("a bug")).compute().is_err());
         assert!(Verdict::of(|| true).compute().unwrap());
     }
 

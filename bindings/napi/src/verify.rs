@@ -10,7 +10,7 @@ use twofapi_crypto_core::{
 
 use crate::{
     error::{Fault, fault},
-    statement::{OwnedAuthentication, OwnedRotation},
+    statement::{About, OwnedAuthentication, OwnedChange, OwnedRotation},
     task::{Verdict, Verdicts},
 };
 
@@ -204,6 +204,21 @@ pub fn check_rotation_async(
         proofs,
     )?;
     Ok(AsyncTask::new(Verdict::of(move || rotating.holds())))
+}
+
+/// Whether a joining proof is accepted: what the first device looks at before it links.
+#[napi(catch_unwind)]
+pub fn check_joining(
+    client_id: String,
+    commitment: &[u8],
+    nonce: &[u8],
+    channel_binding: &[u8],
+    proof: &[u8],
+) -> Result<bool, Fault> {
+    let joining = OwnedChange::parse(&client_id, nonce, channel_binding, About::Joining)?;
+    let commitment = Commitment::from_bytes(commitment).map_err(fault)?;
+    let proof = Proof::from_bytes(proof).map_err(fault)?;
+    joining.each(|statement| verify(&commitment, statement, &proof).is_ok())
 }
 
 /// One proof of a batch.

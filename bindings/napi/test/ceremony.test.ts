@@ -16,15 +16,18 @@ function scene(capacity = 100) {
   const set = new addon.SpentSet(capacity);
   const { epoch, now } = set.at(NOW);
   const keys = new addon.Keys({ root: new Uint8Array(32).fill(7), epoch });
-  const record = { commitment: credential.commitment, commitmentVersion: 1, status: 'active' as const };
+  const row = { commitment: credential.commitment, commitmentVersion: 1, status: 'active' };
+  const record = addon.recordOfRow(row);
   const proven = (by = credential, id = clientId) => {
     const { challengeId, nonce } = terms.challenge(keys, now, id);
     const proof = addon.proveAuthentication({ clientId: id, credential: by, challenge: { nonce, channelBinding: binding } });
     return { clientId: id, challengeId, proof };
   };
-  const settled = async (request = proven(), found: typeof record | null = record) =>
-    (await terms.authenticate(keys, now, request).found(found ?? undefined).verify()).settle();
-  return { credential, set, keys, now, record, proven, settled };
+  const settled = async (request: addon.AuthenticationRequest = proven(), found: Uint8Array | null = record) =>
+    terms.authenticate(keys, now, request).verify(found ?? undefined);
+  const credentialId = addon.credentialIdOf(credential.commitment);
+  const accepted = { clientId, status: 'active', version: 1, generation: 0, credentialId, since: 1 };
+  return { credential, set, keys, now, row, record, proven, settled, accepted };
 }
 
 const spendOf = (commit: addon.Commit): addon.Spend => {
@@ -33,72 +36,76 @@ const spendOf = (commit: addon.Commit): addon.Spend => {
 };
 
 test('an enrolment that is permitted, and proven, asks for a record', async () => {
-  const { credential } = scene();
+  const { credential, accepted } = scene();
   const enrollment = addon.createEnrollment({ clientId, credential });
-  const commit = (await terms.enroll(enrollment).permitted().verify()).settle();
-  const { expectedVersion, spend, record } = commit.step;
-  assert.deepEqual({ expectedVersion, spend }, { expectedVersion: undefined, spend: undefined });
-  assert.deepEqual(record, { commitment: new Uint8Array(credential.commitment), commitmentVersion: 1, status: 'active' });
-  assert.deepEqual(commit.done('done'), { clientId, commitmentVersion: 1 });
+  const commit = await terms.enroll(enrollment).permitted({ now: NOW, name: 'phone' });
+  const { expects, version, spend, record } = commit.step;
+  assert.deepEqual({ expects, version, spend }, { expects: 'absent', version: undefined, spend: undefined });
+  assert(record);
+  const { credentials, attributes, ...parts } = addon.readRecord(record);
+  assert.deepEqual(parts, { version: 1, generation: 0, status: 'active' });
+  assert.deepEqual(attributes, { scopes: [], claims: {}, sources: [] });
+  const { commitment } = credential;
+  const { credentialId } = accepted;
+  assert.deepEqual(credentials, [{ credentialId, commitment: new Uint8Array(commitment), name: 'phone', created: NOW, since: 1 }]);
+  assert.deepEqual(commit.done('done'), accepted);
   for (const [answer, code] of [['exists', 'already_enrolled'], ['not_invited', 'denied']] as const) {
-    const again = (await terms.enroll(enrollment).permitted().verify()).settle();
+    const again = await terms.enroll(enrollment).permitted();
     assert.throws(() => again.done(answer), { code });
   }
-  const checked = await terms.enroll({ ...enrollment, clientId: 'bob' }).permitted().verify();
-  assert.throws(() => checked.settle(), { code: 'denied' });
+  await assert.rejects(terms.enroll({ ...enrollment, clientId: 'bob' }).permitted(), { code: 'denied' });
+  for (const name of [' phone', 'a\u0000b', '<é>', 'x'.repeat(65)]) {
+    await assert.rejects(terms.enroll(enrollment).permitted({ name }), /name of a credential/);
+  }
 });
 
 test('a challenge is accepted once, and nothing of it is spent before', async () => {
-  const { set, now, proven, settled } = scene();
+  const { set, now, proven, settled, accepted } = scene();
   const request = proven();
   const [first, second] = [await settled(request), await settled(request)];
-  assert.equal(first.step.expectedVersion, 1);
-  assert.equal(first.step.record, undefined);
-  assert.deepEqual(first.done(set.accept(spendOf(first), now)), { clientId, commitmentVersion: 1 });
+  const { expects, version, generation, credentialId, expiresAt, joined, record } = first.step;
+  assert.deepEqual({ expects, version, generation }, { expects: 'unchanged', version: 1, generation: 0 });
+  assert.equal(credentialId, accepted.credentialId);
+  assert.deepEqual([expiresAt, joined, record], [undefined, undefined, undefined]);
+  assert.deepEqual(first.done(set.accept(spendOf(first), now)), accepted);
   assert.throws(() => second.done(set.accept(spendOf(second), now)), { code: 'denied' });
 });
 
 test('each object of an attempt is used once', async () => {
   const { keys, now, record, proven, settled, credential } = scene();
   const wanted = terms.authenticate(keys, now, proven());
-  const check = wanted.found(record);
-  const verifying = check.verify();
-  const checked = await verifying;
-  const commit = checked.settle();
+  const commit = await wanted.verify(record);
   commit.done('done');
   const asked = terms.enroll(addon.createEnrollment({ clientId, credential }));
-  asked.permitted();
+  await asked.permitted();
   const used = { code: 'used' };
-  for (const again of [() => wanted.found(record), () => checked.settle(), () => commit.done('done'), () => asked.permitted()]) {
-    assert.throws(again, used);
-  }
-  await assert.rejects(check.verify(), used);
+  assert.throws(() => commit.done('done'), used);
+  await assert.rejects(wanted.verify(record), used);
+  await assert.rejects(asked.permitted(), used);
+  await assert.rejects(asked.permittedToReset(record), used);
   // A refusal is a use as well: it cannot be tried for another answer.
   const refused = await settled();
   assert.throws(() => refused.done('changed'), { code: 'denied' });
   assert.throws(() => refused.done('done'), used);
   // Two at once are one and one error.
-  const twice = terms.authenticate(keys, now, proven()).found(record);
-  const both = await Promise.allSettled([twice.verify(), twice.verify()]);
+  const twice = terms.authenticate(keys, now, proven());
+  const both = await Promise.allSettled([twice.verify(record), twice.verify(record)]);
   assert.deepEqual(both.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+  // Nor is a damaged record a way to look twice.
+  const damaged = terms.authenticate(keys, now, proven());
+  await assert.rejects(damaged.verify(record.slice(1)), { code: 'unavailable' });
+  await assert.rejects(damaged.verify(record), used);
 });
 
-test('no object of an attempt tells its verdict, or can be made up', async () => {
-  const { keys, now, record, proven, credential } = scene();
-  const wrong = proven(addon.generateCredential());
-  const [good, bad] = await Promise.all(
-    [proven(credential), wrong].map((request) => terms.authenticate(keys, now, request).found(record).verify()),
-  );
-  assert.deepEqual(Reflect.ownKeys(good as object), Reflect.ownKeys(bad as object));
-  assert.deepEqual(JSON.stringify(good), JSON.stringify(bad));
-  for (const name of ['Wanted', 'Check', 'Checked', 'Commit', 'Asked', 'Spend']) assert(!(name in addon), name);
-  const { constructor } = bad as { constructor: unknown };
-  const made = new (constructor as new (...words: unknown[]) => addon.Checked)({ settle: () => bad });
-  assert.throws(() => made.settle());
+test('an attempt whose proof is wrong is nothing but denied, and no object of one is exported', async () => {
+  const { keys, now, record, proven } = scene();
+  const wrong = terms.authenticate(keys, now, proven(addon.generateCredential()));
+  await assert.rejects(wrong.verify(record), { code: 'denied' });
+  for (const name of ['Wanted', 'Commit', 'Asked', 'Spend', 'Joiner', 'Join']) assert(!(name in addon), name);
 });
 
 test('unknown and inactive clients and wrong proofs are denied in one way', async () => {
-  const { record, proven, settled, credential } = scene();
+  const { row, record, proven, settled, credential } = scene();
   const denied = async (attempt: () => Promise<unknown>): Promise<string> => {
     try {
       await attempt();
@@ -110,10 +117,12 @@ test('unknown and inactive clients and wrong proofs are denied in one way', asyn
   };
   const messages = [
     await denied(() => settled(proven(), null)),
-    await denied(() => settled(proven(), { ...record, status: 'suspended' as never })),
-    await denied(() => settled(proven(), { ...record, status: 'revoked' as never })),
+    await denied(() => settled(proven(), addon.recordOfRow({ ...row, status: 'suspended' }))),
+    await denied(() => settled(proven(), addon.recordOfRow({ ...row, status: 'revoked' }))),
     await denied(() => settled(proven(addon.generateCredential()))),
-    await denied(() => settled(proven(credential, 'bob'), { ...record, commitment: addon.getGeneratorG() })),
+    await denied(() => settled(proven(credential, 'bob'), addon.recordOfRow({ ...row, commitment: addon.getGeneratorG() }))),
+    await denied(() => settled({ ...proven(), credentialId: '0'.repeat(32) })),
+    await denied(() => settled(proven(), addon.recordWithAttributes(record, { expiresAt: NOW }))),
     await denied(() => settled({ ...proven(), challengeId: 'ch-0123' })),
     await denied(() => settled({ ...proven(), challengeId: 'ch-ffffffff0123456789abcdef' })),
   ];
@@ -135,7 +144,7 @@ test('of every answer of a store only `done` is an acceptance', async () => {
 });
 
 test('a rotation asks for the new record, of the next version', async () => {
-  const { keys, now, record, credential } = scene();
+  const { keys, now, row, record, credential } = scene();
   const next = addon.generateCredential();
   const rotation = (by = credential, possession = next) => {
     const { challengeId, nonce } = terms.challenge(keys, now, clientId);
@@ -144,17 +153,19 @@ test('a rotation asks for the new record, of the next version', async () => {
     const { proof: proofNew } = addon.createEnrollment({ clientId, credential: possession });
     return terms.rotate(keys, now, { clientId, challengeId, proofOld, commitmentNew: next.commitment, proofNew });
   };
-  const commit = (await rotation().found(record).verify()).settle();
-  assert.equal(commit.step.expectedVersion, 1);
-  const rotated = { commitment: new Uint8Array(next.commitment), commitmentVersion: 2, status: 'active' };
-  assert.deepEqual(commit.step.record, rotated);
-  assert.deepEqual(commit.done('done'), { clientId, commitmentVersion: 2 });
+  const commit = await rotation().verify(record);
+  assert.equal(commit.step.version, 1);
+  assert(commit.step.record);
+  const { version, credentials } = addon.readRecord(commit.step.record);
+  assert.deepEqual([version, credentials[0]?.since], [2, 2]);
+  assert.deepEqual(credentials[0]?.commitment, new Uint8Array(next.commitment));
+  const credentialId = addon.credentialIdOf(next.commitment);
+  assert.deepEqual(commit.done('done'), { clientId, status: 'active', version: 2, generation: 0, credentialId, since: 2 });
   for (const wrong of [rotation(next), rotation(credential, credential)]) {
-    const checked = await wrong.found(record).verify();
-    assert.throws(() => checked.settle(), { code: 'denied' });
+    await assert.rejects(wrong.verify(record), { code: 'denied' });
   }
-  const last = (await rotation().found({ ...record, commitmentVersion: 0xffff_ffff }).verify());
-  assert.throws(() => last.settle(), { code: 'unavailable' });
+  const last = addon.recordOfRow({ ...row, commitmentVersion: 0xffff_ffff });
+  await assert.rejects(rotation().verify(last), { code: 'unavailable' });
 });
 
 test('a set of another epoch, or of another time, accepts nothing', async () => {
@@ -174,11 +185,15 @@ test('a full set, or a share that is used up, says when there is a place', async
   assert.deepEqual(set.accept(spendOf(await settled()), now), { retryAfterSeconds: 120 });
 });
 
-test('damage in a store is not called the fault of who proves, and malformed input is', () => {
-  const { keys, now, record, proven, credential } = scene();
+test('damage in a store is not called the fault of who proves, and malformed input is', async () => {
+  const { keys, now, row, record, proven, credential } = scene();
   const wanted = () => terms.authenticate(keys, now, proven());
+  for (const damage of [new Uint8Array(0), record.slice(0, -1), Buffer.concat([record, record]), 'text' as never, new Uint8Array(37).fill(255)]) {
+    await assert.rejects(wanted().verify(damage), { code: 'unavailable' });
+  }
+  await assert.rejects(wanted().verify(record, new Uint8Array(5)), { code: 'unavailable' });
   for (const damage of [{ commitment: new Uint8Array(32).fill(255) }, { commitment: 'text' }, { commitmentVersion: -1 }, { status: 'x' }]) {
-    assert.throws(() => wanted().found({ ...record, ...damage } as never), { code: 'unavailable' });
+    assert.throws(() => addon.recordOfRow({ ...row, ...damage } as never), { code: 'unavailable' });
   }
   const enrollment = addon.createEnrollment({ clientId, credential });
   const request = proven();
@@ -187,6 +202,8 @@ test('damage in a store is not called the fault of who proves, and malformed inp
   assert.throws(authenticate({ proof: new Uint8Array(95) }), { code: 'invalid_length' });
   assert.throws(authenticate({ proof: new Uint8Array(96).fill(255) }), { code: 'invalid_encoding' });
   assert.throws(authenticate({ challengeId: 1 }), { code: 'invalid_encoding' });
+  assert.throws(authenticate({ credentialId: '0' }), { code: 'invalid_length' });
+  assert.throws(authenticate({ credentialId: 'A'.repeat(32) }), { code: 'invalid_encoding' });
   assert.throws(() => terms.authenticate({} as never, now, request), { code: 'invalid_encoding' });
   assert.throws(() => terms.enroll({ ...enrollment, commitment: new Uint8Array(32) }), { code: 'invalid_encoding' });
   assert.throws(() => new addon.Keys({ root: new Uint8Array(31), epoch: new Uint8Array(16) }), { code: 'invalid_length' });
@@ -211,23 +228,12 @@ test('a root is in no error, and in nothing that can be printed', async () => {
   }
 });
 
-test('the life of a client goes as the protocol says', () => {
-  const record = { commitment: addon.getGeneratorG(), commitmentVersion: 1 };
-  const after = (status: 'active' | 'suspended' | 'revoked', change: 'suspend' | 'resume' | 'revoke') =>
-    addon.nextStatus({ ...record, status }, change);
-  assert.equal(after('active', 'suspend'), 'suspended');
-  assert.equal(after('suspended', 'resume'), 'active');
-  for (const status of ['active', 'suspended', 'revoked'] as const) assert.equal(after(status, 'revoke'), 'revoked');
-  for (const change of ['suspend', 'resume'] as const) assert.throws(() => after('revoked', change), { code: 'not_active' });
-  assert.throws(() => after('active', 'forget' as never), { code: 'invalid_encoding' });
-});
-
 test('attempts that are dropped halfway leave nothing behind', async () => {
   const { set, now, settled, proven, keys, record } = scene(2);
   for (let n = 0; n < 500; n += 1) {
     const request = proven();
     const wanted = terms.authenticate(keys, now, request);
-    if (n % 3 > 0) await wanted.found(record).verify();
+    if (n % 3 > 0) await wanted.verify(record);
     if (n % 3 > 1) await settled(request);
   }
   for (let n = 0; n < 2; n += 1) assert.equal(set.accept(spendOf(await settled()), now), 'done');

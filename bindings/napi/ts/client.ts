@@ -25,7 +25,7 @@ export function wipe(credential: Credential): void {
   for (const part of parts(credential)) part.fill(0);
 }
 
-const parts = (credential: Credential): [Uint8Array, Uint8Array] => {
+export const parts = (credential: Credential): [Uint8Array, Uint8Array] => {
   const { secret, blinding } = object(credential, 'credential');
   return [bytes(secret, 'credential.secret'), bytes(blinding, 'credential.blinding')];
 };
@@ -85,4 +85,25 @@ export function proveRotation(rotation: AuthenticationToProve & { readonly commi
   const { clientId: id, credential, challenge, commitmentNew } = object(rotation, 'the argument');
   const words = [clientId(id), ...parts(credential), ...asked(challenge), bytes(commitmentNew, 'commitmentNew')] as const;
   return calling(() => native.proveRotation(...words));
+}
+
+/** The proof by an enrolled credential that another commitment is to be added to its client, 96 bytes. */
+export function proveLinking(link: AuthenticationToProve & { readonly commitmentNew: Uint8Array }): Uint8Array {
+  const { clientId: id, credential, challenge, commitmentNew } = object(link, 'the argument');
+  const words = [clientId(id), ...parts(credential), ...asked(challenge), bytes(commitmentNew, 'commitmentNew')] as const;
+  return calling(() => native.proveLinking(...words));
+}
+
+/** The proof by an enrolled credential that a commitment of its client, be it its own, is to be taken away, 96 bytes. */
+export function proveUnlinking(unlink: AuthenticationToProve & { readonly commitmentOld: Uint8Array }): Uint8Array {
+  const { clientId: id, credential, challenge, commitmentOld } = object(unlink, 'the argument');
+  const words = [clientId(id), ...parts(credential), ...asked(challenge), bytes(commitmentOld, 'commitmentOld')] as const;
+  return calling(() => native.proveUnlinking(...words));
+}
+
+/** The proof by a credential that is to be added, over the challenge of the offer or the link, 96 bytes. */
+export function proveJoining(joining: AuthenticationToProve): Uint8Array {
+  const { clientId: id, credential, challenge } = object(joining, 'the argument');
+  const words = [clientId(id), ...parts(credential), ...asked(challenge)] as const;
+  return calling(() => native.proveJoining(...words));
 }

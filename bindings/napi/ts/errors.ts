@@ -41,3 +41,9 @@ export async function callingAsync<T>(work: () => Promise<T>): Promise<T> {
     throw fromNative(error);
   }
 }
+
+/** An answer of the thread pool, unless it is a refusal. */
+export function refusedOf<T extends { code?: string; message?: string }>(answer: T): T {
+  if (answer.code === undefined) return answer;
+  throw fromNative({ code: answer.code, message: answer.message });
+}

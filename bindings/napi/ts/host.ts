@@ -136,6 +136,12 @@ export async function verifyRotationAsync(rotation: RotationToVerify): Promise<b
   return inTurn(() => callingAsync(() => native.checkRotationAsync(...words)));
 }
 
+/** Whether a joining proof is accepted: what the first device looks at before it links. */
+export function verifyJoining(joining: AuthenticationToVerify): boolean {
+  const words = attempt(joining);
+  return calling(() => native.checkJoining(...words));
+}
+
 /** Whether each of several proofs is accepted, in their order: for 64 valid ones, half the time of one by one. */
 export function verifyBatch(authentications: readonly AuthenticationToVerify[]): boolean[] {
   const items = entries(authentications);

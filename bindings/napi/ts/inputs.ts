@@ -34,6 +34,10 @@ export function text(value: unknown, name: string): string {
   return value;
 }
 
+export function textOrNothing(value: unknown, name: string): string | undefined {
+  return value === undefined ? undefined : text(value, name);
+}
+
 export function clientId(value: unknown): string {
   if (typeof value !== 'string') {
     throw new TwoFApiError('invalid_client_id', `clientId must be a string, and is ${described(value)}`);
@@ -49,6 +53,9 @@ export function whole(value: unknown, name: string, least: number, most: number,
   }
   return number;
 }
+
+/** A time in Unix seconds. */
+export const moment = (value: unknown, name = 'now'): number => whole(value, name, 0, Number.MAX_SAFE_INTEGER);
 
 /** A list, which nothing else passes for: of no entries, every one would be accepted. */
 export function list<T>(value: readonly T[], name: string): readonly T[] {

@@ -1,18 +1,31 @@
 // The native addon, as this package uses it.
 
 import { Terms, TwoFApiError, checkClientId } from '@2fapi/crypto-napi';
-import { ERROR_CODES, type ErrorCode } from '@2fapi/protocol-spec';
+import { CLIENT_ID_PATTERN, ERROR_CODES, type ErrorCode } from '@2fapi/protocol-spec';
 
 export {
   Keys,
   SpentSet,
   Terms,
   audienceBinding,
-  checkClientId as mustBeClientId,
   checkCommitment as mustBeCommitment,
   checkProof as mustBeProof,
-  nextStatus,
+  changeRecord,
+  checkCredentialId as mustBeCredentialId,
+  checkCredentialName as mustBeName,
+  credentialIdOf,
+  honours,
+  readPendingLink,
+  readRecord,
+  recordOfRow,
+  recordWithAttributes,
+  recordWithExpiry,
+  type Accepted,
+  type Attributes,
+  type ClientCredential,
   type Commit,
+  type Named,
+  type PendingLink,
   type Spend,
   type Wanted,
 } from '@2fapi/crypto-napi';
@@ -24,14 +37,12 @@ export const codeOf = (error: unknown): ErrorCode | undefined =>
   error instanceof TwoFApiError ? error.code : undefined;
 
 /** Whether it has the form of a client id. */
-export function isClientId(text: string): boolean {
-  try {
-    checkClientId(text);
-    return true;
-  } catch (error) {
-    if (codeOf(error) === 'invalid_client_id') return false;
-    throw error;
-  }
+export const isClientId = (text: string): boolean => CLIENT_ID_PATTERN.test(text);
+
+/** @throws TwoFApiError saying which rule it breaks */
+export function mustBeClientId(clientId: string): void {
+  // The addon is asked for its words only.
+  if (typeof clientId !== 'string' || !isClientId(clientId)) checkClientId(clientId);
 }
 
 /** When trying again makes sense, in seconds, as a `throttled` says. */

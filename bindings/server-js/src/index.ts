@@ -7,23 +7,33 @@ export { generateSigningKey, type ScheduledKey, type SigningKey } from './signin
 export type { Identity } from './tokens.js';
 export type {
   Authentication,
+  ByCredential,
+  Challenged,
   EnrollmentOutcome,
+  JoinLink,
   KnownClient,
   LifecycleChange,
+  Link,
+  Links,
+  Offer,
   Redeem,
+  ResetOutcome,
   Rotation,
   Store,
+  Unlink,
   Verdict,
 } from './store.js';
-export type { Spend } from './crypto.js';
+export type { Attributes, ClientCredential, Named, PendingLink, Spend } from './crypto.js';
 export {
   storeOver,
   type Acceptance,
   type Accepted,
   type Epoch,
   type Inserted,
+  type Kept,
   type Records,
   type RecordsOptions,
+  type Replaced,
 } from './records.js';
 export { memoryStore, type MemoryOptions } from './stores/memory.js';
 export type { RedisClient } from './stores/redis-client.js';

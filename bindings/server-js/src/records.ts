@@ -1,11 +1,12 @@
 // A store over plain records: the ceremonies of the core decide, on Node's thread pool; a database keeps
 // clients and the challenges that were accepted, and carries out one step for each attempt.
 
-import { CHALLENGE_TTL_DEFAULT_SECONDS, CHALLENGE_TTL_MAX_SECONDS, type ClientRecord } from '@2fapi/protocol-spec';
+import { CHALLENGE_TTL_DEFAULT_SECONDS, CHALLENGE_TTL_MAX_SECONDS } from '@2fapi/protocol-spec';
 
+import { unixSeconds } from './clock.js';
 import * as crypto from './crypto.js';
 import { onlyKnown, wholeNumber } from './settings.js';
-import type { Authentication, KnownClient, LifecycleChange, Redeem, Rotation, Store, Verdict } from './store.js';
+import type { Links, Redeem, Store, Verdict } from './store.js';
 
 /** Which life of a set of accepted challenges it is, and its clock. */
 export interface Epoch {
@@ -17,15 +18,25 @@ export interface Epoch {
   readonly now: number;
 }
 
+/** What a database keeps of a client. It may have more to it, by which the database knows it again. */
+export interface Kept {
+  /** The record, in the core's own bytes. */
+  readonly record: Uint8Array;
+}
+
 /** What an accepted attempt asks of a database, in one atomic and durable action or not at all. */
-export interface Acceptance {
+export interface Acceptance<Was extends Kept = Kept> {
   readonly clientId: string;
-  /** The record must be active and still of this version and commitment, or the answer is `changed`. */
-  readonly was: ClientRecord;
+  /** What `find` gave: it must still be there, unchanged to the byte, or the answer is `changed`. */
+  readonly was: Was;
+  /** From when on, by the set's clock, the client or this credential is let in no longer: then the answer is `changed`. */
+  readonly expiresAt: number | undefined;
+  /** What must be pending of the client, byte for byte, or the answer is `changed`; it is taken away. */
+  readonly joined: Uint8Array | undefined;
   /** The challenge: of the current epoch (`stale_epoch`), alive by the set's clock (`expired`), not there (`spent`). Then it is. */
   readonly spend: crypto.Spend;
   /** What takes the place of the record, where there is something. */
-  readonly record: ClientRecord | undefined;
+  readonly record: Uint8Array | undefined;
 }
 
 /** What became of an acceptance. All but `done`: nothing. */
@@ -34,25 +45,34 @@ export type Accepted = 'done' | 'changed' | 'spent' | 'expired' | 'stale_epoch' 
 /** What became of a client that was to be added. `refused`: what permits it was used up, or there is no such user. */
 export type Inserted = 'inserted' | 'exists' | 'refused';
 
+/** What became of a record that was to be replaced. `changed`: it is not as it was read. */
+export type Replaced = 'replaced' | 'changed' | 'refused';
+
 /** What a database must be able to do to be a store. */
-export interface Records<Step = unknown> {
-  /** Whether `insert` can redeem something in its own step. */
+export interface Records<Step = unknown, Was extends Kept = Kept> {
+  /** Whether `insert` and `replace` can redeem something in their own step. */
   readonly redeems: boolean;
   /**
    * The epoch of the set in which this client's challenges are spent, the same in every process. It is kept where
    * the set is: whatever forgets entries must take the epoch with it. Costs the same for clients that are not there.
    */
   epoch(clientId: string): Promise<Epoch>;
-  find(clientId: string): Promise<ClientRecord | undefined>;
+  find(clientId: string): Promise<Was | undefined>;
   /**
    * Adds a client unless there is one of that id, whatever its status. Atomic: if `redeem` is given, it is
    * asked when the id is known to be free, and what it does and the new client come to be together or not at all.
    */
-  insert(clientId: string, record: ClientRecord, redeem?: Redeem<Step>): Promise<Inserted>;
-  /** Replaces a record that is still as it was read; false when it is not. Atomic. */
-  replace(clientId: string, was: ClientRecord, is: ClientRecord): Promise<boolean>;
+  insert(clientId: string, record: Uint8Array, redeem?: Redeem<Step>): Promise<Inserted>;
+  /** Replaces a record that is still as it was read. Atomic, and with `redeem` as above. */
+  replace(clientId: string, was: Was, is: Uint8Array, redeem?: Redeem<Step>): Promise<Replaced>;
   /** Carries an acceptance out. Of all that have one challenge, in whichever process, one hears `done`. */
-  accept(acceptance: Acceptance): Promise<Accepted>;
+  accept(acceptance: Acceptance<Was>): Promise<Accepted>;
+  /** What is pending of a client: one thing at most, of at most 256 bytes. */
+  pending(clientId: string): Promise<Uint8Array | undefined>;
+  /** Puts something there, whatever was; it may be forgotten at `until`, in Unix seconds. */
+  offer(clientId: string, pending: Uint8Array, until: number): Promise<void>;
+  /** Puts something in the place of what is still there; false when it is not. Atomic. */
+  join(clientId: string, before: Uint8Array, after: Uint8Array, until: number): Promise<boolean>;
 }
 
 /** Settings of {@link storeOver}. */
@@ -62,7 +82,10 @@ export interface RecordsOptions {
 }
 
 /** Makes a store of records. */
-export function storeOver<Step>(records: Records<Step>, options: RecordsOptions = {}): Store<Step> {
+export function storeOver<Step, Was extends Kept = Kept>(
+  records: Records<Step, Was>,
+  options: RecordsOptions = {},
+): Store<Step> & Links<Step> {
   onlyKnown(options, 'setting of a store', ['challengeTtlSeconds']);
   const ttlSeconds = wholeNumber(
     options.challengeTtlSeconds ?? CHALLENGE_TTL_DEFAULT_SECONDS,
@@ -90,45 +113,54 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
     return latest.keys;
   }
 
-  /** From what was sent to the verdict: one client is looked up, and one step carried out. */
-  async function concluded(
-    clientId: string,
-    begin: (keys: crypto.Keys, now: number) => crypto.Wanted,
-  ): Promise<Verdict> {
+  type Begin<T> = (terms: crypto.Terms, keys: crypto.Keys, now: number) => T;
+
+  async function begun<T>(clientId: string, channelBinding: Uint8Array, begin: Begin<T>): Promise<T> {
     crypto.mustBeClientId(clientId);
     const at = await records.epoch(clientId);
-    return verdictOf(async () => {
-      const wanted = begin(keysOf(at), at.now);
+    return begin(termsOf(channelBinding), keysOf(at), at.now);
+  }
+
+  /** From what was sent to the verdict: one client is looked up, and one step carried out. */
+  const concluded = (clientId: string, channelBinding: Uint8Array, begin: Begin<crypto.Wanted>, wantsPending = false): Promise<Verdict> =>
+    verdictOf(async () => {
+      const wanted = await begun(clientId, channelBinding, begin);
       const was = await records.find(clientId);
-      const check = wanted.found(was);
-      const commit = (await check.verify()).settle();
-      const { expectedVersion, spend, record } = commit.step;
-      if (was === undefined || was.commitmentVersion !== expectedVersion || spend === undefined) {
+      const pending = wantsPending ? await records.pending(clientId) : undefined;
+      const commit = await wanted.verify(was?.record, pending);
+      const { expects, expiresAt, joined, spend, record } = commit.step;
+      if (was === undefined || expects !== 'unchanged' || spend === undefined) {
         throw new Error('this step is none of an attempt');
       }
-      return commit.done(await records.accept({ clientId, was, spend, record }));
+      return commit.done(await records.accept({ clientId, was, expiresAt, joined, spend, record }));
     });
+
+  async function found(clientId: string): Promise<Was> {
+    const was = await records.find(clientId);
+    if (was === undefined) throw crypto.error('not_enrolled', 'the client was never enrolled');
+    return was;
+  }
+
+  /** Changes a record as its operator says. Somebody else may change it at the same time: looks again, a few times. */
+  async function changed(clientId: string, change: (record: Uint8Array) => Uint8Array | undefined): Promise<void> {
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const was = await found(clientId);
+      const is = change(was.record);
+      if (is === undefined || (await records.replace(clientId, was, is)) === 'replaced') return;
+    }
+    throw busy();
   }
 
   return {
     redeems: records.redeems,
 
-    async challenge(clientId, channelBinding) {
-      crypto.mustBeClientId(clientId);
-      const at = await records.epoch(clientId);
-      return termsOf(channelBinding).challenge(keysOf(at), at.now, clientId);
-    },
+    challenge: (clientId, channelBinding) =>
+      begun(clientId, channelBinding, (terms, keys, now) => terms.challenge(keys, now, clientId)),
 
     async enroll(clientId, commitment, proof, redeem) {
-      const check = current.terms.enroll({ clientId, commitment, proof }).permitted();
-      const checked = await check.verify();
-      let commit: crypto.Commit;
-      try {
-        commit = checked.settle();
-      } catch (error) {
-        if (crypto.codeOf(error) === 'denied') return 'denied';
-        throw error;
-      }
+      const asked = current.terms.enroll({ clientId, commitment, proof });
+      const commit = await unlessDenied(() => asked.permitted({ now: unixSeconds() }));
+      if (commit === undefined) return 'denied';
       const { record } = commit.step;
       if (record === undefined) throw new Error('this step is none of an enrolment');
       switch (await records.insert(clientId, record, redeem)) {
@@ -142,35 +174,108 @@ export function storeOver<Step>(records: Records<Step>, options: RecordsOptions 
       }
     },
 
-    authenticate: ({ channelBinding, ...request }: Authentication) =>
-      concluded(request.clientId, (keys, now) => termsOf(channelBinding).authenticate(keys, now, request)),
-
-    rotate: ({ channelBinding, ...request }: Rotation) =>
-      concluded(request.clientId, (keys, now) => termsOf(channelBinding).rotate(keys, now, request)),
-
-    async find(clientId): Promise<KnownClient | undefined> {
-      return records.find(clientId);
-    },
-
-    async change(clientId, change: LifecycleChange) {
-      // Somebody else may change it at the same time: look again, a few times.
-      for (let tries = 0; tries < 5; tries += 1) {
+    async reset(clientId, commitment, proof, redeem) {
+      for (let tries = 0; tries < TRIES; tries += 1) {
+        const asked = current.terms.enroll({ clientId, commitment, proof });
         const was = await records.find(clientId);
-        if (was === undefined) throw crypto.error('not_enrolled', 'the client was never enrolled');
-        const status = crypto.nextStatus(was, change);
-        if (status === was.status) return;
-        if (await records.replace(clientId, was, { ...was, status })) return;
+        const commit = await unlessDenied(() => asked.permittedToReset(was?.record, { now: unixSeconds() }));
+        if (commit === undefined) return 'denied';
+        const { record } = commit.step;
+        if (was === undefined || record === undefined) throw new Error('this step is none of a reset');
+        const replaced = await records.replace(clientId, was, record, redeem);
+        if (replaced === 'refused') return 'not_permitted';
+        if (replaced === 'changed') continue;
+        const { status, version } = commit.done('done');
+        return { status, commitmentVersion: version };
       }
-      throw new Error('the client is being changed by others all the time; try again');
+      throw busy();
     },
+
+    authenticate: ({ channelBinding, ...request }) =>
+      concluded(request.clientId, channelBinding, (terms, keys, now) => terms.authenticate(keys, now, request)),
+
+    rotate: ({ channelBinding, ...request }) =>
+      concluded(request.clientId, channelBinding, (terms, keys, now) => terms.rotate(keys, now, request)),
+
+    link: ({ channelBinding, ...request }) =>
+      concluded(
+        request.clientId,
+        channelBinding,
+        (terms, keys, now) => terms.link(keys, now, request),
+        request.name === undefined,
+      ),
+
+    unlink: ({ channelBinding, ...request }) =>
+      concluded(request.clientId, channelBinding, (terms, keys, now) => terms.unlink(keys, now, request)),
+
+    async offerLink(of, { channelBinding, ...challenge }) {
+      const offered = await unlessDenied(() =>
+        begun(of, channelBinding, (terms, keys, now) => terms.offer(keys, now, of, challenge)),
+      );
+      if (offered === undefined) return { outcome: 'denied' };
+      await records.offer(of, offered.pending, offered.until);
+      return { outcome: 'accepted', expiresAt: offered.until };
+    },
+
+    async pendingLink(clientId) {
+      crypto.mustBeClientId(clientId);
+      const [{ now }, pending] = await Promise.all([records.epoch(clientId), records.pending(clientId)]);
+      return pending && crypto.readPendingLink(pending, now);
+    },
+
+    async joinLink({ channelBinding, ...request }) {
+      const { clientId } = request;
+      const until = await unlessDenied(async () => {
+        const joiner = await begun(clientId, channelBinding, (terms, keys, now) => terms.join(keys, now, request));
+        const join = await joiner.verify(await records.pending(clientId));
+        join.done(await records.join(clientId, join.before, join.after, join.until));
+        return join.until;
+      });
+      return until === undefined ? { outcome: 'denied' } : { outcome: 'accepted', expiresAt: until };
+    },
+
+    async find(clientId) {
+      const kept = await records.find(clientId);
+      if (kept === undefined) return undefined;
+      const { version, ...client } = crypto.readRecord(kept.record);
+      return { ...client, commitmentVersion: version };
+    },
+
+    async honours(clientId, named) {
+      const kept = await records.find(clientId);
+      return kept !== undefined && crypto.honours(kept.record, named, unixSeconds());
+    },
+
+    change: (clientId, change) => changed(clientId, (record) => crypto.changeRecord(record, change)),
+
+    setAttributes: (clientId, attributes) =>
+      changed(clientId, (record) => crypto.recordWithAttributes(record, attributes)),
+
+    setExpiry: (clientId, credentialId, expiresAt) =>
+      changed(clientId, (record) => crypto.recordWithExpiry(record, credentialId, expiresAt)),
   };
 }
 
-/** How an attempt ends: accepted, or refused by the ceremony; what fails otherwise is an error. */
-async function verdictOf(attempt: () => Promise<{ readonly commitmentVersion: number }>): Promise<Verdict> {
+/** How often a record is looked at again that others change at the same time. */
+const TRIES = 5;
+
+const busy = (): Error => new Error('the client is being changed by others all the time; try again');
+
+/** What an attempt comes to; undefined when the ceremony denies it. */
+async function unlessDenied<T>(attempt: () => Promise<T>): Promise<T | undefined> {
   try {
-    const { commitmentVersion } = await attempt();
-    return { outcome: 'accepted', commitmentVersion };
+    return await attempt();
+  } catch (error) {
+    if (crypto.codeOf(error) === 'denied') return undefined;
+    throw error;
+  }
+}
+
+/** How an attempt ends: accepted, or refused by the ceremony; what fails otherwise is an error. */
+async function verdictOf(attempt: () => Promise<crypto.Accepted>): Promise<Verdict> {
+  try {
+    const { version, credentialId, since, generation } = await attempt();
+    return { outcome: 'accepted', commitmentVersion: version, named: { credentialId, since, generation } };
   } catch (error) {
     switch (crypto.codeOf(error)) {
       case 'denied':

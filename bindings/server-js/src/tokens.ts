@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { SignJWT, errors, jwtVerify, type JWK } from 'jose';
 
 import { unixSeconds } from './clock.js';
+import type { Named } from './crypto.js';
 import type { KeyRing } from './signing-keys.js';
 
 /** Who an access token stands for. */
@@ -12,13 +13,17 @@ export interface Identity {
   readonly clientId: string;
   /** Unix seconds. */
   readonly expiresAt: number;
-  /** The version of the commitment that was proven. */
+  /** The version of the record that the commitment which was proven came with. */
   readonly commitmentVersion: number;
+  /** The credential that was proven; a token of before names none, and means the client's first. */
+  readonly credentialId?: string;
+  /** The generation of the client; a token of before names none, and means 0. */
+  readonly generation: number;
 }
 
 /** Makes and checks access tokens. */
 export interface Tokens {
-  issue(clientId: string, commitmentVersion: number): Promise<string>;
+  issue(clientId: string, named: Named): Promise<string>;
   /** Whom a token stands for; undefined when it is not good, whatever the cause. */
   check(token: string): Promise<Identity | undefined>;
   readonly ttlSeconds: number;
@@ -29,16 +34,19 @@ export interface Tokens {
 /** How far the clocks of two processes may be apart before the tokens of one are not yet good at the other. */
 const CLOCK_SKEW_SECONDS = 2;
 
+const isCounter = (claim: unknown): claim is number => Number.isInteger(claim);
+
 export function tokensOf(ring: KeyRing, audience: string, ttlSeconds: number): Tokens {
   return {
     ttlSeconds,
 
     keySet: () => ({ keys: ring.published(unixSeconds()) }),
 
-    issue: (clientId, commitmentVersion) => {
+    issue: (clientId, { credentialId, since, generation }) => {
       const now = unixSeconds();
       const { kid, privateKey } = ring.signing(now);
-      return new SignJWT({ client_id: clientId, amr: ['zkp'], ver: commitmentVersion })
+      const proven = credentialId === undefined ? { ver: since } : { ver: since, cred: credentialId, gen: generation };
+      return new SignJWT({ client_id: clientId, amr: ['zkp'], ...proven })
         .setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt', kid })
         .setIssuer(audience)
         .setSubject(clientId)
@@ -62,11 +70,13 @@ export function tokensOf(ring: KeyRing, audience: string, ttlSeconds: number): T
           clockTolerance: CLOCK_SKEW_SECONDS,
         });
         const { sub, exp } = payload;
-        const version = payload['ver'];
+        const { ver: version, cred, gen = 0 } = payload;
         // The tolerance is for tokens of a process whose clock is ahead, not for expired ones.
         if (sub === undefined || exp === undefined || now >= exp) return undefined;
-        if (typeof version !== 'number' || !Number.isInteger(version)) return undefined;
-        return { clientId: sub, expiresAt: exp, commitmentVersion: version };
+        if (!isCounter(version) || !isCounter(gen)) return undefined;
+        if (cred !== undefined && typeof cred !== 'string') return undefined;
+        const identity = { clientId: sub, expiresAt: exp, commitmentVersion: version, generation: gen };
+        return cred === undefined ? identity : { ...identity, credentialId: cred };
       } catch (error) {
         if (error instanceof errors.JOSEError) return undefined;
         throw error;

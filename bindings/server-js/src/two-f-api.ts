@@ -78,7 +78,7 @@ export interface TwoFApi {
   handle(request: Request, context?: RequestContext): Promise<Response | undefined>;
   /**
    * Who is behind the `Authorization` header of a request. Checks the token, and with the store that
-   * the client is still active and its commitment the one that was proven.
+   * the client is still active, and has the credential that was proven as it was.
    *
    * @returns the client, or the response that refuses the request
    */
@@ -140,9 +140,8 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
     if (token === undefined) throw notAuthorized(false);
     const identity = await tokens.check(token);
     if (identity === undefined) throw notAuthorized(true);
-    const client = await store.find(identity.clientId);
-    const isSame = client?.commitmentVersion === identity.commitmentVersion;
-    if (client?.status !== 'active' || !isSame) throw notAuthorized(true);
+    const { clientId, credentialId, commitmentVersion: since, generation } = identity;
+    if (!(await store.honours(clientId, { credentialId, since, generation }))) throw notAuthorized(true);
     return identity;
   }
 
@@ -197,7 +196,7 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
     if (verdict.outcome === 'throttled') throw throttled('logins', verdict.retryAfterSeconds);
     if (verdict.outcome === 'denied') throw denied();
     const answer: AccessToken = {
-      access_token: await tokens.issue(named.clientId, verdict.commitmentVersion),
+      access_token: await tokens.issue(named.clientId, verdict.named ?? { since: verdict.commitmentVersion, generation: 0 }),
       token_type: 'Bearer',
       expires_in: tokens.ttlSeconds,
       client_id: named.clientId,

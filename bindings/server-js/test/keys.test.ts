@@ -5,7 +5,7 @@ import { mock, test } from 'node:test';
 
 import { SignJWT, createLocalJWKSet, decodeJwt, decodeProtectedHeader, importJWK, jwtVerify, type JSONWebKeySet } from 'jose';
 
-import { createTwoFApi, generateSigningKey, memoryStore, storeOver, type Epoch, type Records, type TwoFApi } from '../src/index.js';
+import { createTwoFApi, generateSigningKey, memoryStore, storeOver, type Epoch, type Kept, type Records, type TwoFApi } from '../src/index.js';
 import { AUDIENCE, BINDING, TestClient, enrollBody, loggedIn, type Post } from './client.js';
 
 const HOUR = 3600;
@@ -133,7 +133,7 @@ test('a list of signing keys that cannot be right is refused', async () => {
 
 /** Records of one client that count how often an epoch was drawn, and that can lose what was accepted. */
 function counting(): { records: Records; drawn(): number; lose(): void } {
-  const kept = new Map<string, unknown>();
+  const kept = new Map<string, Kept>();
   const accepted = new Set<string>();
   let epochs = 0;
   let at: Omit<Epoch, 'now'> | undefined;
@@ -146,12 +146,15 @@ function counting(): { records: Records; drawn(): number; lose(): void } {
       }
       return { ...at, now: Math.floor(Date.now() / 1000) };
     },
-    find: async (id) => kept.get(id) as never,
+    find: async (id) => kept.get(id),
     insert: async (id, record) => {
-      kept.set(id, record);
+      kept.set(id, { record });
       return 'inserted';
     },
-    replace: async () => false,
+    replace: async () => 'changed',
+    pending: async () => undefined,
+    offer: async () => {},
+    join: async () => false,
     accept: async ({ spend }) => {
       if (at === undefined || !Buffer.from(spend.epoch).equals(at.epoch)) return 'stale_epoch';
       const name = Buffer.from(spend.key).toString('hex');

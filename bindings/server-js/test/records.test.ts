@@ -3,53 +3,61 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import type { ClientRecord } from '@2fapi/protocol-spec';
+import { changeRecord, credentialIdOf, recordWithAttributes } from '@2fapi/crypto-napi';
 
-import { storeOver, type Accepted, type Store, type Records } from '../src/index.js';
+import { storeOver, type Accepted, type Kept, type Store, type Records } from '../src/index.js';
 import { atOneVersion } from '../src/stores/version.js';
 import { BINDING, TestClient } from './client.js';
 
 /** A host of one client, whose record `meanwhile` changes when its proof was found good and nothing is done yet. */
-function hostWhere(meanwhile: (record: ClientRecord) => ClientRecord, answer: Accepted = 'done'): Store {
+function hostWhere(meanwhile: (record: Uint8Array) => Uint8Array, answer: Accepted = 'done'): Store {
   const [root, epoch] = [new Uint8Array(32).fill(5), new Uint8Array(16).fill(6)];
-  let record: ClientRecord | undefined;
+  let kept: Kept | undefined;
   const records: Records = {
     redeems: false,
     epoch: async () => ({ root, epoch, now: 1_795_000_000 }),
-    find: async () => record,
-    insert: async (_, enrolled) => {
-      record = enrolled;
+    find: async () => kept,
+    insert: async (_, record) => {
+      kept = { record };
       return 'inserted';
     },
-    replace: async (_, was, is) => {
-      if (record !== was) return false;
-      record = is;
-      return true;
+    replace: async (_, was, record) => {
+      if (kept !== was) return 'changed';
+      kept = { record };
+      return 'replaced';
     },
-    accept: async ({ was, record: is }) => {
-      if (record !== undefined) record = meanwhile(record);
-      if (record !== was) return 'changed';
-      if (answer === 'done' && is !== undefined) record = is;
+    accept: async ({ was, record }) => {
+      const changed = kept && meanwhile(kept.record);
+      if (changed !== undefined && changed !== kept?.record) kept = { record: changed };
+      if (kept !== was) return 'changed';
+      if (answer === 'done' && record !== undefined) kept = { record };
       return answer;
     },
+    pending: async () => undefined,
+    offer: async () => {},
+    join: async () => false,
   };
   return storeOver(records);
 }
+
+const suspended = (record: Uint8Array): Uint8Array => changeRecord(record, 'suspend') ?? record;
 
 test('a client that nothing happens to is let in', async () => {
   const alice = new TestClient('alice');
   const host = hostWhere((record) => record);
   await alice.enroll(host);
   assert.equal((await alice.logIn(host)).outcome, 'accepted');
-  assert.deepEqual(await alice.rotate(host), { outcome: 'accepted', commitmentVersion: 2 });
-  assert.deepEqual(await alice.logIn(host), { outcome: 'accepted', commitmentVersion: 2 });
+  for (const verdict of [await alice.rotate(host), await alice.logIn(host)]) {
+    const named = { credentialId: credentialIdOf(alice.enrollment().commitment), since: 2, generation: 0 };
+    assert.deepEqual(verdict, { outcome: 'accepted', commitmentVersion: 2, named });
+  }
 });
 
 test('a client that is suspended, revoked or rotated between verification and step is kept out', async () => {
   for (const meanwhile of [
-    (record: ClientRecord) => ({ ...record, status: 'suspended' as const }),
-    (record: ClientRecord) => ({ ...record, status: 'revoked' as const }),
-    (record: ClientRecord) => ({ ...record, commitmentVersion: record.commitmentVersion + 1 }),
+    suspended,
+    (record: Uint8Array) => changeRecord(record, 'revoke') ?? record,
+    (record: Uint8Array) => recordWithAttributes(record, { tenant: 'another' }),
   ]) {
     const alice = new TestClient('alice');
     const host = hostWhere(meanwhile);
@@ -60,7 +68,7 @@ test('a client that is suspended, revoked or rotated between verification and st
 
 test('a client that is changed meanwhile is not rotated', async () => {
   const alice = new TestClient('alice');
-  const host = hostWhere((record) => ({ ...record, status: 'suspended' }));
+  const host = hostWhere(suspended);
   await alice.enroll(host);
   assert.equal((await alice.rotate(host)).outcome, 'denied');
   assert.equal((await host.find('alice'))?.status, 'suspended');
@@ -94,14 +102,17 @@ test('a damaged record is an error of the store, and not of who asks', async () 
   const alice = new TestClient('alice');
   const host = hostWhere((record) => record);
   await alice.enroll(host);
-  for (const damage of [{ commitment: new Uint8Array(32).fill(255) }, { commitmentVersion: 0 }, { status: 'asleep' as never }]) {
+  for (const record of [new Uint8Array(0), new Uint8Array(37).fill(255), new Uint8Array(90).fill(1)]) {
     const damaged = storeOver({
       redeems: false,
       epoch: async () => ({ root: new Uint8Array(32).fill(5), epoch: new Uint8Array(16).fill(6), now: 1_795_000_000 }),
-      find: async () => ({ commitment: alice.enrollment().commitment, commitmentVersion: 1, status: 'active', ...damage }),
+      find: async () => ({ record }),
       insert: async () => 'exists',
-      replace: async () => false,
+      replace: async () => 'changed',
       accept: async () => 'done',
+      pending: async () => undefined,
+      offer: async () => {},
+      join: async () => false,
     });
     const challenge = await damaged.challenge('alice', BINDING);
     await assert.rejects(alice.answer(damaged, challenge), (error: { code?: string }) => !String(error.code).startsWith('invalid_'));
@@ -116,8 +127,8 @@ test('a rotation between a proof that is accepted elsewhere and its token leaves
   };
   assert.deepEqual(await atOneVersion(versions(1, 1), accepted), { outcome: 'accepted', commitmentVersion: 1 });
   assert.deepEqual(await atOneVersion(versions(1, 2), accepted), { outcome: 'denied' });
-  const suspended = async () => ({ status: 'suspended' as const, commitmentVersion: 1 });
-  assert.deepEqual(await atOneVersion(suspended, accepted), { outcome: 'denied' });
+  const isSuspended = async () => ({ status: 'suspended' as const, commitmentVersion: 1 });
+  assert.deepEqual(await atOneVersion(isSuspended, accepted), { outcome: 'denied' });
   assert.deepEqual(await atOneVersion(async () => undefined, accepted), { outcome: 'denied' });
   assert.deepEqual(await atOneVersion(versions(1, 1), async () => ({ outcome: 'denied' })), { outcome: 'denied' });
 });

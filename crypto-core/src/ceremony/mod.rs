@@ -115,6 +115,7 @@
 mod attempt;
 #[cfg(test)]
 mod cases;
+mod code;
 mod decoy;
 mod enrol;
 mod join;
@@ -134,6 +135,7 @@ mod step;
 mod terms;
 
 pub use attempt::{Accepted, Check, Checked, Commit, Wanted, verify_batch};
+pub use code::LinkCode;
 pub use decoy::Decoys;
 pub use enrol::Asked;
 pub use join::{Join, Joiner, LinkState, PendingLink, link_number};

@@ -1,6 +1,7 @@
 //! The vector files as types. Fields that a file of another maker may leave out are optional, and
 //! fields that we do not know are passed over.
 
+mod linking;
 mod scripts;
 mod tokens;
 mod vrf;
@@ -9,9 +10,13 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "knowledge")]
 use twofapi_knowledge_core::vectors as knowledge;
 
+pub use linking::{
+    BlindingCase, BlindingFile, CredentialIdCase, LinkCodeCase, LinkNumberCase, LinkProofCase,
+    LinkProofFile, LinkingFile, NoLinkCode, RecoveryOrder,
+};
 pub use scripts::{
-    CeremonyFile, CeremonyScript, CeremonyStep, HostTerms, IssuedChallenge, NumberedRoot,
-    SpentFile, SpentScript, SpentStep,
+    CeremonyFile, CeremonyScript, CeremonyStep, HostTerms, IssuedChallenge, ListedCredential,
+    NumberedRoot, PendingCase, SpentFile, SpentScript, SpentStep,
 };
 pub use tokens::{SigningKeyCase, TokenCase, TokenFile};
 pub use vrf::{VrfCase, VrfFile};
@@ -23,6 +28,9 @@ const SUITES: &[&str] = &[
     ClientIdFile::SUITE,
     RecoveryFile::SUITE,
     BindingFile::SUITE,
+    LinkingFile::SUITE,
+    BlindingFile::SUITE,
+    LinkProofFile::SUITE,
     SpentFile::SUITE,
     CeremonyFile::SUITE,
     TokenFile::SUITE,
@@ -70,6 +78,12 @@ pub enum VectorFile {
     Recovery(RecoveryFile),
     /// Audiences and bindings.
     Binding(BindingFile),
+    /// Links of credentials.
+    Linking(LinkingFile),
+    /// Blindings of one phrase at several hosts.
+    Blinding(BlindingFile),
+    /// Link proofs.
+    LinkProof(LinkProofFile),
     /// Spent sets.
     Spent(SpentFile),
     /// Whole hosts.
@@ -101,6 +115,9 @@ impl VectorFile {
             ClientIdFile::SUITE => Self::ClientId(serde_json::from_str(json)?),
             RecoveryFile::SUITE => Self::Recovery(serde_json::from_str(json)?),
             BindingFile::SUITE => Self::Binding(serde_json::from_str(json)?),
+            LinkingFile::SUITE => Self::Linking(serde_json::from_str(json)?),
+            BlindingFile::SUITE => Self::Blinding(serde_json::from_str(json)?),
+            LinkProofFile::SUITE => Self::LinkProof(serde_json::from_str(json)?),
             SpentFile::SUITE => Self::Spent(serde_json::from_str(json)?),
             CeremonyFile::SUITE => Self::Ceremony(serde_json::from_str(json)?),
             TokenFile::SUITE => Self::Token(serde_json::from_str(json)?),
@@ -162,6 +179,27 @@ pub enum PurposeName {
     Authentication,
     /// Nonce, and a new commitment before the authentication binding.
     Rotation,
+    /// Nonce, and 01 and the commitment to be added before the authentication binding.
+    Linking,
+    /// Nonce, and 03 and the commitment that is to go before the authentication binding.
+    Unlinking,
+    /// Nonce, and 05 before the authentication binding.
+    Joining,
+}
+
+impl PurposeName {
+    /// As the files write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enrolment => "enrolment",
+            Self::Authentication => "authentication",
+            Self::Rotation => "rotation",
+            Self::Linking => "linking",
+            Self::Unlinking => "unlinking",
+            Self::Joining => "joining",
+        }
+    }
 }
 
 /// Why a proof is refused: the first of the steps of protocol.md, section 7, that fails.
@@ -170,6 +208,8 @@ pub enum PurposeName {
 pub enum Reason {
     /// The client id breaks its syntax.
     ClientId,
+    /// Of a link proof: an audience breaks its syntax.
+    Audience,
     /// The nonce does not have the length that the purpose asks for.
     NonceLength,
     /// The channel binding is none of the purpose, or too long.

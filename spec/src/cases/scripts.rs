@@ -189,6 +189,12 @@ pub enum CeremonyStep {
         challenge_id: String,
         /// In hex.
         proof: String,
+        /// The credential that proves, as it was sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential_id: Option<String>,
+        /// The store's clock, where the host's reading of it is another.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        store_now: Option<u64>,
         /// The channel binding that the caller names, in hex, where a host lets it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         binding: Option<String>,
@@ -206,6 +212,9 @@ pub enum CeremonyStep {
         client_id: String,
         /// As it was sent.
         challenge_id: String,
+        /// The credential that is replaced, as it was sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential_id: Option<String>,
         /// In hex.
         proof_old: String,
         /// In hex.
@@ -218,9 +227,159 @@ pub enum CeremonyStep {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<u32>,
     },
-    /// The operator changes a client's status.
+    /// Somebody links a credential.
+    Link {
+        /// The host's clock.
+        now: u64,
+        /// As it was sent.
+        client_id: String,
+        /// As it was sent.
+        challenge_id: String,
+        /// The credential that proves, as it was sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential_id: Option<String>,
+        /// In hex.
+        proof: String,
+        /// In hex.
+        commitment_new: String,
+        /// In hex, with a name; neither where a second device has joined.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proof_new: Option<String>,
+        /// As it was sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// What the host answers.
+        answer: String,
+        /// Of `accepted`: the version of the record from then on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u32>,
+    },
+    /// A client that is logged in offers a challenge to a second device.
+    Offer {
+        /// The host's clock.
+        now: u64,
+        /// Who is logged in.
+        client_id: String,
+        /// `<challenge id>.<client id>`, as it was sent.
+        of: String,
+        /// What the host answers.
+        answer: String,
+    },
+    /// A second device joins.
+    Join {
+        /// The host's clock.
+        now: u64,
+        /// As it was sent.
+        client_id: String,
+        /// As it was sent.
+        challenge_id: String,
+        /// In hex.
+        commitment: String,
+        /// In hex.
+        proof: String,
+        /// As it was sent.
+        name: String,
+        /// What the host answers.
+        answer: String,
+        /// Of `accepted`: what the second device shows, six digits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<String>,
+    },
+    /// A client that is logged in asks what it has on offer.
+    Pending {
+        /// The host's clock.
+        now: u64,
+        /// Who is logged in.
+        client_id: String,
+        /// What the host answers.
+        pending: PendingCase,
+    },
+    /// Somebody unlinks a credential.
+    Unlink {
+        /// The host's clock.
+        now: u64,
+        /// As it was sent.
+        client_id: String,
+        /// As it was sent.
+        challenge_id: String,
+        /// The credential that proves, as it was sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential_id: Option<String>,
+        /// In hex.
+        proof: String,
+        /// In hex.
+        commitment_old: String,
+        /// What the host answers.
+        answer: String,
+        /// Of `accepted`: the version of the record from then on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u32>,
+    },
+    /// Somebody resets a client.
+    Reset {
+        /// The host's clock.
+        now: u64,
+        /// Whether the sender has a token of that kind for this client.
+        permitted: bool,
+        /// As it was sent.
+        client_id: String,
+        /// In hex.
+        commitment: String,
+        /// In hex.
+        proof: String,
+        /// What the host answers.
+        answer: String,
+        /// Of `accepted`: the version of the record from then on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u32>,
+    },
+    /// The record of a client is looked at.
+    Record {
+        /// Whose.
+        client_id: String,
+        /// Its version.
+        version: u32,
+        /// Its generation.
+        generation: u32,
+        /// `active`, `suspended` or `revoked`.
+        status: String,
+        /// Its credentials in order.
+        credentials: Vec<ListedCredential>,
+    },
+    /// A session or a token is shown.
+    Session {
+        /// The host's clock.
+        now: u64,
+        /// Whose it is.
+        client_id: String,
+        /// The credential that it names; none where it is of before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cred: Option<String>,
+        /// The since that it names.
+        #[serde(rename = "ver")]
+        since: u32,
+        /// The generation that it names.
+        #[serde(rename = "gen")]
+        generation: u32,
+        /// Whether it is good.
+        good: bool,
+    },
+    /// The operator lets a client or a credential expire.
+    Expire {
+        /// Whose.
+        client_id: String,
+        /// The credential; none where it is the client that expires.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential_id: Option<String>,
+        /// From when on it is let in no longer; none where it is let in without an end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<u64>,
+        /// The version of the record from then on.
+        version: u32,
+    },
+    /// The operator changes a client's status, or ends its sessions.
     Operate {
-        /// `suspend`, `resume` or `revoke`.
+        /// `suspend`, `resume`, `revoke` or `end_sessions`.
         act: String,
         /// Whose.
         client_id: String,
@@ -232,4 +391,33 @@ pub enum CeremonyStep {
         /// All of them.
         roots: Vec<NumberedRoot>,
     },
+}
+
+/// What a client has on offer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingCase {
+    /// `none`, `open`, `joined` or `clashed`.
+    pub state: String,
+    /// Until when, in Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// Of `joined`: the commitment, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<String>,
+    /// Of `joined`: what its owner calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<String>,
+}
+
+/// A credential of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedCredential {
+    /// Its id.
+    pub id: String,
+    /// What its owner calls it.
+    pub called: String,
+    /// When it came, in Unix seconds.
+    pub created: u64,
+    /// The version that its commitment came with.
+    pub since: u32,
 }

@@ -1,11 +1,14 @@
 //! Runs a vector file against `crypto-core`: one file for each kind of vector file.
 
 mod binding;
+mod blinding;
 mod ceremony;
 mod challenge;
 mod given;
 #[cfg(feature = "knowledge")]
 mod knowledge;
+mod link_proof;
+mod linking;
 mod recovery;
 mod sigma;
 mod spent;
@@ -19,7 +22,7 @@ use std::{collections::HashSet, fmt};
 
 use twofapi_crypto_core::ClientId;
 
-use crate::cases::{ClientIdFile, FileError, VectorFile};
+use crate::cases::{ClientIdFile, FileError, Reason, VectorFile};
 
 /// A case that did not come out as the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +94,9 @@ pub fn check(json: &str) -> Result<Report, FileError> {
         }
         VectorFile::Recovery(file) => recovery::run(&file, &mut report)?,
         VectorFile::Binding(file) => binding::run(&file, &mut report)?,
+        VectorFile::Linking(file) => linking::run(&file, &mut report)?,
+        VectorFile::Blinding(file) => blinding::run(&file, &mut report)?,
+        VectorFile::LinkProof(file) => link_proof::run(&file, &mut report)?,
         VectorFile::Spent(file) => spent::run(&file, &mut report)?,
         VectorFile::Ceremony(file) => ceremony::run(&file, &mut report)?,
         VectorFile::Token(file) => token::run(&file, &mut report)?,
@@ -114,6 +120,31 @@ impl Report {
         match outcome {
             Err(_) => self.rejected += 1,
             Ok(()) => self.disagree(name, "must be refused, but was accepted".into()),
+        }
+    }
+
+    /// For the reason that the file gives. What cannot be judged at all disagrees.
+    fn must_be_refused_for(
+        &mut self,
+        name: &str,
+        expected: Option<Reason>,
+        outcome: Result<Result<(), Reason>, String>,
+    ) {
+        let refused = || {
+            let expected = expected.ok_or("it gives no reason")?;
+            match outcome? {
+                Ok(()) => Err("must be refused, but was accepted".into()),
+                Err(found) if expected.agrees_with(found) => Ok(()),
+                Err(found) => Err(format!(
+                    "must be refused for {}, but is for {}",
+                    in_the_file(expected),
+                    in_the_file(found)
+                )),
+            }
+        };
+        match refused() {
+            Ok(()) => self.rejected += 1,
+            Err(what) => self.disagree(name, what),
         }
     }
 
@@ -142,6 +173,10 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
         None => text.to_owned(),
     }
+}
+
+fn in_the_file(reason: Reason) -> String {
+    serde_json::to_string(&reason).unwrap_or_default()
 }
 
 fn refusal(error: impl fmt::Display) -> String {

@@ -17,22 +17,23 @@ use crate::{
 
 pub(super) fn run(file: &SigmaFile, report: &mut Report) -> Result<(), FileError> {
     constants(file)?;
-    names_are_unique(
-        file.accepted
-            .iter()
-            .chain(&file.rejected)
-            .map(|case| &case.name),
-    )?;
-    for case in &file.accepted {
+    proofs(&file.accepted, &file.rejected, report)
+}
+
+/// Proofs of every purpose.
+pub(super) fn proofs(
+    accepted: &[SigmaCase],
+    rejected: &[SigmaCase],
+    report: &mut Report,
+) -> Result<(), FileError> {
+    names_are_unique(accepted.iter().chain(rejected).map(|case| &case.name))?;
+    for case in accepted {
         report.must_be_accepted(&case.name, accept(case));
     }
-    for case in &file.rejected {
-        match refuse(case) {
-            Ok(()) => report.rejected += 1,
-            Err(what) => report.disagree(&case.name, what),
-        }
+    for case in rejected {
+        report.must_be_refused_for(&case.name, case.reason, decide(case).map(|it| it.map(drop)));
     }
-    batch(file, report);
+    batch(accepted.iter().chain(rejected), report);
     Ok(())
 }
 
@@ -103,27 +104,29 @@ fn decode(case: &SigmaCase) -> Result<Result<Decoded, Reason>, String> {
             client_id: ClientId::parse(&case.client_id).map_err(|_| Reason::ClientId)?,
             purpose: Purpose::read(case.purpose, &nonce, &binding)?,
             commitment: purpose::commitment(&commitment)?,
-            proof: Proof::from_bytes(&proof).map_err(|_| malformed(&proof))?,
+            proof: Proof::from_bytes(&proof).map_err(|_| malformed(&proof, 1, Proof::LEN))?,
         })
     };
     Ok(decode())
 }
 
-/// Which part of a proof that no type takes is the first that is wrong.
-fn malformed(proof: &[u8]) -> Reason {
-    if proof.len() != Proof::LEN {
+/// Which part of a proof that no type takes is the first that is wrong: its announcements come first.
+pub(super) fn malformed(proof: &[u8], announcements: usize, len: usize) -> Reason {
+    if proof.len() != len {
         return Reason::Length;
     }
-    let (announcement, responses) = proof.split_at(32);
-    if announcement == [0; 32] {
-        return Reason::Identity;
-    }
-    // With responses that are good in any case, only the announcement is left to be wrong.
-    let mut one = [0; Proof::LEN];
-    one[..32].copy_from_slice(announcement);
-    (one[32], one[64]) = (1, 1);
-    if Proof::from_bytes(&one).is_err() {
-        return Reason::PointEncoding;
+    let (announcements, responses) = proof.split_at(32 * announcements);
+    for announcement in announcements.chunks_exact(32) {
+        if announcement == [0; 32] {
+            return Reason::Identity;
+        }
+        // With responses that are good in any case, only the announcement is left to be wrong.
+        let mut one = [0; Proof::LEN];
+        one[..32].copy_from_slice(announcement);
+        (one[32], one[64]) = (1, 1);
+        if Proof::from_bytes(&one).is_err() {
+            return Reason::PointEncoding;
+        }
     }
     let zero = |response: &[u8]| response.iter().all(|byte| *byte == 0);
     let canonical = |response: &[u8]| {
@@ -157,33 +160,16 @@ fn decide(case: &SigmaCase) -> Result<Result<Decoded, Reason>, String> {
     })
 }
 
-fn refuse(case: &SigmaCase) -> Result<(), String> {
-    let expected = case.reason.ok_or("it gives no reason")?;
-    match decide(case)? {
-        Ok(_) => Err("must be refused, but was accepted".into()),
-        Err(found) if expected.agrees_with(found) => Ok(()),
-        Err(found) => Err(format!(
-            "must be refused for {}, but is for {}",
-            in_the_file(expected),
-            in_the_file(found)
-        )),
-    }
-}
-
-fn in_the_file(reason: Reason) -> String {
-    serde_json::to_string(&reason).unwrap_or_default()
-}
-
 /// Verifies, and compares every value that the file gives with our own.
 fn accept(case: &SigmaCase) -> Result<(), String> {
     if let Some(reason) = case.reason {
         return Err(format!(
             "it gives {} as a reason for refusing it",
-            in_the_file(reason)
+            super::in_the_file(reason)
         ));
     }
-    let decoded =
-        decide(case)?.map_err(|reason| format!("it is refused for {}", in_the_file(reason)))?;
+    let decoded = decide(case)?
+        .map_err(|reason| format!("it is refused for {}", super::in_the_file(reason)))?;
     let Decoded {
         commitment, proof, ..
     } = &decoded;
@@ -237,18 +223,15 @@ fn responses([s, k_s]: [Scalar; 2], [r, k_r]: [Scalar; 2], c: &Scalar) -> [u8; P
     proof
 }
 
-fn scalar(text: &str) -> Result<Scalar, String> {
+pub(super) fn scalar(text: &str) -> Result<Scalar, String> {
     let bytes = array("a scalar", text)?;
     Option::from(Scalar::from_canonical_bytes(bytes))
         .ok_or_else(|| "a scalar is not canonical".into())
 }
 
 /// In one batch with all the others each proof has the answer that it has alone.
-fn batch(file: &SigmaFile, report: &mut Report) {
-    let decoded: Vec<_> = file
-        .accepted
-        .iter()
-        .chain(&file.rejected)
+fn batch<'a>(cases: impl Iterator<Item = &'a SigmaCase>, report: &mut Report) {
+    let decoded: Vec<_> = cases
         .filter_map(|case| Some((case, decode(case).ok()?.ok()?)))
         .collect();
     let statements: Vec<_> = decoded

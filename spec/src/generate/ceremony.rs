@@ -1,8 +1,12 @@
 //! Scripts for whole hosts. What each step answers is written by hand, from protocol.md, sections 8 to
 //! 12; challenges and proofs are computed here by themselves.
 
+mod links;
+mod links_refused;
 mod person;
 mod scripts;
+mod skew;
+mod writing_links;
 
 use rand_chacha::ChaCha20Rng;
 use sha2::{Digest, Sha512};
@@ -17,6 +21,25 @@ pub(super) fn file() -> CeremonyFile {
     CeremonyFile {
         suite: CeremonyFile::SUITE.into(),
         scripts: scripts::all(&mut super::rng("ceremony")),
+    }
+}
+
+/// Links, unlinkings, joins and resets.
+pub(super) fn of_links() -> CeremonyFile {
+    let rng = &mut super::rng("ceremonies of links");
+    let mut scripts = links::all(rng);
+    scripts.extend(links_refused::all(rng));
+    CeremonyFile {
+        suite: CeremonyFile::SUITE.into(),
+        scripts,
+    }
+}
+
+/// Hosts whose reading of their store's clock is wrong.
+pub(super) fn of_skew() -> CeremonyFile {
+    CeremonyFile {
+        suite: CeremonyFile::SUITE.into(),
+        scripts: skew::all(&mut super::rng("ceremonies of skew")),
     }
 }
 
@@ -46,6 +69,8 @@ struct Writing<'r> {
     ttl: u32,
     /// What proofs are bound to.
     binding: Vec<u8>,
+    /// The host's clock where a step is not given one.
+    now: u64,
 }
 
 /// A challenge that was issued, for a prover.
@@ -88,6 +113,7 @@ impl<'r> Writing<'r> {
             roots,
             ttl,
             binding,
+            now: NOW,
         }
     }
 
@@ -196,6 +222,8 @@ impl<'r> Writing<'r> {
             client_id: client_id.into(),
             challenge_id: challenge_id.into(),
             proof: hex::encode(proof),
+            credential_id: None,
+            store_now: None,
             binding: None,
             answer: answer.into(),
             retry_after: None,
@@ -216,6 +244,8 @@ impl<'r> Writing<'r> {
             client_id: person.id.clone(),
             challenge_id: challenge.id.clone(),
             proof: hex::encode(proof),
+            credential_id: None,
+            store_now: None,
             binding: Some(hex::encode(binding)),
             answer: answer.into(),
             retry_after: None,
@@ -249,6 +279,7 @@ impl<'r> Writing<'r> {
             now: NOW,
             client_id: person.id.clone(),
             challenge_id: challenge.id.clone(),
+            credential_id: None,
             proof_old: hex::encode(proof_old),
             commitment_new: hex::encode(commitment_new),
             proof_new: hex::encode(proof_new),

@@ -5,9 +5,12 @@
 //! the wrong reason.
 
 mod binding;
+mod blinding;
 mod ceremony;
 mod challenge;
 mod client_ids;
+mod link_proof;
+mod linking;
 mod recovery;
 mod sigma;
 mod spent;
@@ -34,8 +37,13 @@ pub fn files() -> Vec<(&'static str, String)> {
         ("client-id-v1.json", pretty(&client_ids::file())),
         ("recovery-phrase-v1.json", pretty(&recovery::file())),
         ("binding-v1.json", pretty(&binding::file())),
+        ("linking-v1.json", pretty(&linking::file())),
+        ("audience-blinding-v1.json", pretty(&blinding::file())),
+        ("link-proof-v1.json", pretty(&link_proof::file())),
         ("spent-set-v1.json", pretty(&spent::file())),
         ("ceremony-v1.json", pretty(&ceremony::file())),
+        ("ceremony-link-v1.json", pretty(&ceremony::of_links())),
+        ("ceremony-skew-v1.json", pretty(&ceremony::of_skew())),
         ("access-token-v1.json", pretty(&token::file())),
     ]
 }

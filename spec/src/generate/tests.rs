@@ -1,7 +1,7 @@
 //! What is generated is what is checked in, and is what it says.
 
 use super::{
-    files, lp,
+    files, link_proof, linking, lp,
     sigma::{
         self,
         prover::{ANNOUNCEMENT, COMMITMENT, hash},
@@ -50,51 +50,69 @@ fn every_vector_file_agrees() {
         }
     }
     // Those of factors are there where the factor is.
-    assert!(seen >= 12, "{seen} files");
+    assert!(seen >= 17, "{seen} files");
 }
 
 #[test]
 fn every_refused_proof_names_an_accepted_one_that_it_was_made_from() {
-    let file = sigma::file();
-    let accepted: HashSet<_> = file.accepted.iter().map(|case| &case.name).collect();
-    let mut names = HashSet::new();
-    for case in &file.rejected {
-        assert!(
-            accepted.contains(case.of.as_ref().unwrap()),
-            "{}",
-            case.name
-        );
-        assert!(names.insert(&case.name), "{} is there twice", case.name);
-        let good = file
-            .accepted
-            .iter()
-            .find(|c| Some(&c.name) == case.of.as_ref());
-        let good = good.unwrap();
-        let shown = |c: &SigmaCase| {
-            let SigmaCase {
-                client_id,
-                nonce,
-                channel_binding,
-                commitment,
-                proof,
-                ..
-            } = c.clone();
-            let purpose = format!("{:?}", c.purpose);
+    let shown = |case: &SigmaCase| {
+        let case = case.clone();
+        [
+            case.purpose.as_str().to_owned(),
+            case.client_id,
+            case.nonce,
+            case.channel_binding,
+            case.commitment,
+            case.proof,
+        ]
+    };
+    let (sigma, linking) = (sigma::file(), linking::file());
+    originals(
+        &sigma.accepted,
+        &sigma.rejected,
+        |c| (&c.name, &c.of),
+        shown,
+    );
+    originals(
+        &linking.accepted,
+        &linking.rejected,
+        |c| (&c.name, &c.of),
+        shown,
+    );
+    let links = link_proof::file();
+    originals(
+        &links.accepted,
+        &links.rejected,
+        |c| (&c.name, &c.of),
+        |case| {
+            let case = case.clone();
             [
-                purpose,
-                client_id,
-                nonce,
-                channel_binding,
-                commitment,
-                proof,
+                [
+                    case.audience_1,
+                    case.client_id_1,
+                    case.audience_2,
+                    case.client_id_2,
+                ],
+                [case.nonce, case.commitment_1, case.commitment_2, case.proof],
             ]
-        };
-        assert_ne!(
-            shown(case),
-            shown(good),
-            "{} is its own original",
-            case.name
-        );
+        },
+    );
+}
+
+fn originals<T, S: PartialEq + std::fmt::Debug>(
+    accepted: &[T],
+    rejected: &[T],
+    named: impl Fn(&T) -> (&String, &Option<String>),
+    shown: impl Fn(&T) -> S,
+) {
+    let mut names = HashSet::new();
+    for case in rejected {
+        let (name, of) = named(case);
+        let of = of.as_ref().unwrap();
+        let good = accepted.iter().find(|good| named(good).0 == of);
+        let good = good.unwrap_or_else(|| panic!("{name} is of {of}"));
+        assert_ne!(shown(case), shown(good), "{name} is its own original");
+        assert!(names.insert(name), "{name} is there twice");
     }
 }
 
@@ -137,7 +155,11 @@ fn lax_equation_holds(case: &SigmaCase, left_out: Option<usize>, with_lengths: b
 #[test]
 fn equations_hold_where_a_name_says_so_and_nowhere_else() {
     let mut seen = [0; 4];
-    for case in &sigma::file().rejected {
+    for case in sigma::file()
+        .rejected
+        .iter()
+        .chain(&linking::file().rejected)
+    {
         let name = case.name.as_str();
         let forged = [
             ("forged-if-announcement-not-hashed", ANNOUNCEMENT),

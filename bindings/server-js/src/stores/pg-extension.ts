@@ -110,6 +110,11 @@ export function pgExtensionStore(pool: PgPool): Store<PgStep> {
 
     find,
 
+    async honours(clientId, { credentialId, since, generation }) {
+      const client = await find(clientId);
+      return client?.status === 'active' && client.commitmentVersion === since && credentialId === undefined && generation === 0;
+    },
+
     async change(clientId, change: LifecycleChange) {
       await scalar(`twofapi.${change}_client($1)`, [clientId]);
     },

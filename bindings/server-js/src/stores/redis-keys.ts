@@ -5,17 +5,15 @@ import { randomBytes } from 'node:crypto';
 import {
   CHALLENGE_SKEW_MAX_SECONDS,
   CHALLENGE_TTL_MAX_SECONDS,
-  ELEMENT_LENGTH,
   EPOCH_LENGTH,
   ROOT_LENGTH,
-  type ClientRecord,
-  type ClientStatus,
 } from '@2fapi/protocol-spec';
 
+import * as crypto from '../crypto.js';
 import { once } from '../once.js';
-import { storeOver, type Accepted, type RecordsOptions } from '../records.js';
+import { storeOver, type Accepted, type Inserted, type Kept, type RecordsOptions, type Replaced } from '../records.js';
 import { onlyKnown } from '../settings.js';
-import type { Store } from '../store.js';
+import type { Links, Redeem, Store } from '../store.js';
 import { sender, text, type RedisClient } from './redis-client.js';
 
 /** Settings of {@link redisStore}. */
@@ -35,31 +33,47 @@ export interface RedisStep {
   take(key: string): true;
 }
 
-/** One string holds a record, so that comparing and replacing it is one step. */
-const encoded = (record: ClientRecord): string =>
-  `1 ${record.status} ${record.commitmentVersion} ${Buffer.from(record.commitment).toString('hex')}`;
-
-function decoded(line: string): ClientRecord {
-  const [layout, status, version, commitment] = line.split(' ');
-  const known: readonly string[] = ['active', 'suspended', 'revoked'] satisfies ClientStatus[];
-  if (layout !== '1' || status === undefined || !known.includes(status) || commitment?.length !== 2 * ELEMENT_LENGTH) {
-    throw new Error('a client in Redis is damaged; restore it from a backup');
-  }
-  return {
-    status: status as ClientStatus,
-    commitmentVersion: Number(version),
-    commitment: Buffer.from(commitment, 'hex'),
-  };
+/** A record, and the line that holds it: comparing and replacing it is one step. */
+interface Line extends Kept {
+  readonly line: string;
 }
 
-const REPLACE = `if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end return 0`;
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+const encoded = (record: Uint8Array): string => `2 ${hex(record)}`;
+
+/** A line of this layout, or one of before: status, version and the commitment. */
+function decoded(line: string): Line {
+  const [layout, ...words] = line.split(' ');
+  if (layout === '2' && words[0] !== undefined) return { line, record: Buffer.from(words[0], 'hex') };
+  const [status, version, commitment] = words;
+  if (layout !== '1' || status === undefined || commitment === undefined) {
+    throw new Error('a client in Redis is damaged; restore it from a backup');
+  }
+  const row = { status, commitmentVersion: Number(version), commitment: Buffer.from(commitment, 'hex') };
+  return { line, record: crypto.recordOfRow(row) };
+}
+
+/** What is to be taken is there still: the beginning of the two scripts that use something up. */
+const TAKEN = `for at = 2, #KEYS do if redis.call('EXISTS', KEYS[at]) == 0 then return 'refused' end end
+for at = 2, #KEYS do redis.call('DEL', KEYS[at]) end
+`;
+
+/** The client, what is to be taken; the record that was there, the one to be. */
+const REPLACE = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'changed' end
+${TAKEN}redis.call('SET', KEYS[1], ARGV[2])
+return 'replaced'`;
 
 /** The client, what is to be taken; the record. */
 const INSERT = `if redis.call('EXISTS', KEYS[1]) == 1 then return 'exists' end
-for at = 2, #KEYS do if redis.call('EXISTS', KEYS[at]) == 0 then return 'refused' end end
-for at = 2, #KEYS do redis.call('DEL', KEYS[at]) end
-redis.call('SET', KEYS[1], ARGV[1])
+${TAKEN}redis.call('SET', KEYS[1], ARGV[1])
 return 'inserted'`;
+
+/** What is pending; what has to be there, or nothing; what is to be, and until when. */
+const PENDING = `if ARGV[1] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call('EXPIREAT', KEYS[1], ARGV[3])
+return 1`;
 
 /**
  * What a client's set of accepted challenges is at: a sorted set by expiry, in which the epoch and the newest second
@@ -90,11 +104,13 @@ end
 return { ARGV[1], ARGV[2], now }`;
 
 /**
- * The client, its set; the version, the challenge, its expiry, its epoch, the record to be, if there is one, and the
- * commitment: a client can be deleted and enrolled anew, and is of the first version again.
+ * The client, its set, what is pending of it; the record as it was found, the challenge, its expiry, its epoch; the record
+ * to be, the expiry of who has proven, what has to be pending, if there are any. A client can be deleted and enrolled
+ * anew, and is of the first version again: the record is compared as a whole.
  */
-const ACCEPT = `${SET}local status, version, commitment = string.match(redis.call('GET', KEYS[1]) or '', '^1 (%a+) (%d+) (%x+)$')
-if status ~= 'active' or version ~= ARGV[1] or string.lower(commitment) ~= ARGV[6] then return 'changed' end
+const ACCEPT = `${SET}if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'changed' end
+if ARGV[6] ~= '' and math.max(now, mark) >= tonumber(ARGV[6]) then return 'changed' end
+if ARGV[7] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[7] then return 'changed' end
 if epoch ~= ARGV[4] then return 'stale_epoch' end
 now = math.max(now, mark)
 local expiry = tonumber(ARGV[3])
@@ -106,6 +122,7 @@ if now ~= mark then
   redis.call('ZADD', KEYS[2], '+inf', 'mark ' .. now)
 end
 if ARGV[5] ~= '' then redis.call('SET', KEYS[1], ARGV[5]) end
+if ARGV[7] ~= '' then redis.call('DEL', KEYS[3]) end
 return 'done'`;
 
 /**
@@ -114,7 +131,7 @@ return 'done'`;
  * decides who is enrolled, and whoever can read it can predict nonces. The challenges that a client was accepted
  * with are kept beside it until they expire; refused attempts leave nothing.
  */
-export function redisStore(client: RedisClient, options: RedisOptions = {}): Store<RedisStep> {
+export function redisStore(client: RedisClient, options: RedisOptions = {}): Store<RedisStep> & Links<RedisStep> {
   const { prefix = 'zk:', allowEviction = false, ...common } = options;
   onlyKnown(common, 'setting of redisStore', ['challengeTtlSeconds', 'prefix', 'allowEviction']);
   if (typeof prefix !== 'string') throw new TypeError('prefix must be a string');
@@ -122,7 +139,18 @@ export function redisStore(client: RedisClient, options: RedisOptions = {}): Sto
   const nameOf = (clientId: string): string => `${prefix}client:{${clientId}}`;
   /** Where the client is, in a cluster as well, so that one script sees both. */
   const setOf = (clientId: string): string => `${prefix}spent:{${clientId}}`;
-  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+  const pendingOf = (clientId: string): string => `${prefix}pending:{${clientId}}`;
+
+  /** The names of what is taken, which `redeem` says; undefined when it says no. */
+  async function taken(redeem: Redeem<RedisStep> | undefined): Promise<string[] | undefined> {
+    const names: string[] = [];
+    if (redeem === undefined) return names;
+    const take = (key: string): true => {
+      names.push(key);
+      return true;
+    };
+    return (await redeem({ take })) === true ? names : undefined;
+  }
 
   /** A used challenge that is evicted is good again. */
   const keepsAll = once(async (): Promise<void> => {
@@ -137,7 +165,7 @@ export function redisStore(client: RedisClient, options: RedisOptions = {}): Sto
     );
   });
 
-  return storeOver<RedisStep>(
+  return storeOver<RedisStep, Line>(
     {
       redeems: true,
       epoch: async (clientId) => {
@@ -152,24 +180,33 @@ export function redisStore(client: RedisClient, options: RedisOptions = {}): Sto
         return line === null ? undefined : decoded(text(line));
       },
       insert: async (clientId, record, redeem) => {
-        const names = [nameOf(clientId)];
-        if (redeem !== undefined) {
-          const take = (key: string): true => {
-            names.push(key);
-            return true;
-          };
-          if ((await redeem({ take })) !== true) return 'refused';
-        }
-        const answer = text(await send('EVAL', INSERT, String(names.length), ...names, encoded(record)));
-        return answer as 'inserted' | 'exists' | 'refused';
+        const names = await taken(redeem);
+        if (names === undefined) return 'refused';
+        const keys = [nameOf(clientId), ...names];
+        return text(await send('EVAL', INSERT, String(keys.length), ...keys, encoded(record))) as Inserted;
       },
-      replace: async (clientId, was, is) =>
-        Number(await send('EVAL', REPLACE, '1', nameOf(clientId), encoded(was), encoded(is))) === 1,
-      accept: async ({ clientId, was, spend, record }) => {
-        const words = [String(was.commitmentVersion), hex(spend.key), String(spend.expiresAt), hex(spend.epoch)];
-        words.push(record === undefined ? '' : encoded(record), hex(was.commitment));
-        return text(await send('EVAL', ACCEPT, '2', nameOf(clientId), setOf(clientId), ...words)) as Accepted;
+      replace: async (clientId, was, is, redeem) => {
+        const names = await taken(redeem);
+        if (names === undefined) return 'refused';
+        const keys = [nameOf(clientId), ...names];
+        return text(await send('EVAL', REPLACE, String(keys.length), ...keys, was.line, encoded(is))) as Replaced;
       },
+      accept: async ({ clientId, was, expiresAt, joined, spend, record }) => {
+        const keys = [nameOf(clientId), setOf(clientId), pendingOf(clientId)];
+        const words = [was.line, hex(spend.key), String(spend.expiresAt), hex(spend.epoch)];
+        words.push(record === undefined ? '' : encoded(record), expiresAt === undefined ? '' : String(expiresAt));
+        words.push(joined === undefined ? '' : hex(joined));
+        return text(await send('EVAL', ACCEPT, '3', ...keys, ...words)) as Accepted;
+      },
+      pending: async (clientId) => {
+        const digits = await send('GET', pendingOf(clientId));
+        return digits === null ? undefined : Buffer.from(text(digits), 'hex');
+      },
+      offer: async (clientId, pending, until) => {
+        await send('EVAL', PENDING, '1', pendingOf(clientId), '', hex(pending), String(until));
+      },
+      join: async (clientId, before, after, until) =>
+        Number(await send('EVAL', PENDING, '1', pendingOf(clientId), hex(before), hex(after), String(until))) === 1,
     },
     common,
   );

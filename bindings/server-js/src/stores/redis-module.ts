@@ -123,6 +123,11 @@ export function redisModuleStore(client: RedisClient): Store<never> {
 
     find,
 
+    async honours(clientId, { credentialId, since, generation }) {
+      const client = await find(clientId);
+      return client?.status === 'active' && client.commitmentVersion === since && credentialId === undefined && generation === 0;
+    },
+
     async change(clientId, change: LifecycleChange) {
       await send(`2FAPI.${change.toUpperCase()}`, clientId).catch((error: unknown) => {
         throw crypto.fromLine(errorLine(error)) ?? error;

@@ -1,6 +1,7 @@
-//! Who enrols, authenticates and rotates.
+//! Who enrols, authenticates, and changes credentials.
 
 use rand_chacha::ChaCha20Rng;
+use sha2::{Digest, Sha512};
 
 use super::super::sigma::prover::Proven;
 use crate::cases::PurposeName;
@@ -54,5 +55,48 @@ impl Person {
         binding: &[u8],
     ) -> [u8; 96] {
         self.prove(rng, nonce, &[b"rotation:", new, binding].concat())
+    }
+
+    /// A link or an unlinking, told apart by the byte, of that commitment.
+    fn about(
+        &self,
+        rng: &mut ChaCha20Rng,
+        byte: u8,
+        nonce: &[u8],
+        commitment: &[u8],
+        binding: &[u8],
+    ) -> [u8; 96] {
+        let binding = [b"rotation:", &[byte][..], commitment, binding].concat();
+        self.prove(rng, nonce, &binding)
+    }
+
+    pub(super) fn linking(
+        &self,
+        rng: &mut ChaCha20Rng,
+        nonce: &[u8],
+        new: &[u8],
+        binding: &[u8],
+    ) -> [u8; 96] {
+        self.about(rng, 1, nonce, new, binding)
+    }
+
+    pub(super) fn unlinking(
+        &self,
+        rng: &mut ChaCha20Rng,
+        nonce: &[u8],
+        old: &[u8],
+        binding: &[u8],
+    ) -> [u8; 96] {
+        self.about(rng, 3, nonce, old, binding)
+    }
+
+    pub(super) fn joining(&self, rng: &mut ChaCha20Rng, nonce: &[u8], binding: &[u8]) -> [u8; 96] {
+        self.about(rng, 5, nonce, b"", binding)
+    }
+
+    /// Its credential's id.
+    pub(super) fn credential_id(&self) -> String {
+        let digest = Sha512::digest([b"2FApi-v1.0-CredentialId", &self.commitment()[..]].concat());
+        hex::encode(&digest[..16])
     }
 }

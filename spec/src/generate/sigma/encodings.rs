@@ -53,6 +53,11 @@ fn plus(a: &[u8; 32], b: &[u8; 32], times: u8) -> Option<[u8; 32]> {
     (carry == 0).then_some(sum)
 }
 
+/// The other encoding of a scalar that is not canonical.
+pub(crate) fn plus_order(scalar: &[u8]) -> Option<[u8; 32]> {
+    plus(scalar.try_into().ok()?, &ORDER, 1)
+}
+
 pub(super) fn encodings(refused: &mut Refused, of: &Proven) {
     let proof = of.proof();
     let part = |at: usize| -> [u8; 32] {
@@ -109,7 +114,7 @@ pub(super) fn encodings(refused: &mut Refused, of: &Proven) {
 }
 
 /// What no element has for its encoding, by what is wrong with it; where it can, made from an encoding.
-pub(super) fn no_encodings(element: &[u8; 32]) -> Vec<(&'static str, [u8; 32])> {
+pub(crate) fn no_encodings(element: &[u8; 32]) -> Vec<(&'static str, [u8; 32])> {
     let mut negative = PRIME;
     let mut borrow = 0_i32;
     for i in 0..32 {

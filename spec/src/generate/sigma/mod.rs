@@ -12,21 +12,33 @@ use super::rng;
 use crate::cases::{Generators, Reason, SigmaCase, SigmaFile};
 use accepted::accepted;
 use encodings::{degenerate, encodings, sizes};
+pub(super) use encodings::{no_encodings, plus_order};
 use forgeries::{forgeries, shifted_boundaries, weak_transcripts};
 use prover::Proven;
 use statements::{other_statements, out_of_range, purposes};
 
 /// Refused cases, collected with what each was made from.
-struct Refused(Vec<SigmaCase>);
+#[derive(Default)]
+pub(super) struct Refused(Vec<SigmaCase>);
 
 impl Refused {
-    fn add(&mut self, of: &Proven, name: impl Into<String>, reason: Reason, case: SigmaCase) {
+    pub(super) fn add(
+        &mut self,
+        of: &Proven,
+        name: impl Into<String>,
+        reason: Reason,
+        case: SigmaCase,
+    ) {
         self.0.push(SigmaCase {
             name: name.into(),
             reason: Some(reason),
             of: Some(of.name.clone()),
             ..case
         });
+    }
+
+    pub(super) fn into_cases(self) -> Vec<SigmaCase> {
+        self.0
     }
 
     fn proof(&mut self, of: &Proven, name: impl Into<String>, reason: Reason, proof: &[u8]) {
@@ -37,7 +49,7 @@ impl Refused {
 pub(super) fn file() -> SigmaFile {
     let rng = &mut rng("sigma");
     let accepted = accepted(rng);
-    let mut refused = Refused(Vec::new());
+    let mut refused = Refused::default();
     let of = |name: &str| {
         let index = accepted.iter().position(|case| case.name == name);
         &accepted[index.unwrap_or_default()]
@@ -71,4 +83,4 @@ pub(super) fn file() -> SigmaFile {
     }
 }
 
-const AUDIENCE: &[u8] = b"aud:https://api.example.com";
+pub(super) const AUDIENCE: &[u8] = b"aud:https://api.example.com";

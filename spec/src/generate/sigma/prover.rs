@@ -156,6 +156,18 @@ impl Proven {
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) const fn purpose(&self) -> PurposeName {
+        self.purpose
+    }
+
+    pub(crate) fn called(&mut self, name: &str, purpose: PurposeName) {
+        (self.name, self.purpose) = (name.into(), purpose);
+    }
+
     /// The same prover, proving something else; the equation holds.
     pub(crate) fn proving(&self, change: impl FnOnce(&mut Self)) -> Self {
         let mut other = self.clone();

@@ -183,8 +183,8 @@ pub(super) fn purposes(
         };
         let name = format!(
             "{}-where-{}-is-expected-valid-equation",
-            said(of.purpose),
-            said(expected)
+            of.purpose.as_str(),
+            expected.as_str()
         );
         refused.add(of, name, reason, case);
     }
@@ -281,13 +281,5 @@ pub(super) fn purposes(
         let other = of.proving(change);
         let name = format!("{name}-valid-equation");
         refused.add(of, name, reason, other.bare(&other.proof()));
-    }
-}
-
-const fn said(purpose: PurposeName) -> &'static str {
-    match purpose {
-        PurposeName::Enrolment => "enrolment",
-        PurposeName::Authentication => "authentication",
-        PurposeName::Rotation => "rotation",
     }
 }
