@@ -1,7 +1,7 @@
 //! Attempts: what is decoded goes into a ceremony of the core, one client is looked up, and one step is
 //! carried out by the store.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use twofapi_crypto_core::{
     ClientId, Commitment, Error, Proof, Record,
@@ -33,7 +33,7 @@ impl Service {
     /// # Errors
     /// [`Error::Unavailable`] when the store or the random source fails.
     pub async fn challenge(&self, client_id: &ClientId) -> Result<IssuedChallenge, Error> {
-        let (keys, now) = self.keys().await?;
+        let (keys, now) = self.keys(client_id).await?;
         let challenge = self
             .terms
             .challenge(&keys, client_id, now, &mut getrandom::SysRng)?;
@@ -103,7 +103,7 @@ impl Service {
     /// [`Error::Denied`] for every cause; [`Error::Throttled`] when the proof is good and the set of
     /// spent challenges is full; [`Error::Unavailable`].
     pub async fn verify(&self, name: &ChallengeName, proof: &Proof) -> Result<AccessToken, Error> {
-        let (keys, now) = self.keys().await?;
+        let (keys, now) = self.keys(&name.client_id).await?;
         let challenge_id = name.id.to_text();
         let proof = proof.to_bytes();
         let request = AuthenticationRequest {
@@ -131,7 +131,7 @@ impl Service {
         commitment_new: &Commitment,
         proof_new: &Proof,
     ) -> Result<Record, Error> {
-        let (keys, now) = self.keys().await?;
+        let (keys, now) = self.keys(&name.client_id).await?;
         let challenge_id = name.id.to_text();
         let (proof_old, proof_new) = (proof_old.to_bytes(), proof_new.to_bytes());
         let request = RotationRequest {
@@ -186,18 +186,10 @@ impl Service {
         Ok(commit.done(committed))
     }
 
-    /// The challenge keys of the epoch that the store is in, and the time by its clock.
-    async fn keys(&self) -> Result<(Arc<Keys>, u64), Error> {
-        let at = self.store.epoch(self.clock.wall()).await?;
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = match keys.as_ref() {
-            Some(keys) if keys.epoch() == at.epoch => Arc::clone(keys),
-            _ => {
-                let derived = Keys::derive(&self.roots, at.epoch)?;
-                Arc::clone(keys.insert(Arc::new(derived)))
-            }
-        };
-        Ok((current, at.now))
+    /// The challenge keys of the epoch that the client's spent set is in, and the time by its clock.
+    async fn keys(&self, client_id: &ClientId) -> Result<(Arc<Keys>, u64), Error> {
+        let at = self.store.epoch(client_id, self.clock.wall()).await?;
+        Ok((self.keys.of(at.epoch, &self.roots)?, at.now))
     }
 }
 

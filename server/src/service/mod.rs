@@ -3,6 +3,7 @@
 mod attempts;
 mod challenge_name;
 mod invitations;
+mod keys_by_epoch;
 mod state;
 
 pub use attempts::EnrolmentPermission;

@@ -1,13 +1,14 @@
 //! What a service is set up with, and what it holds.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use twofapi_crypto_core::{
     Audience, AuthenticationBinding, ChallengeTtl, ClientId, CredentialId, Error, Record,
-    ceremony::{Decoys, Keys, Root, Terms},
+    ceremony::{Decoys, Root, Terms},
 };
 use zeroize::Zeroizing;
 
+use super::keys_by_epoch::KeysByEpoch;
 use crate::{
     clock::Clock,
     operator_keys::OperatorKeys,
@@ -71,8 +72,7 @@ pub struct Service {
     pub(super) terms: Terms,
     /// The operator's, or drawn by this process: then no other one knows its challenges.
     pub(super) roots: Vec<Root>,
-    /// Of the epoch that the store was in when it was last asked.
-    pub(super) keys: Mutex<Option<Arc<Keys>>>,
+    pub(super) keys: KeysByEpoch,
     pub(super) tokens: Tokens,
 }
 
@@ -117,7 +117,7 @@ impl Service {
             clock,
             terms: Terms::new(binding, Decoys::new(*choice)).with_ttl(config.challenge_ttl),
             roots,
-            keys: Mutex::new(None),
+            keys: KeysByEpoch::default(),
             config,
             tokens,
         })

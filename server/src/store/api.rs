@@ -158,12 +158,13 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets a signing key.
     async fn remove_signing_key(&self, kid: &str) -> Result<(), StoreError>;
 
-    /// The epoch of the spent set and the time by the clock that it goes by, for a server whose own clock
-    /// says `now`. Where that clock was set back, the set begins another epoch.
+    /// The epoch of the spent set that is asked about this client, enrolled or not, and the time by the clock
+    /// that the set goes by, for a server whose own clock says `now`. Where that clock was set back, the set
+    /// begins another epoch. A store on several machines has several sets.
     ///
     /// A store across a network answers from what its last answers said; once it has answered
     /// [`StaleEpoch`](Committed::StaleEpoch), it says the newer epoch here.
-    async fn epoch(&self, now: u64) -> Result<At, StoreError>;
+    async fn epoch(&self, id: &ClientId, now: u64) -> Result<At, StoreError>;
 
     /// Carries out a step, all of it or nothing: see that the record is as expected
     /// ([`Expect::met_by`](twofapi_crypto_core::ceremony::Expect::met_by)), its invitation or what a second

@@ -220,7 +220,7 @@ slow_store! {
     pending_link(id: &ClientId, now: u64) -> Option<PendingLink>;
     offer_link(id: &ClientId, offer: &PendingLink, now: u64) -> ();
     replace_pending_link(id: &ClientId, before: &PendingLink, after: &PendingLink, now: u64) -> bool;
-    epoch(now: u64) -> At;
+    epoch(id: &ClientId, now: u64) -> At;
     commit(step: &Step, now: u64) -> Committed;
     add_signing_key(key: &SigningKeyRecord, others: &[String]) -> bool;
     remove_signing_key(kid: &str) -> ();

@@ -112,7 +112,7 @@ pub async fn a_revoked_client_id_is_never_enrolled_again(subject: &mut impl Stor
 pub async fn of_many_rotations_of_one_version_one_is_done(subject: &mut impl StoreUnderTest) {
     let alice = Person::enrolled(subject, "alice").await;
     let record = alice.record(subject).await.expect("a record");
-    let at = at(subject).await;
+    let at = at(subject, &alice).await;
     // As many as one client may have of the spent set, each with a challenge of its own.
     let others: Vec<_> = (0..8).map(|_| alice.renewed()).collect();
     let rotate = |to: &Person| alice.rotation(to, &alice.challenge(at, 600), &record);
@@ -128,7 +128,7 @@ pub async fn of_many_rotations_of_one_version_one_is_done(subject: &mut impl Sto
 pub async fn a_rotation_spends_its_challenge_in_the_same_action(subject: &mut impl StoreUnderTest) {
     let alice = Person::enrolled(subject, "alice").await;
     let record = alice.record(subject).await.expect("a record");
-    let issued = alice.challenge(at(subject).await, 600);
+    let issued = alice.challenge(at(subject, &alice).await, 600);
     let (first, second) = (alice.renewed(), alice.renewed());
     let used = alice.login(&issued, &record);
     assert_eq!(commit(subject, &used).await, Committed::Done);
@@ -140,7 +140,7 @@ pub async fn a_rotation_spends_its_challenge_in_the_same_action(subject: &mut im
         "it was changed"
     );
 
-    let issued = alice.challenge(at(subject).await, 600);
+    let issued = alice.challenge(at(subject, &alice).await, 600);
     let rotation = alice.rotation(&first, &issued, &record);
     assert_eq!(commit(subject, &rotation).await, Committed::Done);
     let rotated = first.record(subject).await.expect("a record");
@@ -199,7 +199,7 @@ pub async fn what_an_operator_says_of_a_client_is_kept(subject: &mut impl StoreU
     );
     // A rotation leaves it as it was.
     let new = alice.renewed();
-    let issued = alice.challenge(at(subject).await, 600);
+    let issued = alice.challenge(at(subject, &alice).await, 600);
     let rotation = alice.rotation(&new, &issued, &before);
     assert_eq!(commit(subject, &rotation).await, Committed::Done);
     let after = alice.record(subject).await.expect("a record");
@@ -210,7 +210,7 @@ pub async fn what_an_operator_says_of_a_client_is_kept(subject: &mut impl StoreU
 pub async fn a_step_of_before_sessions_were_ended_is_refused(subject: &mut impl StoreUnderTest) {
     let alice = Person::enrolled(subject, "alice").await;
     let login = alice.fresh_login(subject).await;
-    let issued = alice.challenge(at(subject).await, 600);
+    let issued = alice.challenge(at(subject, &alice).await, 600);
     let record = alice.record(subject).await.expect("a record");
     let rotation = alice.rotation(&alice.renewed(), &issued, &record);
     let store = subject.store();

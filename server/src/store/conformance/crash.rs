@@ -72,7 +72,7 @@ pub async fn what_was_acknowledged_is_there_after_a_crash(
 
     let record = before.expect("a record");
     let rotated = enrolled.renewed();
-    let issued = enrolled.challenge(at(subject).await, 600);
+    let issued = enrolled.challenge(at(subject, &enrolled).await, 600);
     let rotation = enrolled.rotation(&rotated, &issued, &record);
     assert_eq!(commit(subject, &rotation).await, Committed::Done);
     subject.crash().await;
@@ -103,12 +103,20 @@ pub async fn what_was_acknowledged_is_there_after_a_crash(
     let record = anew.record(subject).await.expect("a record");
     assert_eq!((record.version(), record.generation()), (2, 1));
     let other = anew.renewed();
-    let link = anew.link(&other, &anew.challenge(at(subject).await, 600), &record);
+    let link = anew.link(
+        &other,
+        &anew.challenge(at(subject, &anew).await, 600),
+        &record,
+    );
     assert_eq!(commit(subject, &link).await, Committed::Done);
     subject.crash().await;
     let record = anew.record(subject).await.expect("a record");
     assert_eq!(record.credentials().len(), 2);
-    let unlink = anew.unlink(&other, &anew.challenge(at(subject).await, 600), &record);
+    let unlink = anew.unlink(
+        &other,
+        &anew.challenge(at(subject, &anew).await, 600),
+        &record,
+    );
     assert_eq!(commit(subject, &unlink).await, Committed::Done);
     subject.crash().await;
     let record = anew.record(subject).await.expect("a record");
@@ -187,7 +195,7 @@ pub async fn no_challenge_is_accepted_twice_with_a_crash_between(
     let login = alice.fresh_login(subject).await;
     assert_eq!(commit(subject, &login).await, Committed::Done);
     let record = alice.record(subject).await.expect("a record");
-    let issued = alice.challenge(at(subject).await, 600);
+    let issued = alice.challenge(at(subject, &alice).await, 600);
     let rotated = alice.renewed();
     let rotation = alice.rotation(&rotated, &issued, &record);
     assert_eq!(commit(subject, &rotation).await, Committed::Done);

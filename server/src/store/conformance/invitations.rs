@@ -117,7 +117,11 @@ pub async fn an_invitation_to_reset_replaces_all_credentials_once(
     let alice = Person::enrolled(subject, "alice").await;
     let before = alice.record(subject).await.expect("a record");
     let laptop = alice.renewed();
-    let link = alice.link(&laptop, &alice.challenge(at(subject).await, 600), &before);
+    let link = alice.link(
+        &laptop,
+        &alice.challenge(at(subject, &alice).await, 600),
+        &before,
+    );
     assert_eq!(commit(subject, &link).await, Committed::Done);
     let before = alice.record(subject).await.expect("a record");
 

@@ -18,7 +18,7 @@ use super::{
 use crate::store::changes::{AttributesChange, RecordChange};
 
 async fn issued(subject: &dyn StoreUnderTest, person: &Person) -> Issued {
-    person.challenge(at(subject).await, 600)
+    person.challenge(at(subject, person).await, 600)
 }
 
 async fn record(subject: &dyn StoreUnderTest, person: &Person) -> Record {
@@ -91,7 +91,7 @@ pub async fn a_credential_that_was_linked_is_let_in_until_it_is_unlinked(
 pub async fn of_many_changes_of_one_version_one_is_done(subject: &mut impl StoreUnderTest) {
     let (phone, laptop, before) = with_two(subject).await;
     let challenges: Vec<_> = {
-        let at = at(subject).await;
+        let at = at(subject, &phone).await;
         (0..6).map(|_| phone.challenge(at, 600)).collect()
     };
     let steps = vec![
@@ -188,7 +188,7 @@ pub async fn a_client_has_one_offer_and_a_newer_one_takes_its_place(
 
 pub async fn what_is_pending_is_gone_when_its_time_is_over(subject: &mut impl StoreUnderTest) {
     let alice = Person::enrolled(subject, "alice").await;
-    let challenge = alice.challenge(at(subject).await, 2);
+    let challenge = alice.challenge(at(subject, &alice).await, 2);
     let open = offer(subject, &alice, &challenge).await;
     let join = alice.renewed().join(&challenge, &open);
     subject.wait(3).await;

@@ -253,7 +253,7 @@ impl Person {
 
     /// A login from the challenge to the step, with a challenge that lives long enough.
     pub(super) async fn fresh_login(&self, subject: &dyn StoreUnderTest) -> Step {
-        let issued = self.challenge(at(subject).await, 600);
+        let issued = self.challenge(at(subject, self).await, 600);
         let record = self.record(subject).await.expect("a record");
         self.login(&issued, &record)
     }

@@ -46,7 +46,7 @@ pub async fn of_a_login_and_a_rotation_with_one_challenge_one_is_done(
 ) {
     let alice = Person::enrolled(subject, "alice").await;
     let record = alice.record(subject).await.expect("a record");
-    let issued = alice.challenge(at(subject).await, 600);
+    let issued = alice.challenge(at(subject, &alice).await, 600);
     let new = alice.renewed();
     let login = alice.login(&issued, &record);
     let rotation = alice.rotation(&new, &issued, &record);
@@ -66,14 +66,18 @@ pub async fn a_step_of_a_record_that_was_changed_is_refused(subject: &mut impl S
     let alice = Person::enrolled(subject, "alice").await;
     let record = alice.record(subject).await.expect("a record");
     let (late_login, late_rotation) = {
-        let at = at(subject).await;
+        let at = at(subject, &alice).await;
         let login = alice.login(&alice.challenge(at, 600), &record);
         let other = alice.renewed();
         let rotation = alice.rotation(&other, &alice.challenge(at, 600), &record);
         (login, rotation)
     };
     let new = alice.renewed();
-    let rotation = alice.rotation(&new, &alice.challenge(at(subject).await, 600), &record);
+    let rotation = alice.rotation(
+        &new,
+        &alice.challenge(at(subject, &alice).await, 600),
+        &record,
+    );
     assert_eq!(commit(subject, &rotation).await, Committed::Done);
     let rotated = new.record(subject).await;
     for late in [&late_login, &late_rotation] {
@@ -87,7 +91,7 @@ pub async fn a_client_that_was_suspended_before_the_step_is_not_let_in(
 ) {
     let alice = Person::enrolled(subject, "alice").await;
     let record = alice.record(subject).await.expect("a record");
-    let issued = alice.challenge(at(subject).await, 600);
+    let issued = alice.challenge(at(subject, &alice).await, 600);
     let rotation = alice.rotation(&alice.renewed(), &issued, &record);
     let login = alice.fresh_login(subject).await;
     change(subject, &alice, RecordChange::Suspend).await;
@@ -106,14 +110,17 @@ pub async fn a_client_that_was_suspended_before_the_step_is_not_let_in(
 pub async fn a_challenge_that_has_expired_is_refused(subject: &mut impl StoreUnderTest) {
     let alice = Person::enrolled(subject, "alice").await;
     let record = alice.record(subject).await.expect("a record");
-    let now = at(subject).await;
+    let now = at(subject, &alice).await;
     let late = alice.login(&alice.challenge(now, 1), &record);
     let rotation = alice.rotation(&alice.renewed(), &alice.challenge(now, 1), &record);
     subject.wait(2).await;
     assert_eq!(commit(subject, &late).await, Committed::Expired);
     assert_eq!(commit(subject, &rotation).await, Committed::Expired);
     assert_eq!(alice.record(subject).await, Some(record));
-    assert!(at(subject).await.now > now.now, "its clock stands still");
+    assert!(
+        at(subject, &alice).await.now > now.now,
+        "its clock stands still"
+    );
 }
 
 pub async fn a_challenge_of_a_spent_set_that_was_lost_is_refused(
@@ -126,17 +133,21 @@ pub async fn a_challenge_of_a_spent_set_that_was_lost_is_refused(
         alice.fresh_login(subject).await,
     );
     let rotation = {
-        let issued = alice.challenge(at(subject).await, 600);
+        let issued = alice.challenge(at(subject, &alice).await, 600);
         alice.rotation(&alice.renewed(), &issued, &record)
     };
     assert_eq!(commit(subject, &used).await, Committed::Done);
-    let before = at(subject).await.epoch;
-    assert_eq!(at(subject).await.epoch, before, "it changes by itself");
+    let before = at(subject, &alice).await.epoch;
+    assert_eq!(
+        at(subject, &alice).await.epoch,
+        before,
+        "it changes by itself"
+    );
     subject.lose_spent_set().await;
     for step in [&used, &unused, &rotation] {
         assert_eq!(commit(subject, step).await, Committed::StaleEpoch);
     }
-    assert_ne!(at(subject).await.epoch, before);
+    assert_ne!(at(subject, &alice).await.epoch, before);
     assert_eq!(alice.record(subject).await, Some(record));
     let login = alice.fresh_login(subject).await;
     assert_eq!(commit(subject, &login).await, Committed::Done);
@@ -156,17 +167,16 @@ pub async fn a_full_spent_set_says_when_to_come_again_and_loses_nothing(
         let one = Person::enrolled(subject, &format!("client-{n}")).await;
         held.push((one.clone(), one.record(subject).await.expect("a record")));
     }
-    let now = at(subject).await;
-    let steps = held
-        .iter()
-        .map(|(one, record)| one.login(&one.challenge(now, lives), record));
-    let steps: Vec<_> = steps.collect();
+    let mut steps = Vec::new();
+    for (one, record) in &held {
+        steps.push(one.login(&one.challenge(at(subject, one).await, lives), record));
+    }
     for answer in commit_at_once(subject, steps.clone()).await {
         assert_eq!(answer, Committed::Done);
     }
     let login = alice.fresh_login(subject).await;
     let rotation = {
-        let issued = bob.challenge(at(subject).await, 600);
+        let issued = bob.challenge(at(subject, &bob).await, 600);
         bob.rotation(&bob.renewed(), &issued, &record)
     };
     for step in [&login, &rotation] {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use tokio::{sync::Barrier, task::JoinSet};
 use twofapi_crypto_core::ceremony::{At, Committed, Step};
 
+use super::person::Person;
 use crate::store::api::{Store, StoreError};
 
 /// How many challenges the store has to be able to hold as spent, and no more.
@@ -42,8 +43,8 @@ pub(super) async fn commit(subject: &dyn StoreUnderTest, step: &Step) -> Committ
     committed.expect("the store works")
 }
 
-pub(super) async fn at(subject: &dyn StoreUnderTest) -> At {
-    let at = subject.store().epoch(subject.now()).await;
+pub(super) async fn at(subject: &dyn StoreUnderTest, person: &Person) -> At {
+    let at = subject.store().epoch(&person.id, subject.now()).await;
     at.expect("the store works")
 }
 

@@ -275,7 +275,7 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn epoch(&self, now: u64) -> Result<At, StoreError> {
+    async fn epoch(&self, _id: &ClientId, now: u64) -> Result<At, StoreError> {
         locked(&self.memory.spent).at(now)
     }
 

@@ -436,7 +436,7 @@ impl Store for PostgresStore {
             .map(drop)
     }
 
-    async fn epoch(&self, _now: u64) -> Result<At, StoreError> {
+    async fn epoch(&self, _id: &ClientId, _now: u64) -> Result<At, StoreError> {
         if let Some(at) = self.known.at() {
             return Ok(at);
         }
