@@ -88,7 +88,7 @@ test('problem codes, paths and statuses are those of the OpenAPI description', (
 });
 
 test('every body has the fields of the OpenAPI description', () => {
-  // `satisfies` has the compiler say that these are all required fields of the shapes.
+  // `Required` has the compiler say that these are all fields of the shapes.
   const bodies = {
     EnrollRequest: { client_id: '', commitment: '', proof: '' } satisfies spec.EnrollRequest,
     Enrolled: { client_id: '', status: 'active', commitment_version: 1 } satisfies spec.Enrolled,
@@ -99,7 +99,7 @@ test('every body has the fields of the OpenAPI description', () => {
       expires_at: 0,
       channel_binding: '',
     } satisfies spec.Challenge,
-    VerifyRequest: { challenge_id: '', proof: '' } satisfies spec.VerifyRequest,
+    VerifyRequest: { challenge_id: '', credential_id: '', proof: '' } satisfies Required<spec.VerifyRequest>,
     AccessToken: {
       access_token: '',
       token_type: 'Bearer',
@@ -108,11 +108,48 @@ test('every body has the fields of the OpenAPI description', () => {
     } satisfies spec.AccessToken,
     RotateRequest: {
       challenge_id: '',
+      credential_id: '',
       proof_old: '',
       commitment_new: '',
       proof_new: '',
-    } satisfies spec.RotateRequest,
+    } satisfies Required<spec.RotateRequest>,
     Rotated: { client_id: '', commitment_version: 2 } satisfies spec.Rotated,
+    LinkRequest: {
+      challenge_id: '',
+      credential_id: '',
+      proof: '',
+      commitment_new: '',
+      proof_new: '',
+      name: '',
+    } satisfies Required<spec.LinkRequest>,
+    Linked: { client_id: '', credential_id: '', commitment_version: 2 } satisfies spec.Linked,
+    OfferRequest: { challenge_id: '' } satisfies spec.OfferRequest,
+    Offered: { client_id: '', expires_at: 0 } satisfies spec.Offered,
+    PendingLink: {
+      state: 'joined',
+      challenge_id: '',
+      expires_at: 0,
+      commitment: '',
+      proof: '',
+      name: '',
+    } satisfies Required<spec.PendingLink>,
+    JoinRequest: { challenge_id: '', commitment: '', proof: '', name: '' } satisfies spec.JoinRequest,
+    UnlinkRequest: {
+      challenge_id: '',
+      credential_id: '',
+      proof: '',
+      commitment_old: '',
+    } satisfies Required<spec.UnlinkRequest>,
+    Unlinked: { client_id: '', commitment_version: 3 } satisfies spec.Unlinked,
+    Credentials: { client_id: '', commitment_version: 1, credentials: [] } satisfies spec.Credentials,
+    ListedCredential: {
+      credential_id: '',
+      commitment: '',
+      name: '',
+      created: 0,
+      since: 1,
+      expires_at: 0,
+    } satisfies Required<spec.ListedCredential>,
     WhoAmI: { client_id: '', expires_at: 0, commitment_version: 1 } satisfies spec.WhoAmI,
     Problem: {
       type: '',

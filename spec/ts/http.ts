@@ -11,6 +11,11 @@ export const PATHS = {
   challenge: '/auth/zkp/challenge',
   verify: '/auth/zkp/verify',
   rotate: '/auth/zkp/rotate',
+  link: '/auth/zkp/link',
+  linkOffer: '/auth/zkp/link/offer',
+  linkJoin: '/auth/zkp/link/join',
+  unlink: '/auth/zkp/unlink',
+  credentials: '/auth/zkp/credentials',
   whoami: '/auth/zkp/whoami',
   jwks: '/.well-known/jwks.json',
   live: '/livez',
@@ -29,8 +34,9 @@ export interface EnrollRequest {
 /** The answer to it, 201. */
 export interface Enrolled {
   client_id: string;
-  status: 'active';
-  commitment_version: 1;
+  /** `active` after an enrolment; after a reset what it was before. */
+  status: 'active' | 'suspended';
+  commitment_version: number;
 }
 
 /** `POST /auth/zkp/challenge`. */
@@ -53,6 +59,8 @@ export interface Challenge {
 /** `POST /auth/zkp/verify`. */
 export interface VerifyRequest {
   challenge_id: string;
+  /** 32 hex digits; the first credential is meant where it is not there. */
+  credential_id?: string;
   /** 192 hex digits. */
   proof: string;
 }
@@ -70,6 +78,8 @@ export interface AccessToken {
 /** `POST /auth/zkp/rotate`. */
 export interface RotateRequest {
   challenge_id: string;
+  /** The credential that is replaced; the first one where it is not there. */
+  credential_id?: string;
   /** 192 hex digits: the rotation, by the enrolled credential. */
   proof_old: string;
   /** 64 hex digits. */
@@ -82,6 +92,102 @@ export interface RotateRequest {
 export interface Rotated {
   client_id: string;
   commitment_version: number;
+}
+
+/** `POST /auth/zkp/link`: with `proof_new` and `name` at the same device, with neither for a device that has joined. */
+export interface LinkRequest {
+  challenge_id: string;
+  /** The credential that proves; the first one where it is not there. */
+  credential_id?: string;
+  /** 192 hex digits: the link, by a credential of the client. */
+  proof: string;
+  /** 64 hex digits. */
+  commitment_new: string;
+  /** 192 hex digits: the joining proof, by the new credential. */
+  proof_new?: string;
+  name?: string;
+}
+
+/** The answer to it, 200. */
+export interface Linked {
+  client_id: string;
+  /** Of the new credential. */
+  credential_id: string;
+  commitment_version: number;
+}
+
+/** `POST /auth/zkp/link/offer`, with an access token as the bearer token. */
+export interface OfferRequest {
+  challenge_id: string;
+}
+
+/** The answer to it and to a device that joins, 200. */
+export interface Offered {
+  client_id: string;
+  /** Unix seconds. */
+  expires_at: number;
+}
+
+/** The answer to `GET /auth/zkp/link/offer`, 200. */
+export interface PendingLink {
+  state: 'none' | 'open' | 'joined' | 'clashed';
+  /** There unless the state is `none`, and so is `expires_at`. */
+  challenge_id?: string;
+  /** Unix seconds. */
+  expires_at?: number;
+  /** Of a device that joined, and so are `proof` and `name`. */
+  commitment?: string;
+  /** The joining proof. */
+  proof?: string;
+  name?: string;
+}
+
+/** `POST /auth/zkp/link/join`. */
+export interface JoinRequest {
+  challenge_id: string;
+  /** 64 hex digits. */
+  commitment: string;
+  /** 192 hex digits: the joining proof. */
+  proof: string;
+  name: string;
+}
+
+/** `POST /auth/zkp/unlink`. */
+export interface UnlinkRequest {
+  challenge_id: string;
+  /** The credential that proves; the first one where it is not there. */
+  credential_id?: string;
+  /** 192 hex digits: the unlinking, by a credential of the client. */
+  proof: string;
+  /** 64 hex digits. */
+  commitment_old: string;
+}
+
+/** The answer to it, 200. */
+export interface Unlinked {
+  client_id: string;
+  commitment_version: number;
+}
+
+/** The answer to `GET /auth/zkp/credentials`, 200. */
+export interface Credentials {
+  client_id: string;
+  commitment_version: number;
+  /** In their order: the first is meant where none is named. */
+  credentials: ListedCredential[];
+}
+
+/** One credential of a client. */
+export interface ListedCredential {
+  credential_id: string;
+  commitment: string;
+  name: string;
+  /** Unix seconds; 0 where nobody knows. */
+  created: number;
+  /** The version of the record that its commitment came with. */
+  since: number;
+  /** Unix seconds. */
+  expires_at?: number;
 }
 
 /** The answer to `GET /auth/zkp/whoami`, 200. */

@@ -15,7 +15,7 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::Value;
-use twofapi_crypto_core::{ClientId, Commitment, Error, Proof};
+use twofapi_crypto_core::{ClientId, Commitment, CredentialId, CredentialName, Error, Proof};
 
 use super::problem::Problem;
 
@@ -102,6 +102,42 @@ impl Fields {
         Ok(Proof::from_bytes(&self.hex(name)?)?)
     }
 
+    /// Takes a proof, where there is one.
+    ///
+    /// # Errors
+    /// [`Problem`] 400.
+    pub fn proof_if_any(&mut self, name: &'static str) -> Result<Option<Proof>, Problem> {
+        self.has(name).then(|| self.proof(name)).transpose()
+    }
+
+    /// Takes `credential_id`, where there is one.
+    ///
+    /// # Errors
+    /// [`Problem`] 400.
+    pub fn credential_id(&mut self) -> Result<Option<CredentialId>, Problem> {
+        let name = "credential_id";
+        if !self.has(name) {
+            return Ok(None);
+        }
+        Ok(Some(CredentialId::parse(self.text(name)?.as_bytes())?))
+    }
+
+    /// Takes what a credential is to be called.
+    ///
+    /// # Errors
+    /// [`Problem`] 400.
+    pub fn credential_name(&mut self) -> Result<CredentialName, Problem> {
+        Ok(CredentialName::parse(self.text("name")?.as_bytes())?)
+    }
+
+    /// As [`Fields::credential_name`], where there is one.
+    ///
+    /// # Errors
+    /// [`Problem`] 400.
+    pub fn credential_name_if_any(&mut self) -> Result<Option<CredentialName>, Problem> {
+        self.has("name").then(|| self.credential_name()).transpose()
+    }
+
     /// Sees to it that every field was taken.
     ///
     /// # Errors
@@ -113,6 +149,10 @@ impl Fields {
         Err(Problem::malformed(format!(
             "the body has a field that this resource does not know; it knows {known}"
         )))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {

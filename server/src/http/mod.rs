@@ -1,9 +1,11 @@
 //! The HTTP surface: routes that parse, call the [`Service`] and answer.
 
 mod body;
+mod caller;
 #[cfg(feature = "standalone")]
 mod connection;
 mod guarded;
+mod links;
 mod problem;
 mod routes;
 mod source;

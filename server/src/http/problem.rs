@@ -141,8 +141,8 @@ impl Problem {
             StatusCode::NOT_FOUND,
             "not_found",
             "There is no such resource",
-            "the resources are /auth/zkp/enroll, /auth/zkp/challenge, /auth/zkp/verify, \
-             /auth/zkp/rotate, /auth/zkp/whoami, /.well-known/jwks.json, /livez and /healthz",
+            "the resources are enroll, challenge, verify, rotate, link, link/offer, link/join, unlink, \
+             credentials and whoami under /auth/zkp/, /.well-known/jwks.json, /livez and /healthz",
         )
     }
 
@@ -199,6 +199,18 @@ impl Problem {
                 "the enrolment token or the proof is not accepted: the token may be \
                               expired, used up or for another client id, or the proof not one of \
                               this commitment and client id"
+                    .into();
+        }
+        problem
+    }
+
+    /// An offer of a link that was not accepted: for want of a good token, or of a good challenge.
+    pub(super) fn of_offer(error: Error, audience: &Audience) -> Self {
+        let mut problem = Self::of_token(error, audience, true);
+        if problem.0.status == StatusCode::UNAUTHORIZED {
+            problem.0.detail =
+                "the access token or the challenge is not accepted: the challenge must be one of \
+                                this server for the client of the token, and not expired"
                     .into();
         }
         problem

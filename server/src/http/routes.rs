@@ -1,20 +1,27 @@
 //! The routes.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
-    extract::{ConnectInfo, FromRef, FromRequestParts, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
 #[cfg(feature = "standalone")]
 use axum::{extract::Request, middleware::Next};
 use serde_json::{Value, json};
-use twofapi_crypto_core::{ClientId, Error};
+use twofapi_crypto_core::ClientId;
 
-use super::{body::Fields, guarded::guarded, problem::Problem, source::Sources};
+use super::{
+    body::Fields,
+    caller::{Peer, Routes},
+    guarded::guarded,
+    links::{credentials, join_link, link, offer_link, pending_link, unlink},
+    problem::Problem,
+    source::Sources,
+};
 use crate::{
     service::{AuthenticatedClient, ChallengeName, EnrolmentPermission, Service},
     tokens::JWKS_MAX_AGE,
@@ -45,12 +52,6 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct EnrolmentAuthorised(pub ClientId);
-
-#[derive(Clone)]
-struct Routes {
-    service: Arc<Service>,
-    sources: Arc<Sources>,
-}
 
 /// The routes of the service, to be served alone or nested into another application:
 ///
@@ -89,6 +90,14 @@ pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
         .route("/auth/zkp/challenge", only("POST", post(challenge)))
         .route("/auth/zkp/verify", only("POST", post(verify)))
         .route("/auth/zkp/rotate", only("POST", post(rotate)))
+        .route("/auth/zkp/link", only("POST", post(link)))
+        .route(
+            "/auth/zkp/link/offer",
+            only("GET, HEAD, POST", post(offer_link).get(pending_link)),
+        )
+        .route("/auth/zkp/link/join", only("POST", post(join_link)))
+        .route("/auth/zkp/unlink", only("POST", post(unlink)))
+        .route("/auth/zkp/credentials", only("GET, HEAD", get(credentials)))
         .route("/auth/zkp/whoami", only("GET, HEAD", get(whoami)))
         .route("/.well-known/jwks.json", only("GET, HEAD", get(jwks)))
         .route("/livez", only("GET, HEAD", get(livez)))
@@ -124,19 +133,6 @@ fn only<S: Clone + Send + Sync + 'static>(
     methods.fallback(async move || Problem::method(allow))
 }
 
-type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
-
-impl Routes {
-    fn admit(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
-        let peer = peer.map(|Extension(ConnectInfo(address))| address);
-        Ok(self.sources.admit(peer, headers)?)
-    }
-
-    fn refuse(&self) -> impl Fn(Error) -> Problem {
-        |error| Problem::of_proof(error, self.service.audience())
-    }
-}
-
 async fn enrol(
     State(routes): State<Routes>,
     peer: Peer,
@@ -152,14 +148,9 @@ async fn enrol(
     fields.end("client_id (or user_id), commitment and proof")?;
 
     let by_host = authorised.is_some_and(|Extension(EnrolmentAuthorised(id))| id == client_id);
-    let token = bearer(&headers);
-    let permission = match token {
-        _ if by_host => EnrolmentPermission::HostApplication,
-        Some(token) => EnrolmentPermission::Token(token),
-        None => {
-            let audience = routes.service.audience();
-            return Err(Problem::of_token(Error::Denied, audience, false));
-        }
+    let permission = match by_host {
+        true => EnrolmentPermission::HostApplication,
+        false => EnrolmentPermission::Token(routes.token(&headers)?),
     };
     let record = routes
         .service
@@ -199,12 +190,13 @@ async fn verify(
     routes.admit(peer, &headers)?;
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
+    let credential = fields.credential_id()?;
     let proof = fields.proof("proof")?;
-    fields.end("challenge_id and proof")?;
+    fields.end("challenge_id, credential_id and proof")?;
     let name = ChallengeName::parse(&name).map_err(routes.refuse())?;
     let token = routes
         .service
-        .verify(&name, &proof)
+        .verify(&name, credential.as_ref(), &proof)
         .await
         .map_err(routes.refuse())?;
     Ok(Json(json!({
@@ -224,14 +216,21 @@ async fn rotate(
     routes.admit(peer, &headers)?;
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
+    let credential = fields.credential_id()?;
     let proof_old = fields.proof("proof_old")?;
     let commitment_new = fields.commitment("commitment_new")?;
     let proof_new = fields.proof("proof_new")?;
-    fields.end("challenge_id, proof_old, commitment_new and proof_new")?;
+    fields.end("challenge_id, credential_id, proof_old, commitment_new and proof_new")?;
     let name = ChallengeName::parse(&name).map_err(routes.refuse())?;
     let record = routes
         .service
-        .rotate(&name, &proof_old, &commitment_new, &proof_new)
+        .rotate(
+            &name,
+            credential.as_ref(),
+            &proof_old,
+            &commitment_new,
+            &proof_new,
+        )
         .await
         .map_err(routes.refuse())?;
     Ok(Json(json!({
@@ -266,44 +265,4 @@ async fn livez() -> Json<Value> {
 async fn healthz(State(routes): State<Routes>) -> Result<Json<Value>, Problem> {
     routes.service.check().await?;
     Ok(Json(json!({ "status": "ok" })))
-}
-
-impl FromRef<Routes> for Arc<Service> {
-    fn from_ref(routes: &Routes) -> Self {
-        routes.service.clone()
-    }
-}
-
-/// Protects a route: the request is answered only if it carries an access token of this server whose
-/// client is active and whose credential still is there.
-impl<S> FromRequestParts<S> for AuthenticatedClient
-where
-    S: Send + Sync,
-    Arc<Service>: FromRef<S>,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let service = <Arc<Service>>::from_ref(state);
-        let token = bearer(&parts.headers);
-        let Some(jwt) = token else {
-            return Err(Problem::of_token(Error::Denied, service.audience(), false));
-        };
-        service
-            .authenticate(jwt)
-            .await
-            .map_err(|error| Problem::of_token(error, service.audience(), true))
-    }
-}
-
-/// The credentials of `Authorization: Bearer <token>` (RFC 6750), if there is exactly one. (A typed header
-/// of axum-extra takes the first of several, and a proxy before us may have gone by the last.)
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }

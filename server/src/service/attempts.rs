@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use twofapi_crypto_core::{
-    ClientId, Commitment, Error, Proof, Record,
+    ClientId, Commitment, CredentialId, Error, Proof, Record,
     ceremony::{
         Accepted, AuthenticationRequest, Check, EnrolmentRequest, Keys, Named, Permission, Refused,
         RotationRequest, Wanted,
@@ -72,7 +72,7 @@ impl Service {
                 // Whoever has no permission gets no work done, and learns nothing of the id.
                 let key = EnrolmentToken::key(token);
                 let Some(kind) = self.store.invited_to(&key, client_id, now).await? else {
-                    return Err(asked.refuse().into());
+                    return Err(refuse(client_id, asked.refuse()));
                 };
                 (kind, Permission::Invitation(key))
             }
@@ -82,10 +82,13 @@ impl Service {
             InvitationKind::Enrol => asked.permitted(by),
             InvitationKind::Reset => {
                 let record = self.store.look_up(client_id).await?;
-                asked.permitted_to_reset(by, record)?
+                let check = asked.permitted_to_reset(by, record);
+                check.map_err(|refused| refuse(client_id, refused))?
             }
         };
-        let (_, record) = self.carry_out(check).await??.into_parts();
+        let accepted = self.carry_out(check).await?;
+        let accepted = accepted.map_err(|refused| refuse(client_id, refused))?;
+        let (_, record) = accepted.into_parts();
         let credential = record.first().id();
         match kind {
             InvitationKind::Enrol => tracing::info!(%client_id, %credential, "enrolled"),
@@ -97,59 +100,69 @@ impl Service {
         Ok(record)
     }
 
-    /// Checks a proof for a challenge and issues an access token.
+    /// Checks a proof for a challenge, by the credential that is named or by the first one, and issues an access
+    /// token.
     ///
     /// # Errors
     /// [`Error::Denied`] for every cause; [`Error::Throttled`] when the proof is good and the set of
     /// spent challenges is full; [`Error::Unavailable`].
-    pub async fn verify(&self, name: &ChallengeName, proof: &Proof) -> Result<AccessToken, Error> {
+    pub async fn verify(
+        &self,
+        name: &ChallengeName,
+        credential: Option<&CredentialId>,
+        proof: &Proof,
+    ) -> Result<AccessToken, Error> {
         let (keys, now) = self.keys(&name.client_id).await?;
         let challenge_id = name.id.to_text();
-        let proof = proof.to_bytes();
+        let credential = credential.map(CredentialId::to_string);
         let request = AuthenticationRequest {
             of: named(name, &challenge_id),
-            credential: None,
-            proof: &proof,
+            credential: credential.as_deref().map(str::as_bytes),
+            proof: &proof.to_bytes(),
             binding: None,
         };
         let wanted = self.terms.authenticate(&keys, now, &request);
         let accepted = self.conclude(&name.client_id, wanted).await?;
+        let credential = *accepted.credential_id();
         let token = self.tokens.issue(accepted, self.clock.wall()).await?;
-        tracing::info!(client_id = %name.client_id, "authenticated");
+        tracing::info!(client_id = %name.client_id, %credential, "authenticated");
         Ok(token)
     }
 
-    /// Replaces a client's commitment, given a proof of the old one over the rotation and a proof of
-    /// possession of the new one. Tokens from before the rotation are good no longer.
+    /// Replaces a commitment of a client's, given a proof of the old one over the rotation and a proof of
+    /// possession of the new one. Tokens of the old one are good no longer.
     ///
     /// # Errors
-    /// As [`Service::verify`]; also [`Error::Denied`] when another rotation was faster.
+    /// As [`Service::verify`]; also [`Error::Denied`] when another change was faster.
     pub async fn rotate(
         &self,
         name: &ChallengeName,
+        credential: Option<&CredentialId>,
         proof_old: &Proof,
         commitment_new: &Commitment,
         proof_new: &Proof,
     ) -> Result<Record, Error> {
         let (keys, now) = self.keys(&name.client_id).await?;
         let challenge_id = name.id.to_text();
-        let (proof_old, proof_new) = (proof_old.to_bytes(), proof_new.to_bytes());
+        let credential = credential.map(CredentialId::to_string);
         let request = RotationRequest {
             of: named(name, &challenge_id),
-            credential: None,
-            proof_old: &proof_old,
+            credential: credential.as_deref().map(str::as_bytes),
+            proof_old: &proof_old.to_bytes(),
             commitment_new: commitment_new.as_bytes(),
-            proof_new: &proof_new,
+            proof_new: &proof_new.to_bytes(),
         };
         let wanted = self.terms.rotate(&keys, now, &request);
         let accepted = self.conclude(&name.client_id, wanted).await?;
+        let credential = *accepted.credential_id();
         let (client_id, record) = accepted.into_parts();
-        tracing::info!(%client_id, version = record.version(), "rotated");
+        tracing::info!(%client_id, %credential, version = record.version(), "rotated");
         Ok(record)
     }
 
-    /// Looks the client up and goes on to the end, whatever it is.
-    async fn conclude(
+    /// Looks the client up, and what a second device left with it where that is wanted, and goes on to the end,
+    /// whatever it is.
+    pub(super) async fn conclude(
         &self,
         client_id: &ClientId,
         wanted: Result<Wanted, Refused>,
@@ -157,23 +170,19 @@ impl Service {
         let outcome = match wanted {
             Ok(wanted) => {
                 let record = self.store.look_up(client_id).await?;
+                let wanted = match wanted.wants_pending_link() {
+                    true => {
+                        let now = self.clock.wall();
+                        wanted.with_pending_link(self.store.pending_link(client_id, now).await?)
+                    }
+                    false => wanted,
+                };
                 let check = wanted.found(record, |decoy| Commitment::from_bytes(decoy))?;
                 self.carry_out(check).await?
             }
             Err(refused) => Err(refused),
         };
-        outcome.map_err(|refused| {
-            match &refused {
-                Refused::Denied(cause) => tracing::info!(%client_id, ?cause, "denied"),
-                Refused::Throttled {
-                    retry_after_seconds,
-                } => {
-                    tracing::warn!(%client_id, retry_after_seconds, "no room for a spent challenge")
-                }
-                Refused::Failed(_) | Refused::AlreadyEnrolled => {}
-            }
-            refused.into()
-        })
+        outcome.map_err(|refused| refuse(client_id, refused))
     }
 
     /// Verifies, and has the store take the step that follows.
@@ -187,13 +196,25 @@ impl Service {
     }
 
     /// The challenge keys of the epoch that the client's spent set is in, and the time by its clock.
-    async fn keys(&self, client_id: &ClientId) -> Result<(Arc<Keys>, u64), Error> {
+    pub(super) async fn keys(&self, client_id: &ClientId) -> Result<(Arc<Keys>, u64), Error> {
         let at = self.store.epoch(client_id, self.clock.wall()).await?;
         Ok((self.keys.of(at.epoch, &self.roots)?, at.now))
     }
 }
 
-fn named<'a>(name: &'a ChallengeName, challenge_id: &'a [u8]) -> Named<'a> {
+/// What is said of an attempt that was refused, and to the operator why.
+pub(super) fn refuse(client_id: &ClientId, refused: Refused) -> Error {
+    match &refused {
+        Refused::Denied(cause) => tracing::info!(%client_id, ?cause, "denied"),
+        Refused::Throttled {
+            retry_after_seconds,
+        } => tracing::warn!(%client_id, retry_after_seconds, "no room for a spent challenge"),
+        Refused::Failed(_) | Refused::AlreadyEnrolled => {}
+    }
+    refused.into()
+}
+
+pub(super) fn named<'a>(name: &'a ChallengeName, challenge_id: &'a [u8]) -> Named<'a> {
     Named::Apart {
         client_id: name.client_id.as_bytes(),
         challenge_id,
@@ -264,7 +285,7 @@ mod tests {
         }
 
         async fn verify(&self, name: &ChallengeName, proof: &Proof) -> Result<(), Error> {
-            self.service.verify(name, proof).await.map(drop)
+            self.service.verify(name, None, proof).await.map(drop)
         }
     }
 
@@ -332,7 +353,13 @@ mod tests {
             let new_proof = prove(&new, &possession, &mut getrandom::SysRng).unwrap();
             let rotated = scene
                 .service
-                .rotate(&issued.name, &old.unwrap(), new.commitment(), &new_proof)
+                .rotate(
+                    &issued.name,
+                    None,
+                    &old.unwrap(),
+                    new.commitment(),
+                    &new_proof,
+                )
                 .await;
             outcomes.push(rotated.map(|record| record.version()));
         }

@@ -4,6 +4,7 @@ mod attempts;
 mod challenge_name;
 mod invitations;
 mod keys_by_epoch;
+mod links;
 mod state;
 
 pub use attempts::EnrolmentPermission;

@@ -8,7 +8,8 @@ use std::{
 
 use serde_json::{Value, json};
 use twofapi_crypto_core::{
-    Authentication, AuthenticationBinding, ClientId, Credential, Enrolment, Nonce, Rotation, prove,
+    Authentication, AuthenticationBinding, ClientId, Credential, CredentialId, Enrolment, Joining,
+    Linking, Nonce, Rotation, Statement, Unlinking, prove,
 };
 use ureq::http::HeaderMap;
 
@@ -16,6 +17,11 @@ pub(crate) const ENROLL: &str = "/auth/zkp/enroll";
 pub(crate) const CHALLENGE: &str = "/auth/zkp/challenge";
 pub(crate) const VERIFY: &str = "/auth/zkp/verify";
 pub(crate) const ROTATE: &str = "/auth/zkp/rotate";
+pub(crate) const LINK: &str = "/auth/zkp/link";
+pub(crate) const OFFER: &str = "/auth/zkp/link/offer";
+pub(crate) const JOIN: &str = "/auth/zkp/link/join";
+pub(crate) const UNLINK: &str = "/auth/zkp/unlink";
+pub(crate) const CREDENTIALS: &str = "/auth/zkp/credentials";
 pub(crate) const WHOAMI: &str = "/auth/zkp/whoami";
 pub(crate) const JWKS: &str = "/.well-known/jwks.json";
 
@@ -61,6 +67,57 @@ impl Answer {
 pub(crate) struct Client {
     pub(crate) id: ClientId,
     pub(crate) credential: Credential,
+}
+
+impl Client {
+    /// As the server names its credential.
+    pub(crate) fn credential_id(&self) -> String {
+        CredentialId::of(self.credential.commitment().as_bytes()).to_string()
+    }
+
+    pub(crate) fn commitment(&self) -> String {
+        hex::encode(self.credential.commitment().as_bytes())
+    }
+
+    /// Another device of the same person, not linked yet.
+    pub(crate) fn device(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            credential: credential(),
+        }
+    }
+
+    fn proof(&self, statement: &impl Statement) -> Value {
+        let proof = prove(&self.credential, statement, &mut getrandom::SysRng).unwrap();
+        hex::encode(proof.to_bytes()).into()
+    }
+
+    /// This credential's joining proof over a challenge.
+    pub(crate) fn joining(&self, challenge: &Answer, binding: &AuthenticationBinding) -> Value {
+        self.proof(&Joining::new(&self.id, &nonce(challenge), binding).unwrap())
+    }
+
+    /// This credential's proof that it links the other one.
+    pub(crate) fn linking(
+        &self,
+        new: &Self,
+        challenge: &Answer,
+        binding: &AuthenticationBinding,
+    ) -> Value {
+        let new = new.credential.commitment().as_bytes();
+        self.proof(&Linking::new(&self.id, &nonce(challenge), new, binding).unwrap())
+    }
+
+    /// This credential's proof that it unlinks the other one.
+    pub(crate) fn unlinking(
+        &self,
+        old: &Self,
+        challenge: &Answer,
+        binding: &AuthenticationBinding,
+    ) -> Value {
+        let old = old.credential.commitment().as_bytes();
+        self.proof(&Unlinking::new(&self.id, &nonce(challenge), old, binding).unwrap())
+    }
 }
 
 pub(crate) fn credential() -> Credential {

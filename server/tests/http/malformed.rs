@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{
-        Answer, CHALLENGE, ENROLL, ROTATE, VERIFY, WHOAMI, credential, possession, raw, send,
+        Answer, CHALLENGE, ENROLL, JOIN, LINK, ROTATE, UNLINK, VERIFY, WHOAMI, credential,
+        possession, raw, send,
     },
     server::Server,
 };
 
-const ROUTES: [&str; 4] = [ENROLL, CHALLENGE, VERIFY, ROTATE];
+const ROUTES: [&str; 7] = [ENROLL, CHALLENGE, VERIFY, ROTATE, LINK, JOIN, UNLINK];
 
 fn send_body(server: &Server, path: &str, body: &[u8]) -> Answer {
     let headers = [
@@ -29,6 +30,23 @@ fn well_formed(path: &str) -> Value {
         ENROLL => possession,
         CHALLENGE => json!({ "client_id": "alice" }),
         VERIFY => json!({ "challenge_id": challenge_id, "proof": possession["proof"] }),
+        // Of a second device; the rest has tests of its own.
+        LINK => json!({
+            "challenge_id": challenge_id,
+            "proof": possession["proof"],
+            "commitment_new": possession["commitment"],
+        }),
+        JOIN => json!({
+            "challenge_id": challenge_id,
+            "commitment": possession["commitment"],
+            "proof": possession["proof"],
+            "name": "laptop",
+        }),
+        UNLINK => json!({
+            "challenge_id": challenge_id,
+            "proof": possession["proof"],
+            "commitment_old": possession["commitment"],
+        }),
         _ => json!({
             "challenge_id": challenge_id,
             "proof_old": possession["proof"],
@@ -193,12 +211,12 @@ fn a_client_id_that_breaks_a_rule_is_refused_with_the_rules() {
 #[test]
 fn hex_of_the_wrong_length_or_alphabet_is_refused_with_the_right_one() {
     let server = Server::start();
-    for path in [ENROLL, VERIFY, ROTATE] {
+    for path in [ENROLL, VERIFY, ROTATE, LINK, JOIN, UNLINK] {
         let good = well_formed(path);
         for (name, value) in good.as_object().unwrap() {
             let (bytes, right) = match name.as_str() {
                 "proof" | "proof_old" | "proof_new" => (96, "96 bytes"),
-                "commitment" | "commitment_new" => (32, "32 bytes"),
+                "commitment" | "commitment_new" | "commitment_old" => (32, "32 bytes"),
                 _ => continue,
             };
             let hex = value.as_str().unwrap();

@@ -4,7 +4,10 @@
 use serde_json::{Value, json};
 
 use crate::{
-    client::{CHALLENGE, ENROLL, JWKS, ROTATE, VERIFY, WHOAMI, credential, possession, send},
+    client::{
+        CHALLENGE, CREDENTIALS, ENROLL, JOIN, JWKS, LINK, OFFER, ROTATE, UNLINK, VERIFY, WHOAMI,
+        credential, possession, send,
+    },
     server::Server,
 };
 
@@ -110,6 +113,80 @@ fn of_several_things_that_are_wrong_the_first_is_answered() {
             json!({ "client_id": "al ice", "x": 1 }),
             "invalid_client_id",
         ),
+        // The credential that proves, where one is named, between the challenge and the proof.
+        (
+            VERIFY,
+            json!({ "challenge_id": 7, "credential_id": "0", "proof": "0" }),
+            "malformed_request",
+        ),
+        (
+            VERIFY,
+            json!({ "challenge_id": ID, "credential_id": "G".repeat(32), "proof": "0" }),
+            "invalid_encoding",
+        ),
+        (
+            ROTATE,
+            json!({ "challenge_id": ID, "credential_id": "0", "proof_old": "gg" }),
+            "invalid_length",
+        ),
+        (
+            LINK,
+            json!({ "challenge_id": ID, "credential_id": "0", "proof": "gg" }),
+            "invalid_length",
+        ),
+        (
+            LINK,
+            json!({ "challenge_id": ID, "proof": proof, "commitment_new": "gg", "proof_new": "0" }),
+            "invalid_encoding",
+        ),
+        (
+            LINK,
+            json!({ "challenge_id": ID, "proof": proof, "commitment_new": commitment, "proof_new": "0", "name": " " }),
+            "invalid_length",
+        ),
+        (
+            LINK,
+            json!({ "challenge_id": "none", "proof": proof, "commitment_new": commitment, "proof_new": proof, "name": " ", "x": 1 }),
+            "invalid_encoding",
+        ),
+        (
+            LINK,
+            json!({ "challenge_id": "none", "proof": proof, "commitment_new": commitment }),
+            "denied",
+        ),
+        (
+            JOIN,
+            json!({ "challenge_id": ID, "commitment": "gg", "proof": "0", "name": 7 }),
+            "invalid_encoding",
+        ),
+        (
+            JOIN,
+            json!({ "challenge_id": ID, "commitment": commitment, "proof": "0", "name": "" }),
+            "invalid_length",
+        ),
+        (
+            JOIN,
+            json!({ "challenge_id": ID, "commitment": commitment, "proof": proof, "name": 7 }),
+            "malformed_request",
+        ),
+        (
+            UNLINK,
+            json!({ "challenge_id": ID, "proof": "gg", "commitment_old": "0" }),
+            "invalid_encoding",
+        ),
+        (
+            UNLINK,
+            json!({ "challenge_id": ID, "proof": proof, "commitment_old": "0", "x": 1 }),
+            "invalid_length",
+        ),
+        // The access token after the fields, before the challenge.
+        (OFFER, json!({ "challenge_id": 7 }), "malformed_request"),
+        (
+            OFFER,
+            json!({ "challenge_id": ID, "x": 1 }),
+            "malformed_request",
+        ),
+        (OFFER, json!({ "challenge_id": ID }), "denied"),
     ] {
         let status = if code == "denied" { 401 } else { 400 };
         assert_eq!(
@@ -139,6 +216,8 @@ fn what_answers_to_get_answers_to_head_and_a_slash_more_is_another_resource() {
     let server = Server::start();
     for (path, status) in [
         (WHOAMI, 401),
+        (CREDENTIALS, 401),
+        (OFFER, 401),
         (JWKS, 200),
         ("/livez", 200),
         ("/healthz", 200),
@@ -148,7 +227,20 @@ fn what_answers_to_get_answers_to_head_and_a_slash_more_is_another_resource() {
         assert_eq!(get.header("content-type"), head.header("content-type"));
         assert_eq!(head.body, Value::Null);
     }
-    for path in [WHOAMI, JWKS, "/healthz", CHALLENGE, ENROLL, VERIFY, ROTATE] {
+    for path in [
+        WHOAMI,
+        JWKS,
+        "/healthz",
+        CHALLENGE,
+        ENROLL,
+        VERIFY,
+        ROTATE,
+        LINK,
+        OFFER,
+        JOIN,
+        UNLINK,
+        CREDENTIALS,
+    ] {
         for method in ["GET", "POST"] {
             let slash = format!("{path}/");
             let answer = send(&server.base_url, method, &slash, &[], b"");

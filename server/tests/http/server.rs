@@ -14,11 +14,12 @@ use tokio::{net::TcpListener, runtime::Runtime};
 use twofapi_crypto_core::{AuthenticationBinding, ClientId, Credential};
 use twofapi_server::{
     Clock, Config, EmbeddedStore, RateLimit, RecordChange, Service, Sources, Store, change_record,
-    invite, router,
+    invite, invite_to_reset, router,
 };
 
 use crate::client::{
-    Answer, CHALLENGE, Client, ENROLL, VERIFY, credential, get, possession, post, proven, rotation,
+    Answer, CHALLENGE, Client, ENROLL, LINK, OFFER, VERIFY, credential, get, possession, post,
+    proven, rotation,
 };
 
 pub(crate) const AUDIENCE: &str = "https://auth.example.com";
@@ -161,6 +162,87 @@ impl Server {
     pub(crate) fn rotation(&self, client: &Client, new: &Credential) -> Value {
         let challenge = self.challenge(client.id.as_str());
         rotation(client, new, &challenge, self.binding())
+    }
+
+    /// A link of the other one at the same device, by this credential, which it names.
+    pub(crate) fn link(&self, by: &Client, new: &Client) -> Value {
+        let challenge = self.challenge(by.id.as_str());
+        json!({
+            "challenge_id": challenge.body["challenge_id"],
+            "credential_id": by.credential_id(),
+            "proof": by.linking(new, &challenge, self.binding()),
+            "commitment_new": new.commitment(),
+            "proof_new": new.joining(&challenge, self.binding()),
+            "name": "laptop",
+        })
+    }
+
+    /// A link of the other one, which has joined before.
+    pub(crate) fn link_what_joined(&self, by: &Client, new: &Client) -> Value {
+        let mut body = self.link(by, new);
+        body.as_object_mut().unwrap().remove("proof_new");
+        body.as_object_mut().unwrap().remove("name");
+        body
+    }
+
+    /// An unlinking of the other one, by this credential, which it names.
+    pub(crate) fn unlinking(&self, by: &Client, old: &Client) -> Value {
+        let challenge = self.challenge(by.id.as_str());
+        json!({
+            "challenge_id": challenge.body["challenge_id"],
+            "credential_id": by.credential_id(),
+            "proof": by.unlinking(old, &challenge, self.binding()),
+            "commitment_old": old.commitment(),
+        })
+    }
+
+    /// A challenge that this client offers to a second device.
+    pub(crate) fn offer(&self, client: &Client, token: &str) -> Answer {
+        let challenge = self.challenge(client.id.as_str());
+        let body = json!({ "challenge_id": challenge.body["challenge_id"] });
+        let answer = self.post(OFFER, Some(token), &body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        challenge
+    }
+
+    /// How this device joins an offer.
+    pub(crate) fn joining(&self, device: &Client, offer: &Answer) -> Value {
+        json!({
+            "challenge_id": offer.body["challenge_id"],
+            "commitment": device.commitment(),
+            "proof": device.joining(offer, self.binding()),
+            "name": "phone",
+        })
+    }
+
+    /// A client with two devices.
+    pub(crate) fn with_two_devices(&self, client_id: &str) -> (Client, Client) {
+        let phone = self.enrol(client_id);
+        let laptop = phone.device();
+        let answer = self.post(LINK, None, &self.link(&phone, &laptop));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        (phone, laptop)
+    }
+
+    /// A verification of this client that names its credential.
+    pub(crate) fn proven_by_name(&self, client: &Client) -> Value {
+        let mut body = self.proven(client);
+        body["credential_id"] = client.credential_id().into();
+        body
+    }
+
+    /// An access token for this credential.
+    pub(crate) fn log_in_by_name(&self, client: &Client) -> String {
+        let answer = self.verify(&self.proven_by_name(client));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.text("access_token").to_owned()
+    }
+
+    /// A token by which a client is reset.
+    pub(crate) fn invite_to_reset(&self, client_id: &str) -> String {
+        let client_id = ClientId::parse(client_id).unwrap();
+        let token = invite_to_reset(&*self.store, &client_id, self.clock.wall(), 3600);
+        self.run(token).unwrap().expose().to_owned()
     }
 
     pub(crate) fn verify(&self, body: &Value) -> Answer {

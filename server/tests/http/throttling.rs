@@ -6,7 +6,7 @@ use serde_json::json;
 use twofapi_server::{Config, RateLimit};
 
 use crate::{
-    client::{CHALLENGE, ENROLL, ROTATE, VERIFY},
+    client::{CHALLENGE, ENROLL, JOIN, LINK, ROTATE, UNLINK, VERIFY},
     server::{AUDIENCE, Server},
 };
 
@@ -17,7 +17,7 @@ fn a_source_that_tries_too_often_is_told_when_to_come_back() {
         burst: NonZeroU32::new(5).unwrap(),
     };
     let server = Server::with(Config::new(AUDIENCE.parse().unwrap()), Some(limit));
-    let attempts = [VERIFY, ENROLL, ROTATE].repeat(4);
+    let attempts = [VERIFY, ENROLL, ROTATE, LINK, JOIN, UNLINK].repeat(3);
     let answers: Vec<_> = attempts
         .iter()
         .map(|path| server.post(path, None, &json!({})))
@@ -25,6 +25,13 @@ fn a_source_that_tries_too_often_is_told_when_to_come_back() {
     assert_eq!(answers[0].problem(), (400, "malformed_request"));
     let throttled: Vec<_> = answers.iter().filter(|a| a.status == 429).collect();
     assert!(throttled.len() >= 4, "{answers:?}");
+    for path in &attempts[..6] {
+        let one = attempts
+            .iter()
+            .zip(&answers)
+            .find(|(tried, answer)| *tried == path && answer.status == 429);
+        assert!(one.is_some(), "{path} is not throttled");
+    }
     for answer in throttled {
         assert_eq!(answer.problem(), (429, "throttled"));
         let seconds: u32 = answer.header("retry-after").parse().unwrap();

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::{Value, json};
 use twofapi_crypto_core::CredentialId;
-use twofapi_server::Config;
+use twofapi_server::{Config, RecordChange};
 
 use crate::{
     client::{JWKS, VERIFY, WHOAMI},
@@ -92,6 +92,76 @@ fn a_token_says_who_by_whom_for_whom_and_until_when() {
         json!({ "client_id": "alice", "expires_at": NOW + 600, "commitment_version": 1 });
     assert_eq!((whoami.status, whoami.body), (200, expected));
     assert_ne!(part(&server.log_in(&alice), 1)["jti"], jti);
+}
+
+/// A token as this server signs it, with other claims.
+fn signed(server: &Server, jwt: &str, claims: &Value) -> String {
+    let keys = server.run(server.store.signing_keys()).unwrap();
+    let seed = keys[0].seed.as_bytes().try_into().unwrap();
+    let key = ed25519_dalek::SigningKey::from_bytes(&seed);
+    let message = format!("{}.{}", jwt.split('.').next().unwrap(), encode(claims));
+    let signature = ed25519_dalek::Signer::sign(&key, message.as_bytes());
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+}
+
+#[test]
+fn a_token_of_before_means_the_first_credential_and_the_first_generation() {
+    let server = Server::start();
+    let (phone, laptop) = server.with_two_devices("alice");
+    let before = |jwt: &str| {
+        let mut claims = part(jwt, 1);
+        for name in ["cred", "gen"] {
+            assert!(claims.as_object_mut().unwrap().remove(name).is_some());
+        }
+        signed(&server, jwt, &claims)
+    };
+    let of_phone = before(&server.log_in(&phone));
+    let whoami = server.get(WHOAMI, Some(&of_phone));
+    assert_eq!((whoami.status, whoami.text("client_id")), (200, "alice"));
+    // The laptop's names a version that the first credential did not come with.
+    let of_laptop = before(&server.log_in_by_name(&laptop));
+    assert_eq!(
+        server.get(WHOAMI, Some(&of_laptop)).problem(),
+        (401, "denied")
+    );
+    server.change("alice", RecordChange::EndSessions);
+    assert_eq!(
+        server.get(WHOAMI, Some(&of_phone)).problem(),
+        (401, "denied")
+    );
+}
+
+#[test]
+fn a_token_of_another_credential_version_or_generation_is_refused() {
+    let server = Server::start();
+    let (phone, laptop) = server.with_two_devices("alice");
+    let jwt = server.log_in(&phone);
+    let claims = part(&jwt, 1);
+    assert_eq!(
+        server
+            .get(WHOAMI, Some(&signed(&server, &jwt, &claims)))
+            .status,
+        200
+    );
+    for (name, value) in [
+        ("cred", json!(laptop.credential_id())),
+        ("cred", json!("0".repeat(32))),
+        ("cred", json!("first")),
+        ("cred", json!(7)),
+        ("ver", json!(2)),
+        ("gen", json!(1)),
+        ("gen", json!(-1)),
+        ("sub", json!("bob")),
+    ] {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        let token = signed(&server, &jwt, &claims);
+        assert_eq!(
+            server.get(WHOAMI, Some(&token)).problem(),
+            (401, "denied"),
+            "{claims}"
+        );
+    }
 }
 
 #[test]
