@@ -11,9 +11,10 @@ export interface Fields {
   clientIdIfGiven(): string | undefined;
   text(name: string): string;
   bytes(name: string, length: number): Uint8Array;
+  has(name: string): boolean;
 }
 
-const malformed = (detail: string): ProblemError => new ProblemError('malformed_request', detail);
+export const malformed = (detail: string): ProblemError => new ProblemError('malformed_request', detail);
 
 export const tooLarge = (): ProblemError =>
   new ProblemError('payload_too_large', `the body must be at most ${BODY_MAX_LENGTH} bytes`);
@@ -34,20 +35,22 @@ export async function fieldsOf(request: Request, names: readonly string[], withC
     }
     return given.get('client_id') ?? given.get('user_id');
   };
+  const bytes = (name: string, length: number): Uint8Array => {
+    const digits = field(name);
+    if (digits.length !== 2 * length) {
+      throw new ProblemError('invalid_length', `"${name}" must be ${length} bytes, as ${2 * length} hex digits`);
+    }
+    if (!/^[0-9A-Fa-f]*$/.test(digits)) {
+      throw new ProblemError('invalid_encoding', `"${name}" must be hex digits`);
+    }
+    return Buffer.from(digits, 'hex');
+  };
   return {
     text: field,
+    has: (name) => given.has(name),
     clientIdIfGiven,
     clientId: () => clientIdIfGiven() ?? field('client_id'),
-    bytes: (name, length) => {
-      const digits = field(name);
-      if (digits.length !== 2 * length) {
-        throw new ProblemError('invalid_length', `"${name}" must be ${length} bytes, as ${2 * length} hex digits`);
-      }
-      if (!/^[0-9A-Fa-f]*$/.test(digits)) {
-        throw new ProblemError('invalid_encoding', `"${name}" must be hex digits`);
-      }
-      return Buffer.from(digits, 'hex');
-    },
+    bytes,
   };
 }
 

@@ -1,7 +1,14 @@
 // The HTTP resources of 2FApi for services in JavaScript, on memory, Redis or PostgreSQL. The adapters
 // are in `@2fapi/server/express`, `@2fapi/server/fastify` and `@2fapi/server/hono`.
 
-export { createTwoFApi, type EnrollmentRequest, type RequestContext, type TwoFApi, type TwoFApiOptions } from './two-f-api.js';
+export {
+  createTwoFApi,
+  type AuditEvent,
+  type EnrollmentRequest,
+  type RequestContext,
+  type TwoFApi,
+  type TwoFApiOptions,
+} from './two-f-api.js';
 export type { Limits } from './limits.js';
 export { generateSigningKey, type ScheduledKey, type SigningKey } from './signing-keys.js';
 export type { Identity } from './tokens.js';

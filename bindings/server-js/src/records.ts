@@ -186,6 +186,7 @@ export function storeOver<Step, Was extends Kept = Kept>(
         if (replaced === 'refused') return 'not_permitted';
         if (replaced === 'changed') continue;
         const { status, version } = commit.done('done');
+        if (status === 'revoked') throw new Error('who is revoked cannot be reset');
         return { status, commitmentVersion: version };
       }
       throw busy();

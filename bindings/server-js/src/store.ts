@@ -109,7 +109,7 @@ export type Redeem<Step> = (step: Step) => boolean | Promise<boolean>;
 export type EnrollmentOutcome = 'enrolled' | 'already_enrolled' | 'denied' | 'not_permitted';
 
 /** What came of a reset. */
-export type ResetOutcome = { readonly status: ClientStatus; readonly commitmentVersion: number } | 'denied' | 'not_permitted';
+export type ResetOutcome = { readonly status: Exclude<ClientStatus, 'revoked'>; readonly commitmentVersion: number } | 'denied' | 'not_permitted';
 
 /** What a store can do where a client has several credentials. */
 export interface Links<Step = unknown> {
