@@ -8,18 +8,26 @@ import {
   buildTranscript,
   challengeNonce,
   checkClientId,
+  checkCommitment,
+  checkCredentialId,
+  checkCredentialName,
   commit,
   completeTranscript,
+  createLinkProof,
+  credentialIdOf,
   getGeneratorG,
   getGeneratorH,
   hashTranscript,
+  linkNumber,
   toHex,
   verifyAuthentication,
   verifyEnrollment,
+  verifyJoining,
+  verifyLinkProof,
   verifyProofEquation,
 } from '@2fapi/crypto-napi';
 
-import { ANSWERS, CHALLENGES, SIGMA, unhex, vectors, type Challenges, type ClientIds, type Proven, type Sigma } from './vectors.js';
+import { ANSWERS, CHALLENGES, SIGMA, unhex, vectors, type Challenges, type ClientIds, type Linking, type LinkProofs, type LinkProven, type Proven, type Sigma } from './vectors.js';
 
 const ROTATION = Buffer.from('rotation:');
 
@@ -42,7 +50,23 @@ function answer(it: Proven): string {
         // The call for rotations takes the new commitment by itself.
         if (nonce.length === 0) return 'invalid_length';
         if (!bound.subarray(0, 9).equals(ROTATION)) return 'invalid_encoding';
+        // Otherwise the parts below are those of another purpose.
+        if ((bound[9] ?? 0) % 2 === 1) checkCommitment(channelBinding.slice(9, 41));
         return byItsParts(it) ? 'accepted' : 'denied';
+      case 'linking':
+      case 'unlinking': {
+        // So do the calls that prove these; to verify them is for the ceremonies.
+        if (nonce.length === 0) return 'invalid_length';
+        const byte = it.purpose === 'linking' ? 1 : 3;
+        if (!bound.subarray(0, 9).equals(ROTATION) || bound[9] !== byte) return 'invalid_encoding';
+        return byItsParts(it) ? 'accepted' : 'denied';
+      }
+      case 'joining': {
+        if (nonce.length === 0) return 'invalid_length';
+        if (!bound.subarray(0, 9).equals(ROTATION) || bound[9] !== 5) return 'invalid_encoding';
+        const joining = { clientId, commitment, nonce, channelBinding: channelBinding.slice(10), proof };
+        return verifyJoining(joining) ? 'accepted' : 'denied';
+      }
       default:
         return assert.fail(`a purpose that there is not: ${JSON.stringify(it)}`);
     }
@@ -105,6 +129,54 @@ for (const file of SIGMA) {
     }
   });
 }
+
+test('linking-v1.json: proofs of each purpose, credential ids, numbers and names', () => {
+  const file = vectors<Linking>('linking-v1.json');
+  for (const it of file.accepted) {
+    assert.equal(answer(it), 'accepted', it.name);
+    assert.equal(byItsParts(it), true, it.name);
+  }
+  for (const it of file.rejected) {
+    const answers: readonly string[] = ANSWERS[it.reason];
+    assert(answers.includes(answer(it)), `${it.name}: ${answer(it)} for ${it.reason}`);
+  }
+  assert(file.accepted.length > 20 && file.rejected.length > 100);
+  for (const it of file.credential_ids) assert.equal(credentialIdOf(unhex(it.commitment)), it.credential_id, it.name);
+  for (const it of file.link_numbers) assert.equal(linkNumber(it.challenge_id, unhex(it.commitment)), it.number, it.name);
+  for (const it of file.credential_ids) checkCredentialId(it.credential_id);
+  for (const id of file.no_credential_ids) assert.throws(() => checkCredentialId(id), TwoFApiError, id);
+  for (const name of file.credential_names) checkCredentialName(name);
+  for (const name of file.no_credential_names) assert.throws(() => checkCredentialName(name), TwoFApiError, JSON.stringify(name));
+});
+
+test('link-proof-v1.json: link proofs are judged as the file says, and made', async () => {
+  const { accepted, rejected } = vectors<LinkProofs>('link-proof-v1.json');
+  const about = (it: LinkProven) => ({
+    first: { audience: it.audience_1, clientId: it.client_id_1, commitment: unhex(it.commitment_1) },
+    second: { audience: it.audience_2, clientId: it.client_id_2, commitment: unhex(it.commitment_2) },
+    nonce: unhex(it.nonce),
+  });
+  for (const it of accepted) {
+    const link = about(it);
+    assert.equal(await verifyLinkProof({ ...link, proof: unhex(it.proof) }), true, it.name);
+    const credentialOf = (blinding: string) => ({ secret: unhex(it.secret), blinding: unhex(blinding) });
+    const proof = createLinkProof({
+      first: { ...link.first, credential: credentialOf(it.blinding_1) },
+      second: { ...link.second, credential: credentialOf(it.blinding_2) },
+      nonce: link.nonce,
+    });
+    assert.equal(await verifyLinkProof({ ...link, proof }), true, it.name);
+  }
+  for (const it of rejected) {
+    const found = await verifyLinkProof({ ...about(it), proof: unhex(it.proof) }).then(
+      (holds) => (holds ? 'accepted' : 'denied'),
+      (error: unknown) => (error instanceof TwoFApiError ? error.code : String(error)),
+    );
+    const answers: readonly string[] = ANSWERS[it.reason];
+    assert(answers.includes(found), `${it.name}: ${found} for ${it.reason}`);
+  }
+  assert(accepted.length > 5 && rejected.length > 100);
+});
 
 for (const file of CHALLENGES) {
   test(`${file}: challenges are computed again, and those that are not live are denied`, () => {

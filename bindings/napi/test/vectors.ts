@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 export interface Proven {
   name: string;
-  purpose: 'enrolment' | 'authentication' | 'rotation';
+  purpose: 'enrolment' | 'authentication' | 'rotation' | 'linking' | 'unlinking' | 'joining';
   client_id: string;
   nonce: string;
   channel_binding: string;
@@ -27,6 +27,7 @@ export interface Rejected extends Proven {
 /** What a surface may answer to a case that is refused for a reason. */
 export const ANSWERS = {
   client_id: ['invalid_client_id'],
+  audience: ['invalid_encoding', 'invalid_length'],
   nonce_length: ['invalid_length'],
   // Of another purpose, or too long.
   binding: ['invalid_encoding', 'invalid_length'],
@@ -43,6 +44,33 @@ export interface Sigma {
   generators: { G: string; H: string };
   accepted: Accepted[];
   rejected: Rejected[];
+}
+
+/** Proofs of links, and what follows from a commitment, and from a challenge id and a commitment. */
+export interface Linking extends Omit<Sigma, 'generators'> {
+  credential_ids: { name: string; commitment: string; credential_id: string }[];
+  no_credential_ids: string[];
+  link_numbers: { name: string; challenge_id: string; commitment: string; number: string }[];
+  credential_names: string[];
+  no_credential_names: string[];
+}
+
+/** A link proof, and what it is about. */
+export interface LinkProven {
+  name: string;
+  audience_1: string;
+  client_id_1: string;
+  commitment_1: string;
+  audience_2: string;
+  client_id_2: string;
+  commitment_2: string;
+  nonce: string;
+  proof: string;
+}
+
+export interface LinkProofs {
+  accepted: (LinkProven & { secret: string; blinding_1: string; blinding_2: string })[];
+  rejected: (LinkProven & { reason: keyof typeof ANSWERS })[];
 }
 
 export interface LiveChallenge {
