@@ -2,7 +2,7 @@
 //! or made outside this module: the verdict stays with the attempt that it is about.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::fmt;
+use core::{fmt, hint::black_box};
 
 use rand_core::TryCryptoRng;
 
@@ -128,14 +128,14 @@ impl Named {
         named: Option<&CredentialId>,
         now: u64,
     ) -> Result<Self, Cause> {
+        let at = match named {
+            None => Some(0),
+            Some(id) => place_of(id, record.as_ref()),
+        };
         let record = record.ok_or(Cause::UnknownClient)?;
         if !record.is_active() {
             return Err(Cause::InactiveClient);
         }
-        let at = match named {
-            None => Some(0),
-            Some(id) => record.credentials().iter().position(|one| one.id() == *id),
-        };
         let at = at.ok_or(Cause::UnknownCredential)?;
         let expires_at = record.expiry_of(&record.credentials()[at]);
         if expires_at.is_some_and(|at| at <= now) {
@@ -151,6 +151,22 @@ impl Named {
     fn commitment(&self) -> Kept {
         self.record.credentials()[self.at].commitment
     }
+}
+
+/// Where the credential of this id is. Whoever is there, as many ids are worked out as a client may have
+/// credentials: the time tells neither whether there is such a client nor how many it has.
+fn place_of(id: &CredentialId, record: Option<&Record>) -> Option<usize> {
+    let credentials = record.map_or(&[][..], Record::credentials);
+    let mut found = None;
+    for place in 0..Record::MAX_CREDENTIALS {
+        let credential = credentials.get(place);
+        let commitment = credential.map_or(&[0; Commitment::LEN], |one| one.commitment());
+        let is_it = black_box(CredentialId::of(commitment)) == *id;
+        if is_it && credential.is_some() {
+            found = Some(place);
+        }
+    }
+    found
 }
 
 /// An attempt whose proof is to be verified: alone, in a batch, on any thread.

@@ -1,7 +1,7 @@
 //! What a host keeps of a client: where it is in its life, its credentials, and what its operator says of
 //! it. The rules of what may become of a record are here, and nowhere else.
 
-use alloc::{boxed::Box, collections::BTreeSet, vec, vec::Vec};
+use alloc::{boxed::Box, vec, vec::Vec};
 
 use super::{
     Attributes, ClientRecord, ClientStatus, CredentialId, CredentialName, EnrolledCredential,
@@ -58,11 +58,14 @@ impl Record {
         let impossible = credentials
             .iter()
             .any(|credential| !(1..=version).contains(&credential.since));
-        // One alone is looked up at every login, and needs no hash.
-        let twice = credentials.len() > 1 && {
-            let ids: BTreeSet<_> = credentials.iter().map(EnrolledCredential::id).collect();
-            ids.len() < credentials.len()
-        };
+        // What came in was refused by its id. Here commitments are compared, which needs no hash: a record is
+        // read at every login.
+        let twice = credentials.iter().enumerate().any(|(at, one)| {
+            let before = &credentials[..at];
+            before
+                .iter()
+                .any(|other| other.commitment() == one.commitment())
+        });
         if impossible || twice {
             return Err(Error::InvalidEncoding {
                 what: "record of a client",
