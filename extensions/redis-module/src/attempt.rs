@@ -216,7 +216,7 @@ impl Attempt {
         let commit = settled.map_err(refused)?;
         // The command was asked for at a time when the server took writes, before the proof was looked at.
         if ctx.is_answer() && !matches!(commit.step().change, Change::None) {
-            takes_write(ctx, client_id)?;
+            takes_write(ctx, client_id, !matches!(self.purpose, Purpose::Unlink))?;
         }
         let enrolled_as = match &mut self.purpose {
             Purpose::Enrol(user) => user.take(),
@@ -271,9 +271,9 @@ fn open_session(
     Ok(())
 }
 
-fn takes_write(ctx: Ctx<'_>, client_id: &ClientId) -> Result<(), Failure> {
+fn takes_write(ctx: Ctx<'_>, client_id: &ClientId, adds: bool) -> Result<(), Failure> {
     let key = KeyName::of(client_id);
-    let refused = ctx.in_database_zero(|| writes::refused(ctx, key.as_bytes(), true));
+    let refused = ctx.in_database_zero(|| writes::refused(ctx, key.as_bytes(), adds));
     refused.map_or(Ok(()), |line| Err(Failure::Said(line)))
 }
 

@@ -92,6 +92,36 @@ fn each_node_authenticates_its_own_clients_and_names_the_node_of_the_others() {
 }
 
 #[test]
+fn a_second_device_finds_the_node_where_its_client_is_at_home() {
+    let nodes = cluster();
+    let mut anywhere = aware(&nodes);
+    let phone = Client::enrolled("alice", &mut anywhere);
+    let mut at_home = home(&nodes, "alice").connect();
+    assert_eq!(phone.log_in(&mut at_home), Ok(Value::Okay));
+    let offer = phone.challenge(&mut anywhere).unwrap();
+    assert!(ask(&mut at_home, &["2FAPI.OFFER", &offer.id]).is_ok());
+    let laptop = phone.another();
+    assert!(laptop.join(&mut anywhere, &offer, "laptop").is_ok());
+    let challenge = phone.challenge(&mut anywhere).unwrap();
+    let proof = phone.linking_proof(&challenge, &laptop);
+    let linked = phone.link_by(&mut anywhere, &challenge, &proof, &laptop, &[]);
+    assert_eq!(linked, Ok(Value::Okay));
+    assert_eq!(laptop.log_in(&mut anywhere), Ok(Value::Okay));
+    for words in [
+        &["2FAPI.SHOW", "alice"][..],
+        &["2FAPI.EXPIREAT", "alice", "4000000000"],
+        &["2FAPI.ATTRIBUTES", "alice", "RATE", "1"],
+        &["2FAPI.ENDSESSIONS", "alice"],
+    ] {
+        let (name, arguments) = words.split_first().unwrap();
+        let answer: redis::RedisResult<Value> = cmd(name).arg(arguments).query(&mut anywhere);
+        assert!(answer.is_ok(), "{words:?}: {answer:?}");
+    }
+    assert_eq!(whoami(&mut at_home), None);
+    assert_eq!(laptop.unlink(&mut anywhere, &phone), Ok(Value::Okay));
+}
+
+#[test]
 fn a_slot_moves_under_load_with_its_clients() {
     let nodes = cluster();
     let mut anywhere = aware(&nodes);

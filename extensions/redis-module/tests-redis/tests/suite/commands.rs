@@ -304,6 +304,32 @@ fn proofs_show_neither_in_monitor_nor_in_the_slow_log() {
     let proof = alice.proof(&challenge);
     alice.verify(&mut connection, &challenge, &proof).unwrap();
     alice.rotate(&mut connection).unwrap();
+    let laptop = alice.another();
+    let challenge = alice.challenge(&mut connection).unwrap();
+    let links = [
+        alice.linking_proof(&challenge, &laptop),
+        laptop.joining_proof(&challenge),
+    ];
+    let options = ["PROOF", &links[1], "NAME", "laptop"];
+    alice
+        .link_by(&mut connection, &challenge, &links[0], &laptop, &options)
+        .unwrap();
+    alice.log_in(&mut connection).unwrap();
+    let offer = alice.challenge(&mut connection).unwrap();
+    ask(&mut connection, &["2FAPI.OFFER", &offer.id]).unwrap();
+    let tablet = alice.another();
+    tablet.join(&mut connection, &offer, "tablet").unwrap();
+    ask(&mut connection, &["2FAPI.PENDING"]).unwrap();
+    alice.unlink(&mut connection, &laptop).unwrap();
+    let new = Client::new("alice");
+    let reset = [
+        "2FAPI.RESET",
+        "alice",
+        &new.commitment(),
+        "PROOF",
+        &new.possession(),
+    ];
+    ask(&mut connection, &reset).unwrap();
     ask(&mut connection, &["SET", "the", "end"]).unwrap();
     let mut monitored = String::new();
     while !monitored.contains("\"the\" \"end\"") {
@@ -316,6 +342,15 @@ fn proofs_show_neither_in_monitor_nor_in_the_slow_log() {
             !text.contains(&proof) && !text.contains(&possession),
             "{text}"
         );
-        assert!(!text.to_lowercase().contains("2fapi.verify"), "{text}");
+        assert!(!links.iter().any(|proof| text.contains(proof)), "{text}");
+        let text = text.to_lowercase();
+        for command in [
+            "verify", "link", "unlink", "offer", "join", "pending", "reset",
+        ] {
+            assert!(
+                !text.contains(&format!("\"2fapi.{command}")),
+                "{command}: {text}"
+            );
+        }
     }
 }

@@ -93,6 +93,26 @@ impl Scene {
     }
 }
 
+impl Scene {
+    /// The link of another device.
+    fn link(&mut self) -> (Vec<u8>, Client) {
+        let laptop = self.alice.another();
+        let challenge = self.alice.challenge(&mut self.admin).unwrap();
+        let words = [
+            "2FAPI.LINK",
+            "alice",
+            &challenge.id,
+            &self.alice.linking_proof(&challenge, &laptop),
+            &laptop.commitment(),
+            "PROOF",
+            &laptop.joining_proof(&challenge),
+            "NAME",
+            "laptop",
+        ];
+        (line(&words), laptop)
+    }
+}
+
 fn enrolment(client: &Client) -> Vec<u8> {
     let possession = client.possession();
     let id = client.id.as_str();
@@ -131,7 +151,9 @@ fn what_a_proof_decides_is_not_done_when_writes_are_no_longer_taken() {
         let mut scene = Scene::new("");
         let bob = Client::new("bob");
         let rotation = scene.rotation();
+        let (link, laptop) = scene.link();
         let (mut enrols, mut rotates) = (scene.server.connect_raw(), scene.server.connect_raw());
+        let mut links = scene.server.connect_raw();
         let (changes, asks) = (scene.server.connect_raw(), scene.server.connect_raw());
         let change: Vec<_> = what.split(' ').collect();
         at_once(
@@ -139,12 +161,13 @@ fn what_a_proof_decides_is_not_done_when_writes_are_no_longer_taken() {
             &[
                 (&enrols, enrolment(&bob)),
                 (&rotates, rotation),
+                (&links, link),
                 (&changes, line(&change)),
                 // After it memory is looked at anew.
                 (&asks, line(&["PING"])),
             ],
         );
-        for stream in [&mut enrols, &mut rotates] {
+        for stream in [&mut enrols, &mut rotates, &mut links] {
             let answer = heard(stream);
             assert!(
                 told.iter()
@@ -162,7 +185,9 @@ fn what_a_proof_decides_is_not_done_when_writes_are_no_longer_taken() {
             Ok(Value::Okay),
             "{what}: bob was not enrolled before"
         );
-        assert_eq!(prefix(&scene.next.log_in(&mut scene.admin)), "DENIED");
+        for device in [&scene.next, &laptop] {
+            assert_eq!(prefix(&device.log_in(&mut scene.admin)), "DENIED");
+        }
         assert_eq!(scene.alice.log_in(&mut scene.admin), Ok(Value::Okay));
         assert_eq!(figure(&mut scene.admin, "commitments_rotated"), 0);
         assert_eq!(scene.alice.rotate(&mut scene.admin), Ok(Value::Okay));

@@ -34,7 +34,7 @@ fn client_ids_that_are_none_are_refused_everywhere() {
         &long,
         &huge,
     ] {
-        let commands: [&[&str]; 7] = [
+        let commands: [&[&str]; 15] = [
             &["2FAPI.ENROLL", id, &commitment],
             &["2FAPI.CHALLENGE", id],
             &[
@@ -47,6 +47,14 @@ fn client_ids_that_are_none_are_refused_everywhere() {
             &["2FAPI.SUSPEND", id],
             &["2FAPI.RESUME", id],
             &["2FAPI.REVOKE", id],
+            &["2FAPI.LINK", id, "ch-0", &"00".repeat(96), &commitment],
+            &["2FAPI.UNLINK", id, "ch-0", &"00".repeat(96), &commitment],
+            &["2FAPI.JOIN", id, "ch-0", &commitment, &"00".repeat(96), "x"],
+            &["2FAPI.RESET", id, &commitment, "PROOF", &"00".repeat(96)],
+            &["2FAPI.SHOW", id],
+            &["2FAPI.ATTRIBUTES", id, "RATE", "1"],
+            &["2FAPI.EXPIREAT", id, "1"],
+            &["2FAPI.ENDSESSIONS", id],
         ];
         for words in commands {
             let error = ask(&mut connection, words).unwrap_err().to_string();
@@ -144,6 +152,17 @@ fn wrong_arity_and_unknown_options_are_errors() {
         &["2FAPI.VERIFY", "a", "b"],
         &["2FAPI.ROTATE", "a", "b", "c", "d"],
         &["2FAPI.STATUS"],
+        &["2FAPI.LINK", "a", "b", "c"],
+        &["2FAPI.UNLINK", "a", "b", "c"],
+        &["2FAPI.OFFER"],
+        &["2FAPI.JOIN", "a", "b", "c", "d"],
+        &["2FAPI.PENDING", "x"],
+        &["2FAPI.CREDENTIALS", "x"],
+        &["2FAPI.RESET", "a", "b"],
+        &["2FAPI.SHOW"],
+        &["2FAPI.ATTRIBUTES", "a"],
+        &["2FAPI.EXPIREAT", "a"],
+        &["2FAPI.ENDSESSIONS"],
         &["2FAPI.INFO", "x"],
     ] {
         assert!(
@@ -168,6 +187,47 @@ fn wrong_arity_and_unknown_options_are_errors() {
                 .contains("syntax error"),
             "{options:?}"
         );
+    }
+    let possession = Client::new("alice").possession();
+    for words in [
+        &["2FAPI.VERIFY", "a", "b", &possession, "CREDENTIAL"][..],
+        &["2FAPI.VERIFY", "a", "b", &possession, "WHAT", "x"],
+        &[
+            "2FAPI.LINK",
+            "a",
+            "b",
+            &possession,
+            &commitment,
+            "NAME",
+            "x",
+        ],
+        &[
+            "2FAPI.LINK",
+            "a",
+            "b",
+            &possession,
+            &commitment,
+            "PROOF",
+            &possession,
+        ],
+        &[
+            "2FAPI.UNLINK",
+            "a",
+            "b",
+            &possession,
+            &commitment,
+            "NAME",
+            "x",
+        ],
+        &["2FAPI.RESET", "a", &commitment, "USER", "x"],
+    ] {
+        let error = ask(&mut connection, words).unwrap_err().to_string();
+        assert!(error.contains("syntax error"), "{words:?}: {error}");
+    }
+    for id in ["", "x", &"A".repeat(32), &"0".repeat(33)] {
+        let words = ["2FAPI.VERIFY", "a", "b", &possession, "CREDENTIAL", id];
+        let error = ask(&mut connection, &words).unwrap_err().to_string();
+        assert!(error.contains("credential id"), "{id}: {error}");
     }
     for user in ["", "a b", "default"] {
         let words = ["2FAPI.ENROLL", "alice", &commitment, "USER", user];
@@ -265,16 +325,48 @@ fn whatever_bytes_come_the_server_stays() {
         "LOGOUT",
         "INFO",
         "APPLY",
+        "LINK",
+        "UNLINK",
+        "OFFER",
+        "JOIN",
+        "PENDING",
+        "CREDENTIALS",
+        "RESET",
+        "SHOW",
+        "ATTRIBUTES",
+        "EXPIREAT",
+        "ENDSESSIONS",
+        "CLIENTS",
+        "SESSIONS",
+        "KICK",
     ];
-    for _ in 0..5000 {
+    let words = [
+        "PROOF",
+        "NAME",
+        "CREDENTIAL",
+        "USER",
+        "EXPIREAT",
+        "SCOPES",
+        "CLAIMS",
+        "SOURCES",
+        "RATE",
+        "TENANT",
+        "{\"a\":[1,{}]}",
+        "10.0.0.0/8",
+        "7",
+    ];
+    let alice = Client::enrolled("alice", &mut connection);
+    alice.log_in(&mut connection).unwrap();
+    for _ in 0..10_000 {
         let mut command = cmd(&format!("2FAPI.{}", names[random() as usize % names.len()]));
         for _ in 0..random() % 7 {
             let length = [0, 1, 5, 27, 32, 64, 192][random() as usize % 7];
             let bytes: Vec<u8> = (0..length)
                 .map(|_| (random() >> (random() % 32)) as u8)
                 .collect();
-            match random() % 4 {
+            match random() % 5 {
                 0 => command.arg("alice"),
+                2 => command.arg(words[random() as usize % words.len()]),
                 1 => command.arg(hex::encode(&bytes)),
                 _ => command.arg(bytes),
             };

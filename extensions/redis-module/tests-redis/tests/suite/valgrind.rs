@@ -34,7 +34,42 @@ fn exercise(server: &Server) {
     alice.log_in(&mut connection).unwrap();
     alice.rotate(&mut connection).unwrap();
     alice.log_in(&mut connection).unwrap();
+    let (laptop, tablet) = (alice.another(), alice.another());
+    alice.link(&mut connection, &laptop, "laptop").unwrap();
+    for name in ["tablet", "a thief's", "again"] {
+        let offer = alice.challenge(&mut connection).unwrap();
+        ask(&mut connection, &["2FAPI.OFFER", &offer.id]).unwrap();
+        tablet.join(&mut connection, &offer, name).unwrap();
+        if name == "a thief's" {
+            assert!(laptop.join(&mut connection, &offer, name).is_err());
+        }
+        ask(&mut connection, &["2FAPI.PENDING"]).unwrap();
+    }
+    let challenge = alice.challenge(&mut connection).unwrap();
+    let proof = alice.linking_proof(&challenge, &tablet);
+    alice
+        .link_by(&mut connection, &challenge, &proof, &tablet, &[])
+        .unwrap();
+    laptop.log_in(&mut server.connect()).unwrap();
+    tablet.unlink(&mut connection, &laptop).unwrap();
+    assert!(alice.unlink(&mut connection, &laptop).is_err());
+    let new = Client::new("alice");
+    let possession = new.possession();
+    let reset = [
+        "2FAPI.RESET",
+        "alice",
+        &new.commitment(),
+        "PROOF",
+        &possession,
+    ];
     for line in [
+        "2FAPI.CREDENTIALS",
+        "2FAPI.SHOW alice",
+        "2FAPI.ATTRIBUTES alice SCOPES a,b CLAIMS {\"a\":1} SOURCES ::/0 RATE 1 TENANT t",
+        "2FAPI.SHOW alice",
+        "2FAPI.EXPIREAT alice 4000000000",
+        "2FAPI.ENDSESSIONS alice",
+        &reset.join(" "),
         "2FAPI.WHOAMI",
         "2FAPI.INFO",
         "INFO everything",

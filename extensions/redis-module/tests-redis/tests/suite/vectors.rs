@@ -6,9 +6,9 @@ use redis::{Connection, RedisResult, Value};
 use serde_json::Value as Json;
 use twofapi_crypto_core::{Authentication, AuthenticationBinding, ClientId, Credential, Nonce};
 use twofapi_tests::vectors;
-use twofapi_tests_redis::{Server, proof_of};
+use twofapi_tests_redis::{Client, Server, proof_of};
 
-use crate::ask;
+use crate::{ask, links::names, prefix};
 
 fn text<'a>(case: &'a Json, field: &str) -> &'a str {
     case[field].as_str().unwrap()
@@ -170,4 +170,108 @@ fn rejected_vectors_are_refused_for_their_reasons() {
         }
     }
     assert!(attempts > 100, "{attempts}");
+}
+
+const LINKING: &str = "2FApi-v1.0-Linking";
+
+#[test]
+fn proofs_of_links_enrol_nobody_but_where_the_vectors_say() {
+    let server = Server::start("");
+    let mut connection = server.connect();
+    let files = vectors::files(LINKING);
+    let (mut accepted, mut refused) = (0, 0);
+    for case in vectors::cases(&files, "accepted") {
+        let answer = enrols(&mut connection, case);
+        let of_links = !is_enrolment(case);
+        assert!(agrees_with(of_links, &answer), "{answer:?} {case}");
+        *(if of_links {
+            &mut refused
+        } else {
+            &mut accepted
+        }) += 1;
+    }
+    for case in vectors::cases(&files, "rejected") {
+        if is_enrolment(case) && can_be_said(case) {
+            let answer = enrols(&mut connection, case);
+            assert!(agrees(text(case, "reason"), &answer), "{answer:?} {case}");
+            refused += 1;
+        }
+    }
+    assert!(accepted > 0 && refused > 10, "{accepted} {refused}");
+}
+
+fn agrees_with(refused: bool, answer: &RedisResult<Value>) -> bool {
+    match refused {
+        true => agrees("equation", answer),
+        false => *answer == Ok(Value::Okay),
+    }
+}
+
+#[test]
+fn the_credentials_of_the_link_vectors_are_linked() {
+    let server = Server::start("");
+    let mut connection = server.connect();
+    let files = vectors::files(LINKING);
+    for case in vectors::cases(&files, "accepted") {
+        ask(&mut connection, &["FLUSHALL"]).unwrap();
+        let id = text(case, "client_id");
+        let alice = Client::enrolled(id, &mut connection);
+        let [secret, blinding] =
+            ["secret", "blinding"].map(|part| hex::decode(text(case, part)).unwrap());
+        let new = Client {
+            credential: Credential::from_bytes(&secret, &blinding).unwrap(),
+            ..alice.another()
+        };
+        assert_eq!(new.commitment(), text(case, "commitment"));
+        assert_eq!(
+            alice.link(&mut connection, &new, "x"),
+            Ok(Value::Okay),
+            "{case}"
+        );
+        assert_eq!(new.log_in(&mut connection), Ok(Value::Okay), "{case}");
+        assert_eq!(
+            new.unlink(&mut connection, &alice),
+            Ok(Value::Okay),
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn credential_ids_and_names_are_judged_as_the_vectors_say() {
+    let server = Server::start("");
+    let mut connection = server.connect();
+    let files = vectors::files(LINKING);
+    for case in vectors::cases(&files, "credential_ids") {
+        ask(&mut connection, &["FLUSHALL"]).unwrap();
+        let words = ["2FAPI.ENROLL", "alice", text(case, "commitment")];
+        assert_eq!(ask(&mut connection, &words), Ok(Value::Okay), "{case}");
+        let id = text(case, "credential_id");
+        let words = ["2FAPI.EXPIREAT", "alice", "1", "CREDENTIAL", id];
+        assert_eq!(ask(&mut connection, &words), Ok(Value::Okay), "{case}");
+    }
+    for id in vectors::cases(&files, "no_credential_ids") {
+        let words = [
+            "2FAPI.EXPIREAT",
+            "alice",
+            "1",
+            "CREDENTIAL",
+            id.as_str().unwrap(),
+        ];
+        assert_eq!(prefix(&ask(&mut connection, &words)), "ERR", "{id}");
+    }
+    for (kind, good) in [("credential_names", true), ("no_credential_names", false)] {
+        for name in vectors::cases(&files, kind) {
+            ask(&mut connection, &["FLUSHALL"]).unwrap();
+            let alice = Client::enrolled("alice", &mut connection);
+            let name = name.as_str().unwrap();
+            let answer = alice.link(&mut connection, &alice.another(), name);
+            if good {
+                assert_eq!(answer, Ok(Value::Okay), "{name:?}");
+                assert_eq!(names(&mut connection, "alice"), ["first", name]);
+            } else {
+                assert_eq!(prefix(&answer), "ERR", "{name:?}");
+            }
+        }
+    }
 }

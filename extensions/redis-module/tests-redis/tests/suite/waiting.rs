@@ -115,21 +115,19 @@ fn attempts_of_connections_that_are_gone_are_not_looked_at() {
     assert_eq!(figure(&mut admin, "spent_accepted"), 1);
 }
 
-#[test]
-fn an_attempt_in_an_unknown_name_is_the_same_work_as_one_in_a_known_name() {
-    let server = Server::start("2fapi.verify-threads 1");
-    let mut connection = server.connect();
-    let known = Client::enrolled("known", &mut connection);
-    let unknown = Client::new("unknown");
+/// Sees that attempts of two kinds, which are all denied, take the workers and the main thread the same time.
+fn is_the_same_work(
+    server: &Server,
+    mut one: impl FnMut() -> Vec<u8>,
+    mut other: impl FnMut() -> Vec<u8>,
+) {
     let mut raw = server.connect_raw();
     let work = || {
-        let workers = processor_time_of_workers(&server).iter().sum::<Duration>();
-        [workers, processor_time_of_main_thread(&server)]
+        let workers = processor_time_of_workers(server).iter().sum::<Duration>();
+        [workers, processor_time_of_main_thread(server)]
     };
-    let mut took = |client| {
-        let attempts: Vec<_> = (0..20)
-            .map(|_| attempt(client, false, &mut connection))
-            .collect();
+    let mut took = |attempt: &mut dyn FnMut() -> Vec<u8>| {
+        let attempts: Vec<_> = (0..20).map(|_| attempt()).collect();
         let before = work();
         for attempt in &attempts {
             raw.write_all(attempt).unwrap();
@@ -142,15 +140,15 @@ fn an_attempt_in_an_unknown_name_is_the_same_work_as_one_in_a_known_name() {
     // The first round decodes what the others remember. On a busy machine single rounds are far off.
     let mut ratios = [Vec::new(), Vec::new()];
     for round in 0..51 {
-        let (known, unknown) = if round % 2 == 0 {
-            let known = took(&known);
-            (known, took(&unknown))
+        let (one, other) = if round % 2 == 0 {
+            let one = took(&mut one);
+            (one, took(&mut other))
         } else {
-            let unknown = took(&unknown);
-            (took(&known), unknown)
+            let other = took(&mut other);
+            (took(&mut one), other)
         };
         for (thread, ratios) in ratios.iter_mut().enumerate().filter(|_| round > 0) {
-            ratios.push(unknown[thread] / known[thread]);
+            ratios.push(other[thread] / one[thread]);
         }
     }
     for (mut ratios, thread) in ratios.into_iter().zip(["workers", "main thread"]) {
@@ -161,6 +159,62 @@ fn an_attempt_in_an_unknown_name_is_the_same_work_as_one_in_a_known_name() {
             "{thread}: {median} of {ratios:?}"
         );
     }
+}
+
+#[test]
+fn an_attempt_in_an_unknown_name_is_the_same_work_as_one_in_a_known_name() {
+    let server = Server::start("2fapi.verify-threads 1");
+    let [mut connection, mut second] = [(); 2].map(|()| server.connect());
+    let known = Client::enrolled("known", &mut connection);
+    let unknown = Client::new("unknown");
+    let of_known = || attempt(&known, false, &mut connection);
+    is_the_same_work(&server, of_known, || attempt(&unknown, false, &mut second));
+}
+
+#[test]
+fn an_attempt_by_an_unknown_credential_is_the_same_work_as_one_by_a_known_one() {
+    let server = Server::start("2fapi.verify-threads 1");
+    let [mut connection, mut second] = [(); 2].map(|()| server.connect());
+    let known = Client::enrolled("known", &mut connection);
+    for _ in 0..15 {
+        known.link(&mut connection, &known.another(), "x").unwrap();
+    }
+    let last = known.another();
+    let named = |client: &Client, connection: &mut Connection| {
+        let challenge = client.challenge(connection).unwrap();
+        let proof = Client::new("another").proof(&challenge);
+        let (id, credential) = (client.id.as_str(), last.credential_id());
+        line(&[
+            "2FAPI.VERIFY",
+            id,
+            &challenge.id,
+            &proof,
+            "CREDENTIAL",
+            &credential,
+        ])
+    };
+    let unknown = Client::new("unknown");
+    let of_known = || named(&known, &mut connection);
+    is_the_same_work(&server, of_known, || named(&unknown, &mut second));
+}
+
+#[test]
+fn joining_a_client_that_is_not_there_is_the_same_work_as_joining_one_that_offers_it() {
+    let server = Server::start("2fapi.verify-threads 1\n2fapi.challenge-ttl 900");
+    let [mut connection, mut second] = [(); 2].map(|()| server.connect());
+    let known = Client::enrolled("known", &mut connection);
+    known.log_in(&mut connection).unwrap();
+    let offer = known.challenge(&mut connection).unwrap();
+    ask(&mut connection, &["2FAPI.OFFER", &offer.id]).unwrap();
+    let unknown = Client::new("unknown");
+    let join = |client: &Client, connection: &mut Connection| {
+        let (challenge, device) = (client.challenge(connection).unwrap(), client.another());
+        let proof = device.joining_proof(&challenge);
+        let (id, commitment) = (client.id.as_str(), device.commitment());
+        line(&["2FAPI.JOIN", id, &challenge.id, &commitment, &proof, "x"])
+    };
+    let of_known = || join(&known, &mut connection);
+    is_the_same_work(&server, of_known, || join(&unknown, &mut second));
 }
 
 /// How many threads a user of the system has.
