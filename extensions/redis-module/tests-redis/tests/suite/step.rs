@@ -8,6 +8,7 @@ use twofapi_tests_redis::{Client, Server, wait_until};
 use crate::{
     ask, figure,
     in_between::{at_once, heard, line},
+    links::{names, shown, two_devices},
     prefix,
 };
 
@@ -145,30 +146,103 @@ fn who_changed_while_its_link_was_looked_at_is_denied_and_nothing_is_linked() {
             let alice = Client::enrolled("alice", &mut admin);
             let linked = figure(&mut admin, "credentials_linked");
             let new = alice.another();
-            let challenge = alice.challenge(&mut admin).unwrap();
-            let (proof, joining) = (
-                alice.linking_proof(&challenge, &new),
-                new.joining_proof(&challenge),
-            );
-            let commitment = new.commitment();
-            let words = [
-                "2FAPI.LINK",
-                "alice",
-                &challenge.id,
-                &proof,
-                &commitment,
-                "PROOF",
-                &joining,
-                "NAME",
-                "x",
-            ];
-            let answer = meanwhile_of(&server, line(&words), None, &after);
+            let attempt = link(&alice, &new, &mut admin);
+            let answer = meanwhile_of(&server, attempt, None, &after);
             if answer == "+OK\r\n" {
                 return false;
             }
             assert!(answer.starts_with("-DENIED"), "{case:?}: {answer:?}");
             assert_eq!(figure(&mut admin, "credentials_linked"), linked, "{case:?}");
             assert_eq!(prefix(&new.log_in(&mut admin)), "DENIED");
+            true
+        });
+    }
+}
+
+/// The link of another device, by one that is enrolled.
+fn link(by: &Client, new: &Client, admin: &mut Connection) -> Vec<u8> {
+    let challenge = by.challenge(admin).unwrap();
+    let words = [
+        "2FAPI.LINK",
+        by.id.as_str(),
+        &challenge.id,
+        &by.linking_proof(&challenge, new),
+        &new.commitment(),
+        "PROOF",
+        &new.joining_proof(&challenge),
+        "NAME",
+        "new",
+        "CREDENTIAL",
+        &by.credential_id(),
+    ];
+    line(&words)
+}
+
+/// That a device takes another away.
+fn unlink(by: &Client, old: &Client, admin: &mut Connection) -> Vec<u8> {
+    let challenge = by.challenge(admin).unwrap();
+    let words = [
+        "2FAPI.UNLINK",
+        by.id.as_str(),
+        &challenge.id,
+        &by.unlinking_proof(&challenge, old),
+        &old.commitment(),
+        "CREDENTIAL",
+        &by.credential_id(),
+    ];
+    line(&words)
+}
+
+#[test]
+fn who_is_unlinked_while_its_link_or_its_unlinking_is_looked_at_does_neither() {
+    let server = Server::start("enable-debug-command yes\n2fapi.verify-threads 1");
+    let mut admin = server.connect();
+    for links in [true, false] {
+        until_in_time("an unlinking", || {
+            ask(&mut admin, &["FLUSHALL"]).unwrap();
+            let (phone, laptop) = two_devices(&mut admin);
+            let first = unlink(&phone, &laptop, &mut admin);
+            let second = match links {
+                true => link(&laptop, &laptop.another(), &mut admin),
+                false => unlink(&laptop, &phone, &mut admin),
+            };
+            let unlinked = figure(&mut admin, "credentials_unlinked");
+            let answer = meanwhile_of(&server, second, Some(first), &[]);
+            if answer == "+OK\r\n" {
+                return false;
+            }
+            assert!(answer.starts_with("-DENIED"), "{answer:?}");
+            assert_eq!(figure(&mut admin, "credentials_unlinked"), unlinked + 1);
+            assert_eq!(names(&mut admin, "alice"), ["first"]);
+            assert_eq!(phone.log_in(&mut admin), Ok(Value::Okay));
+            true
+        });
+    }
+}
+
+#[test]
+fn a_reset_that_was_read_before_the_client_was_suspended_or_revoked_does_nothing() {
+    let server = Server::start("enable-debug-command yes\n2fapi.verify-threads 1");
+    let mut admin = server.connect();
+    for command in ["2FAPI.SUSPEND", "2FAPI.REVOKE"] {
+        until_in_time(command, || {
+            ask(&mut admin, &["FLUSHALL"]).unwrap();
+            let _alice = Client::enrolled("alice", &mut admin);
+            let new = Client::new("alice");
+            let possession = new.possession();
+            let reset = line(&[
+                "2FAPI.RESET",
+                "alice",
+                &new.commitment(),
+                "PROOF",
+                &possession,
+            ]);
+            let answer = meanwhile_of(&server, reset, None, &[line(&[command, "alice"])]);
+            if answer == "+OK\r\n" {
+                return false;
+            }
+            assert!(answer.starts_with("-DENIED"), "{answer:?}");
+            assert_eq!(shown(&mut admin, "alice")["version"], Value::Int(1));
             true
         });
     }
