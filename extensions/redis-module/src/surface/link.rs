@@ -1,8 +1,8 @@
 //! Linking and unlinking of credentials: `2FAPI.LINK`, `2FAPI.UNLINK`, and for a second device `2FAPI.OFFER`,
-//! `2FAPI.JOIN` and `2FAPI.PENDING`.
+//! `2FAPI.JOIN` and `2FAPI.PENDING`, or `2FAPI.OFFERFOR` and `2FAPI.PENDINGFOR` of a service in between.
 
 use twofapi_crypto_core::{
-    ChallengeId,
+    ChallengeId, ClientId, Error,
     ceremony::{
         JoinRequest, JoiningPart, LinkRequest, LinkState, Named, PendingLink, UnlinkRequest,
     },
@@ -82,10 +82,20 @@ pub(super) fn unlink(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Fail
 /// `2FAPI.OFFER challenge-id`, for the client of this connection's session: answers until when, in Unix
 /// seconds, a second device may join.
 pub(super) fn offer(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
-    let client_id = session_client(ctx)?;
+    offer_of(ctx, session_client(ctx)?, arguments.get(1))
+}
+
+/// `2FAPI.OFFERFOR client challenge-id`, for a service that knows by itself who its user is.
+pub(super) fn offer_for(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
+    let client_id = client(arguments)?;
+    clients::find(ctx, &client_id)?.ok_or(Error::NotEnrolled)?;
+    offer_of(ctx, client_id, arguments.get(2))
+}
+
+fn offer_of(ctx: Ctx<'_>, client_id: ClientId, challenge_id: &[u8]) -> Result<(), Failure> {
     let of = Named::Apart {
         client_id: client_id.as_bytes(),
-        challenge_id: arguments.get(1),
+        challenge_id,
     };
     let offered = challenges::begin(|now| now.terms.offer(now.keys, now.seconds, &client_id, &of))?
         .map_err(|refused| refuse(ctx, &client_id, refused))?;
@@ -123,8 +133,18 @@ pub(super) fn join(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failur
 
 /// `2FAPI.PENDING`: how far a link from a second device is, for the client of this connection's session.
 pub(super) fn show_pending(ctx: Ctx<'_>, _: &Arguments<'_>) -> Result<(), Failure> {
-    let client_id = session_client(ctx)?;
-    let pending = pending::of(&client_id);
+    show_pending_of(ctx, &session_client(ctx)?);
+    Ok(())
+}
+
+/// `2FAPI.PENDINGFOR client`, for a service that knows by itself who its user is.
+pub(super) fn show_pending_for(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failure> {
+    show_pending_of(ctx, &client(arguments)?);
+    Ok(())
+}
+
+fn show_pending_of(ctx: Ctx<'_>, client_id: &ClientId) {
+    let pending = pending::of(client_id);
     let now = clock::unix_seconds();
     let shown = pending
         .as_ref()
@@ -132,7 +152,7 @@ pub(super) fn show_pending(ctx: Ctx<'_>, _: &Arguments<'_>) -> Result<(), Failur
     let Some((pending, state)) = shown else {
         ctx.reply_map(1);
         state_is(ctx, b"none");
-        return Ok(());
+        return;
     };
     match state {
         LinkState::Open => {
@@ -161,7 +181,6 @@ pub(super) fn show_pending(ctx: Ctx<'_>, _: &Arguments<'_>) -> Result<(), Failur
             ctx.reply_bytes(name.as_str().as_bytes());
         }
     }
-    Ok(())
 }
 
 fn state_is(ctx: Ctx<'_>, state: &[u8]) {

@@ -26,7 +26,7 @@ pub(super) fn show(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failur
     let client = clients::find(ctx, &client(arguments)?)?.ok_or(Error::NotEnrolled)?;
     let (record, none) = (&client.record, Attributes::default());
     let said = record.attributes().unwrap_or(&none);
-    ctx.reply_map(12);
+    ctx.reply_map(13);
     field(ctx, "client", client.client_id.as_bytes());
     field(ctx, "status", record.status().as_str().as_bytes());
     field_number(ctx, "version", Some(record.version().into()));
@@ -49,6 +49,7 @@ pub(super) fn show(ctx: Ctx<'_>, arguments: &Arguments<'_>) -> Result<(), Failur
     );
     ctx.reply_bytes(b"credentials");
     reply_credentials(ctx, record.credentials());
+    field(ctx, "record", hex::encode(record.to_bytes()).as_bytes());
     Ok(())
 }
 

@@ -37,7 +37,7 @@ const CREDENTIAL: Argument = Argument::optional(c"CREDENTIAL", c"credential-id")
 
 /// Every command. The flags of those that carry proofs keep them out of MONITOR and SLOWLOG; those
 /// that are about the calling connection are refused in scripts, which are no connection.
-pub(crate) static COMMANDS: [Command; 28] = [
+pub(crate) static COMMANDS: [Command; 30] = [
     Command {
         name: c"2FAPI.ENROLL",
         entry: operators!(enrol::enroll),
@@ -183,6 +183,28 @@ pub(crate) static COMMANDS: [Command; 28] = [
         summary: c"Lists the credentials of this connection's client",
         complexity: c"O(1)",
         arguments: &[],
+        internal: false,
+    },
+    Command {
+        name: c"2FAPI.OFFERFOR",
+        entry: operators!(link::offer_for),
+        flags: c"write deny-oom admin fast no-monitor no-slowlog",
+        arity: 3,
+        first: FirstArgument::Client,
+        summary: c"Lets a second device ask to be linked to a client, which a service has authenticated",
+        complexity: c"O(1)",
+        arguments: &[CLIENT, CHALLENGE_ID],
+        internal: false,
+    },
+    Command {
+        name: c"2FAPI.PENDINGFOR",
+        entry: operators!(link::show_pending_for),
+        flags: c"admin fast no-monitor no-slowlog",
+        arity: 2,
+        first: FirstArgument::Client,
+        summary: c"Says how far a link from a second device is, to a service that has authenticated the client",
+        complexity: c"O(1)",
+        arguments: &[CLIENT],
         internal: false,
     },
     Command {

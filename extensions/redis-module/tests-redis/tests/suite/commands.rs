@@ -18,7 +18,7 @@ fn every_command_is_documented_with_its_arity_and_routed_by_its_client() {
         .arg(&["LIST", "FILTERBY", "MODULE", "2fapi"])
         .query(&mut connection)
         .unwrap();
-    assert_eq!(names.len(), 28, "{names:?}");
+    assert_eq!(names.len(), 30, "{names:?}");
     for name in &names {
         let docs: HashMap<String, HashMap<String, Value>> = cmd("COMMAND")
             .arg("DOCS")

@@ -22,6 +22,10 @@ fn now() -> u64 {
         .as_secs()
 }
 
+fn text(value: &Value) -> String {
+    redis::from_redis_value(value.clone()).unwrap()
+}
+
 /// Has a client expire, or one of its credentials.
 fn expire(admin: &mut Connection, at: u64, credential: Option<&Client>) {
     let (at, id) = (at.to_string(), credential.map(Client::credential_id));
@@ -201,7 +205,7 @@ fn what_is_said_of_a_client_is_kept_shown_dumped_and_restored() {
     ]);
     let as_said = |admin: &mut Connection, id: &str| {
         let shown = shown(admin, id);
-        assert_eq!(shown.len(), expected.len() + 1);
+        assert_eq!(shown.len(), expected.len() + 2);
         for (name, value) in &expected {
             assert_eq!(shown[*name], *value, "{name}");
         }
@@ -277,6 +281,11 @@ fn every_word_of_it_can_be_taken_away_again() {
     ];
     ask(&mut admin, &words).unwrap();
     let mut after = shown(&mut admin, "alice");
+    // The same but for the version, which is in the record's third to sixth byte.
+    let mut record = text(&before["record"]);
+    record.replace_range(4..12, "00000003");
+    assert_eq!(text(&after["record"]), record);
+    after.insert("record".into(), before["record"].clone());
     assert_eq!(
         after.insert("version".into(), before["version"].clone()),
         Some(Value::Int(3))

@@ -506,6 +506,8 @@ fn a_reset_and_what_is_said_of_a_client_are_for_operators() {
         &["2FAPI.ATTRIBUTES", "alice", "RATE", "1"],
         &["2FAPI.EXPIREAT", "alice", "1"],
         &["2FAPI.ENDSESSIONS", "alice"],
+        &["2FAPI.OFFERFOR", "alice", "x"],
+        &["2FAPI.PENDINGFOR", "alice"],
     ] {
         assert_eq!(prefix(&ask(&mut app, words)), "NOPERM", "{words:?}");
     }

@@ -365,3 +365,35 @@ fn nothing_of_an_offer_is_written_and_a_replica_takes_none() {
         assert_eq!(prefix(&answer), "READONLY");
     }
 }
+
+#[test]
+fn a_service_in_between_offers_for_the_clients_that_it_knows() {
+    let mut scene = Scene::new("");
+    let mut service = scene.server.connect();
+    let offer = scene.phone.challenge(&mut service).unwrap();
+    let words = ["2FAPI.OFFERFOR", "alice", &offer.id];
+    assert!(ask(&mut service, &words).is_ok());
+    let laptop = scene.phone.another();
+    laptop
+        .join(&mut scene.server.connect(), &offer, "laptop")
+        .unwrap();
+    let pending: HashMap<String, Value> = cmd("2FAPI.PENDINGFOR")
+        .arg("alice")
+        .query(&mut service)
+        .unwrap();
+    assert_eq!(pending, scene.pending());
+    assert_eq!(pending["state"], text("joined"));
+    assert_eq!(scene.link(&laptop), Ok(Value::Okay));
+    let of_nobody: HashMap<String, String> = cmd("2FAPI.PENDINGFOR")
+        .arg("nobody")
+        .query(&mut service)
+        .unwrap();
+    assert_eq!(of_nobody["state"], "none");
+    let nobodys = Client::new("nobody").challenge(&mut service).unwrap();
+    for (words, told) in [
+        (["2FAPI.OFFERFOR", "nobody", &nobodys.id], "NOCLIENT"),
+        (["2FAPI.OFFERFOR", "alice", "ch-0"], "DENIED"),
+    ] {
+        assert_eq!(prefix(&ask(&mut service, &words)), told);
+    }
+}
