@@ -66,7 +66,6 @@ impl Expect {
                     version,
                     generation,
                     credential,
-                    expires_at,
                     ..
                 },
                 Some(record),
@@ -75,7 +74,7 @@ impl Expect {
                     && record.credential(Some(credential)).is_some()
                     && record.version() == *version
                     && record.generation() == *generation
-                    && expires_at.is_none_or(|at| now < at)
+                    && self.in_time(now)
             }
             (
                 Self::Unrevoked {
@@ -96,6 +95,19 @@ impl Expect {
         match met {
             true => Committed::Done,
             false => Committed::Changed,
+        }
+    }
+
+    /// Whether client and credential are let in still by the store's clock: what is left to be seen where
+    /// the rest was seen outside of the lock of the spent set.
+    #[must_use]
+    pub fn in_time(&self, now: u64) -> bool {
+        match self {
+            Self::Unchanged {
+                expires_at: Some(at),
+                ..
+            } => now < *at,
+            _ => true,
         }
     }
 }
