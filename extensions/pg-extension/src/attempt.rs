@@ -8,15 +8,16 @@ use core::sync::atomic::Ordering;
 
 use getrandom::SysRng;
 use twofapi_crypto_core::{
-    Challenge, ClientId, ClientRecord, Commitment, Error, Nonce, Record,
+    Challenge, ClientId, Commitment, Error, Nonce, Record,
     ceremony::{
-        Accepted, AuthenticationRequest, Change, Check, Committed, EnrolmentRequest, Permission,
-        Refused, RotationRequest, Spend, Step, Terms, Wanted,
+        Accepted, AuthenticationRequest, Change, Check, Committed, EnrolmentRequest, Expect,
+        JoinRequest, LinkRequest, Named, PendingLink, Permission, Refused, RotationRequest, Spend,
+        SpentSet, Step, Terms, UnlinkRequest, Wanted,
     },
 };
 
 use crate::{
-    backend, challenges, clients, definition, known,
+    backend, challenges, clients, clock, definition, known, pending,
     rules::{ClientKey, Row, RowVersion, board::Seen},
     shmem::Shared,
 };
@@ -24,7 +25,7 @@ use crate::{
 /// A client whose proof was accepted, and what a session needs to know of its row.
 pub(crate) struct Authenticated {
     pub(crate) accepted: Accepted,
-    pub(crate) version: RowVersion,
+    pub(crate) origin: RowVersion,
     pub(crate) seen: Seen,
 }
 
@@ -59,7 +60,7 @@ pub(crate) fn authentication(
     let (accepted, found) = conclude(shared, wanted)?;
     Ok(Authenticated {
         accepted,
-        version: found.row.version,
+        origin: found.row.origin,
         seen: found.seen,
     })
 }
@@ -71,20 +72,98 @@ pub(crate) fn rotation(shared: Shared, request: &RotationRequest<'_>) -> Result<
     Ok(conclude(shared, wanted)?.0)
 }
 
+/// Proofs that the client wants another credential, by one that it has and by the new one.
+pub(crate) fn linking(shared: Shared, request: &LinkRequest<'_>) -> Result<Accepted, Refused> {
+    let (keys, now) = challenges::keys(shared)?;
+    let wanted = challenges::terms(shared)?.link(&keys, now, request)?;
+    Ok(conclude(shared, wanted)?.0)
+}
+
+/// A proof that the client wants a credential of its gone.
+pub(crate) fn unlinking(shared: Shared, request: &UnlinkRequest<'_>) -> Result<Accepted, Refused> {
+    let (keys, now) = challenges::keys(shared)?;
+    let wanted = challenges::terms(shared)?.unlink(&keys, now, request)?;
+    Ok(conclude(shared, wanted)?.0)
+}
+
+/// Offers a challenge of this client to a second device; its session has shown that it is this client.
+pub(crate) fn offer(
+    shared: Shared,
+    client_id: &ClientId,
+    challenge_id: &[u8],
+) -> Result<(), Refused> {
+    let (keys, now) = challenges::keys(shared)?;
+    let of = Named::Apart {
+        client_id: client_id.as_bytes(),
+        challenge_id,
+    };
+    let offered = challenges::terms(shared)?.offer(&keys, now, client_id, &of)?;
+    Ok(pending::put(client_id, &offered)?)
+}
+
+/// How often a second device looks again at what others have just changed. (A transaction that repeats what
+/// it reads may never see it.)
+const JOIN_TRIES: u32 = 8;
+
+/// A second device that asks to be added.
+pub(crate) fn joining(shared: Shared, request: &JoinRequest<'_>) -> Result<u32, Refused> {
+    let mut tries = 0..JOIN_TRIES;
+    loop {
+        let (keys, now) = challenges::keys(shared)?;
+        let joiner = challenges::terms(shared)?.join(&keys, now, request)?;
+        let found = pending::find(joiner.client_id())?;
+        let join = joiner.found(found)?;
+        let replaced = pending::replace(join.client_id(), join.before(), join.after())?;
+        if replaced || tries.next().is_none() {
+            return join.done(replaced);
+        }
+        // Another device has joined, or another offer was made, in a few microseconds.
+        pgrx::check_for_interrupts!();
+    }
+}
+
 /// A proof of possession for a client that is to be enrolled. Permitted is whoever may call this.
 pub(crate) fn enrolment(
     shared: Shared,
     request: &EnrolmentRequest<'_>,
 ) -> Result<Accepted, Refused> {
     let asked = challenges::terms(shared)?.enrol(request)?;
+    let asked = asked.at(clock::unix_seconds());
     let commit = asked.permitted(Permission::Host).verify().settle()?;
     let step = commit.step();
     let committed = match (&step.spend, &step.change) {
-        (None, Change::Insert(record)) => match clients::insert(&step.client_id, &single(record)?)?
-        {
+        (None, Change::Insert(record)) => match clients::insert(&step.client_id, record)? {
             true => Committed::Done,
             false => Committed::Exists,
         },
+        _ => return Err(unknown_step(step).into()),
+    };
+    commit.done(committed)
+}
+
+/// A proof of possession of the credential that takes the place of all that a client has. Permitted is
+/// whoever may call this.
+pub(crate) fn reset(shared: Shared, request: &EnrolmentRequest<'_>) -> Result<Accepted, Refused> {
+    let asked = challenges::terms(shared)?.enrol(request)?;
+    let asked = asked.at(clock::unix_seconds());
+    clients::lock(asked.client_id())?;
+    let before = clients::find(asked.client_id())?;
+    let record = before.as_ref().map(|row| row.record.clone());
+    let commit = asked
+        .permitted_to_reset(Permission::Host, record)?
+        .verify()
+        .settle()?;
+    let step = commit.step();
+    let committed = match (&step.spend, &step.change, &before) {
+        (None, Change::Replace(record), Some(before)) => {
+            match step
+                .expect
+                .met_by(Some(&before.record), clock::unix_seconds())
+            {
+                Committed::Done => replace_locked(&step.client_id, before, record)?,
+                otherwise => otherwise,
+            }
+        }
         _ => return Err(unknown_step(step).into()),
     };
     commit.done(committed)
@@ -98,30 +177,48 @@ struct Found {
 }
 
 /// Looks the client up and goes on to the end, whatever it is. A client that is not active costs the same
-/// work and the same reads.
+/// work and the same reads, and so does a credential that it does not have.
 fn conclude(shared: Shared, wanted: Wanted) -> Result<(Accepted, Found), Refused> {
     let client = ClientKey::new(backend::database(), wanted.client_id());
     let seen = known::seen(shared, &client);
     let known = known::find(seen, &client);
-    let row = match known {
-        Some(row) => Some(row),
-        None => clients::find_for_attempt(wanted.client_id())?,
+    let row = match &known {
+        Some((row, _)) => Some(row.clone()),
+        None => clients::find(wanted.client_id())?,
     };
-    let decode = |decoy: &[u8; Commitment::LEN]| Commitment::from_bytes(decoy);
-    let check = wanted.found(row.map(|row| row.record), decode)?;
+    let wanted = match wanted.wants_pending_link() {
+        true => {
+            let found = pending::find(wanted.client_id())?;
+            wanted.with_pending_link(found)
+        }
+        false => wanted,
+    };
+    // Of the one that is proven; which stand-in was decoded is nobody's affair.
+    let mut decoded = None;
+    let mut saved = false;
+    let check = wanted.found(row.as_ref().map(|row| row.record.clone()), |bytes| {
+        let kept = known.as_ref().map(|(_, commitment)| *commitment);
+        let kept = kept.filter(|kept| kept.as_bytes() == bytes);
+        saved = kept.is_some();
+        let commitment = kept.map_or_else(|| Commitment::from_bytes(bytes), Ok)?;
+        Ok(*decoded.insert(commitment))
+    })?;
     let found = row.map(|row| Found { client, row, seen });
     let concluded = carry_out(shared, check, found);
-    match &concluded {
-        Ok((_, found)) if known.is_some() && found.seen == seen => {}
-        Ok((accepted, found)) if single(accepted.record()) == Ok(found.row.record) => {
-            known::keep(client, found.row, found.seen);
+    match (&concluded, decoded) {
+        (Ok((_, found)), _) if saved && found.seen == seen => {}
+        (Ok((accepted, found)), Some(decoded)) if *accepted.record() == found.row.record => {
+            known::keep(client, found.row.clone(), decoded, found.seen);
         }
-        Ok(_) => {}
+        (Ok(_), _) => {}
         // What knowing the client saved is made up for: only an accepted proof is quicker.
-        Err(_) if known.is_some() => {
+        (Err(_), decoded) if known.is_some() => {
             let _ = ClientId::from_bytes(client.id_bytes()).and_then(|id| clients::find(&id));
+            if let (true, Some(commitment)) = (saved, decoded) {
+                let _ = Commitment::from_bytes(commitment.as_bytes());
+            }
         }
-        Err(_) => {}
+        (Err(_), _) => {}
     }
     concluded
 }
@@ -138,45 +235,83 @@ fn carry_out(
         return Err(unknown_step(step).into());
     };
     let committed = match (&step.spend, &step.change) {
-        (Some(spend), Change::None) => {
-            spend_unless_changed(shared, &step.client_id, spend, &mut found)?
-        }
+        (Some(spend), Change::None) => spend_unless_changed(shared, step, spend, &mut found)?,
         (Some(spend), Change::Replace(record)) => {
-            spend_and_replace(shared, &step.client_id, spend, &found, &single(record)?)?
+            spend_and_replace(shared, step, spend, &found, record)?
         }
         _ => return Err(unknown_step(step).into()),
     };
     Ok((commit.done(committed)?, found))
 }
 
-/// Locks the client's row, so that whoever else changes it waits until this transaction ends; spends the
-/// challenge if the row is as it was, and replaces it.
+/// Locks the client's row, so that whoever else changes it waits until this transaction ends, and what a
+/// second device left; spends the challenge if both are as they were, replaces the one and takes the other
+/// away.
 fn spend_and_replace(
     shared: Shared,
-    client_id: &ClientId,
+    step: &Step,
     spend: &Spend,
     found: &Found,
-    record: &ClientRecord,
+    record: &Record,
 ) -> Result<Committed, Error> {
+    let client_id = &step.client_id;
     clients::lock(client_id)?;
-    let before = found.row.record;
-    if clients::find(client_id)?.map(|row| row.record) != Some(before) {
+    let now = clients::find(client_id)?;
+    let Some(before) = now.filter(|row| row.record == found.row.record) else {
+        return Ok(Committed::Changed);
+    };
+    let joined = joined(&step.expect);
+    if let Some(joined) = joined
+        && !pending::lock(client_id, joined)?
+    {
         return Ok(Committed::Changed);
     }
-    let committed = shared.with_spent(|set, now| set.accept(spend, now));
-    if committed == Committed::Done && !clients::replace(client_id, &before, record)? {
-        return Err(Error::Unavailable {
-            reason: "the client's row was locked, and was changed all the same".into(),
-        });
+    let committed = shared.with_spent(|set, now| accept(set, step, spend, now));
+    if committed != Committed::Done {
+        return Ok(committed);
     }
-    Ok(committed)
+    if let Some(joined) = joined
+        && !pending::delete(client_id, joined)?
+    {
+        return Err(changed_while_locked());
+    }
+    replace_locked(client_id, &before, record)
+}
+
+/// What must be left by a second device.
+fn joined(expect: &Expect) -> Option<&PendingLink> {
+    match expect {
+        Expect::Unchanged { joined, .. } => joined.as_deref(),
+        _ => None,
+    }
+}
+
+/// Under the lock of the spent set, whose clock decides.
+fn accept(set: &mut SpentSet<'_>, step: &Step, spend: &Spend, now: u64) -> Committed {
+    match step.expect.in_time(now) {
+        true => set.accept(spend, now),
+        false => Committed::Changed,
+    }
+}
+
+fn replace_locked(client_id: &ClientId, before: &Row, record: &Record) -> Result<Committed, Error> {
+    match clients::replace(client_id, before, record)? {
+        true => Ok(Committed::Done),
+        false => Err(changed_while_locked()),
+    }
+}
+
+fn changed_while_locked() -> Error {
+    Error::Unavailable {
+        reason: "the client's row was locked, and was changed all the same".into(),
+    }
 }
 
 /// Spends the challenge, if by then nothing was committed that changes the client. Under the lock of the
 /// spent set a look at the board tells: it says nothing new, or the row is read again and compared.
 fn spend_unless_changed(
     shared: Shared,
-    client_id: &ClientId,
+    step: &Step,
     spend: &Spend,
     found: &mut Found,
 ) -> Result<Committed, Error> {
@@ -187,7 +322,7 @@ fn spend_unless_changed(
     loop {
         if look {
             let seen = known::seen(shared, &found.client);
-            match clients::find(client_id)? {
+            match clients::find(&step.client_id)? {
                 // Another version of the row that says the same: then the session goes by that one.
                 Some(row) if row.record == found.row.record => {
                     (found.row, found.seen) = (row, seen);
@@ -199,7 +334,7 @@ fn spend_unless_changed(
             let unchanged = shared
                 .board()
                 .unchanged(found.seen, definition::of_clients());
-            unchanged.then(|| set.accept(spend, now))
+            unchanged.then(|| accept(set, step, spend, now))
         });
         if let Some(committed) = taken {
             return Ok(committed);
@@ -208,11 +343,6 @@ fn spend_unless_changed(
         look = true;
         pgrx::check_for_interrupts!();
     }
-}
-
-/// This host keeps one credential of a client.
-fn single(record: &Record) -> Result<ClientRecord, Error> {
-    ClientRecord::try_from(record)
 }
 
 fn unknown_step(step: &Step) -> Error {

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 
 use pgrx::{
     IntoDatum,
-    datum::Inet,
+    datum::{DatumWithOid, Inet},
     pg_sys::{self, Datum, Oid},
 };
 use twofapi_crypto_core::Error;
@@ -13,6 +13,7 @@ use twofapi_crypto_core::Error;
 use crate::{
     clock, members,
     rules::event::Event,
+    sql,
     table::{Column, Table, column},
 };
 
@@ -113,6 +114,19 @@ pub(crate) fn insert(events: &[Event], run: i64) -> Result<(), Error> {
     }
     table.close_locked();
     Ok(())
+}
+
+/// Deletes rows older than so many days of 24 hours, and says how many they were.
+pub(crate) fn delete_before(days: i32) -> Result<i64, Error> {
+    let table = open(pg_sys::RowExclusiveLock)?;
+    table.must_have_no_policies("audit_log")?;
+    let statement = format!(
+        "DELETE FROM {} WHERE at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) \
+         pg_catalog.make_interval(hours => 24 OPERATOR(pg_catalog.*) $1))",
+        table.quoted()
+    );
+    table.close_locked();
+    sql::run(&statement, &[DatumWithOid::from(days)])
 }
 
 /// # Safety

@@ -6,6 +6,7 @@
 use core::cell::RefCell;
 
 use pgrx::pg_sys;
+use twofapi_crypto_core::Commitment;
 
 use crate::{
     backend, definition,
@@ -23,17 +24,18 @@ pub(crate) fn seen(shared: Shared, client: &ClientKey) -> Seen {
     shared.board().seen(client, definition::of_clients())
 }
 
-/// The client's row as the table has it, if it is what it was when `seen` was.
-pub(crate) fn find(seen: Seen, client: &ClientKey) -> Option<Row> {
+/// The client's row as the table has it, if it is what it was when `seen` was, and the commitment that was
+/// proven last.
+pub(crate) fn find(seen: Seen, client: &ClientKey) -> Option<(Row, Commitment)> {
     KNOWN
         .with_borrow(|known| known.find(seen, client))
         .filter(|_| the_board_tells_all())
 }
 
 /// Keeps a row that was read after `seen`, and that a proof was accepted for.
-pub(crate) fn keep(client: ClientKey, row: Row, seen: Seen) {
+pub(crate) fn keep(client: ClientKey, row: Row, commitment: Commitment, seen: Seen) {
     if the_board_tells_all() {
-        KNOWN.with_borrow_mut(|known| known.keep(client, row, seen));
+        KNOWN.with_borrow_mut(|known| known.keep(client, row, commitment, seen));
     }
 }
 

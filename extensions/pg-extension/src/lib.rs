@@ -2,22 +2,25 @@
 //! Sigma proof, and Row-Level Security policies ask `twofapi.current_client()`.
 //!
 //! Rooms: [`rules`] decides without the server, and the core drives its ceremonies; [`backend`],
-//! [`clock`], [`gucs`], [`strict`] and [`errors`] stand between us and the server; [`members`],
-//! [`definition`] and [`table`] find the extension's tables; [`shmem`], [`clients`], [`known`],
-//! [`statements`], [`postings`], [`audit`], [`audit_table`], [`spool`] and [`writer`] keep;
-//! [`challenges`] and [`attempt`] let clients in, and [`session`] is what they get; [`guard`], [`hooks`],
-//! [`executor`] and [`secrecy`] watch; [`surface`] and [`sessions`] are the SQL functions, declared in
-//! `sql/pg_2fapi--1.0.sql`, and [`row`] the answer of the most frequent one. No room needs one that needs
-//! it.
+//! [`clock`], [`gucs`], [`strict`], [`sql`] and [`errors`] stand between us and the server; [`members`],
+//! [`definition`], [`table`] and [`lookup`] find the extension's tables; [`shmem`], [`columns`],
+//! [`clients`], [`pending`], [`known`], [`statements`], [`postings`], [`audit`], [`audit_table`], [`spool`]
+//! and [`writer`] keep; [`challenges`] and [`attempt`] let clients in, and [`session`] is what they get;
+//! [`guard`], [`hooks`], [`executor`] and [`secrecy`] watch; [`surface`], [`links`], [`sessions`] and
+//! [`administration`] are the SQL functions, declared in `sql/`, by the manners of [`calls`], and [`row`] the
+//! answer of the most frequent one. No room needs one that needs it.
 #![cfg(any(feature = "pg15", feature = "pg16", feature = "pg17", feature = "pg18"))]
 
+mod administration;
 mod attempt;
 mod audit;
 mod audit_table;
 mod backend;
+mod calls;
 mod challenges;
 mod clients;
 mod clock;
+mod columns;
 mod definition;
 mod errors;
 mod executor;
@@ -25,7 +28,10 @@ mod guard;
 mod gucs;
 mod hooks;
 mod known;
+mod links;
+mod lookup;
 mod members;
+mod pending;
 mod postings;
 mod row;
 mod rules;
@@ -34,6 +40,7 @@ mod session;
 mod sessions;
 mod shmem;
 mod spool;
+mod sql;
 mod statements;
 mod strict;
 #[cfg(feature = "for-the-suite")]

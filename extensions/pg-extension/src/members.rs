@@ -33,6 +33,7 @@ pub(crate) struct Members {
     pub(crate) clients: Oid,
     pub(crate) audit_log: Oid,
     pub(crate) audit_log_id: Oid,
+    pub(crate) pending_links: Oid,
 }
 
 thread_local! {
@@ -57,7 +58,8 @@ pub(crate) fn extension_is_there() -> bool {
 
 /// A table was changed, or all that is known of them is to be forgotten.
 pub(crate) fn relation_changed(relation: Oid) {
-    let ours = |m: Members| [m.clients, m.audit_log, m.audit_log_id].contains(&relation);
+    let ours =
+        |m: Members| [m.clients, m.audit_log, m.audit_log_id, m.pending_links].contains(&relation);
     if relation == pg_sys::InvalidOid || FOUND.get().is_some_and(ours) {
         FOUND.set(None);
     }
@@ -87,6 +89,7 @@ fn look() -> Result<Members, Error> {
             clients: pg_sys::InvalidOid,
             audit_log: pg_sys::InvalidOid,
             audit_log_id: pg_sys::InvalidOid,
+            pending_links: pg_sys::InvalidOid,
         };
         for relation in relations(extension) {
             let name = pg_sys::get_rel_name(relation);
@@ -97,6 +100,7 @@ fn look() -> Result<Members, Error> {
                 b"clients" => members.clients = relation,
                 b"audit_log" => members.audit_log = relation,
                 b"audit_log_id_seq" => members.audit_log_id = relation,
+                b"pending_links" => members.pending_links = relation,
                 _ => {}
             }
             pg_sys::pfree(name.cast());

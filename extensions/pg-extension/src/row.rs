@@ -7,7 +7,7 @@ use pgrx::{
 };
 use twofapi_crypto_core::Error;
 
-/// As `sql/pg_2fapi--1.0.sql` declares `twofapi.issued_challenge`.
+/// As `sql/` declares `twofapi.issued_challenge`.
 const COLUMNS: [(&str, PgBuiltInOids); 4] = [
     ("challenge_id", PgBuiltInOids::TEXTOID),
     ("nonce", PgBuiltInOids::BYTEAOID),

@@ -6,7 +6,7 @@ use core::{
 };
 
 use pgrx::{pg_guard, pg_sys};
-use twofapi_crypto_core::{ClientId, ClientRecord, Error};
+use twofapi_crypto_core::{ClientId, Error};
 
 use crate::{
     attempt::Authenticated,
@@ -14,6 +14,7 @@ use crate::{
     rules::{
         ClientKey, Row,
         board::Seen,
+        proven::Proven,
         roster::Open,
         session::{Keeper, Session},
         statement::{Identity, NOBODY},
@@ -46,30 +47,56 @@ fn with<R>(work: impl FnOnce(&mut Keeper) -> R) -> Option<R> {
 
 /// Opens a session for a client whose proof was just accepted.
 pub(crate) fn open(shared: Shared, by: Authenticated) -> Result<(), Error> {
-    let client = ClientKey::new(backend::database(), by.accepted.client_id());
-    let row = Row {
-        record: ClientRecord::try_from(by.accepted.record())?,
-        version: by.version,
-    };
-    begin(shared, client, Some(row), by.seen, u32::MAX)
+    let accepted = &by.accepted;
+    let client = ClientKey::new(backend::database(), accepted.client_id());
+    let proven = Proven::new(
+        accepted.credential_id(),
+        accepted.since(),
+        accepted.generation(),
+        by.origin,
+    );
+    let expires_at = proven.expires_at(accepted.record());
+    begin(
+        shared,
+        client,
+        Some(proven),
+        by.seen,
+        seconds_until(expires_at),
+    )
 }
 
-/// Opens a session for a client whose token was just accepted. `row` was read after `seen`; the session
-/// lasts for `seconds` at most.
+/// Opens a session for a client whose token was just accepted. `row` was read after `seen`, and `proven` is
+/// in it; the session lasts for `seconds` at most.
 pub(crate) fn open_by_token(
     shared: Shared,
     client: ClientKey,
-    row: Option<Row>,
+    proven: Option<(Proven, Row)>,
     seen: Seen,
     seconds: u32,
 ) -> Result<(), Error> {
-    begin(shared, client, row, seen, seconds)
+    let expires_at = proven
+        .as_ref()
+        .and_then(|(proven, row)| proven.expires_at(&row.record));
+    let seconds = seconds.min(seconds_until(expires_at));
+    begin(
+        shared,
+        client,
+        proven.map(|(proven, _)| proven),
+        seen,
+        seconds,
+    )
+}
+
+fn seconds_until(expires_at: Option<u64>) -> u32 {
+    let left = expires_at.map(|at| at.saturating_sub(clock::unix_seconds()));
+    left.and_then(|left| u32::try_from(left).ok())
+        .unwrap_or(u32::MAX)
 }
 
 fn begin(
     shared: Shared,
     client: ClientKey,
-    row: Option<Row>,
+    proven: Option<Proven>,
     seen: Seen,
     seconds: u32,
 ) -> Result<(), Error> {
@@ -82,7 +109,7 @@ fn begin(
     let session = Session {
         client,
         number: OPENED.replace(OPENED.get() + 1) + 1,
-        row,
+        proven,
         place,
         scope: gucs::session_scope(),
         since,
@@ -130,7 +157,7 @@ fn publish(open: Option<&Session>) {
         let open = open.map(|session| Open {
             number: session.number,
             client: session.client,
-            row: session.row,
+            proven: session.proven,
             role: session.role,
             since: session.since,
             expires_at: session.expires_at,
@@ -235,32 +262,51 @@ fn after_a_closer_look<R>(shared: Shared, answer: impl FnOnce(&Session) -> R) ->
         || session
             .checked_at
             .is_some_and(|at| now.saturating_sub(at) >= RECHECK_MILLIS);
-    let good = now < session.deadline
+    let in_time = now < session.deadline
         && GetSessionUserId().to_u32() == session.role
-        && !ended_by_others(&session)
-        // Reading a table can fail with an error of the server: not while the keeper is borrowed.
-        && (!look || as_proven(&session));
-    if !good {
+        && !ended_by_others(&session);
+    // Reading a table can fail with an error of the server: not while the keeper is borrowed.
+    let stands = match (in_time, look) {
+        (true, true) => stands(&session.client, session.proven),
+        (true, false) => Some(u32::MAX),
+        (false, _) => None,
+    };
+    let Some(seconds) = stands else {
         with(Keeper::end);
         publish(None);
         return None;
-    }
-    with(|keeper| {
+    };
+    let answer = with(|keeper| {
         let session = keeper.session_mut()?;
+        let sooner = now.saturating_add(u64::from(seconds) * 1000) < session.deadline;
         if look {
             session.seen = seen;
             session.checked_at = session.checked_at.map(|_| now);
         }
-        Some(answer(session))
-    })
-    .flatten()
+        if sooner {
+            session.deadline = now + u64::from(seconds) * 1000;
+            session.expires_at = clock::unix_micros() + i64::from(seconds) * 1_000_000;
+        }
+        Some((answer(session), sooner.then_some(*session)))
+    });
+    let (answer, changed) = answer.flatten()?;
+    if changed.is_some() {
+        publish(changed.as_ref());
+    }
+    Some(answer)
 }
 
-/// Whether the client's row is the very one that the proof was checked against: not another one that
-/// says the same, since it may have said something else in between.
-fn as_proven(session: &Session) -> bool {
-    let found = ClientId::from_bytes(session.client.id_bytes()).and_then(|id| clients::find(&id));
-    matches!(found, Ok(row) if row == session.row)
+/// Whether the client's row still stands for a session, and for how many seconds at most: a client that was
+/// not enrolled here must not be, and of another what was proven must hold.
+fn stands(client: &ClientKey, proven: Option<Proven>) -> Option<u32> {
+    let found = ClientId::from_bytes(client.id_bytes()).and_then(|id| clients::find(&id));
+    match (found, proven) {
+        (Ok(None), None) => Some(u32::MAX),
+        (Ok(Some(row)), Some(proven)) if proven.holds(&row, clock::unix_seconds()) => {
+            Some(seconds_until(proven.expires_at(&row.record)))
+        }
+        _ => None,
+    }
 }
 
 /// Whether an operator ended this session.
@@ -275,10 +321,7 @@ pub(crate) fn of_all_connections(shared: Shared) -> Vec<(i32, Open)> {
     let mut open =
         shared.with_roster(|r| r.of_database(backend::database(), clock::steady_millis()));
     // Whoever was changed since has not looked yet.
-    open.retain(|(_, open)| {
-        let found = ClientId::from_bytes(open.client.id_bytes()).and_then(|id| clients::find(&id));
-        matches!(found, Ok(row) if row == open.row)
-    });
+    open.retain(|(_, open)| stands(&open.client, open.proven).is_some());
     open
 }
 

@@ -1,5 +1,5 @@
 //! The SQL functions around sessions that need no proof: opening one with a service's token, and an
-//! operator's view and end of those that are open. Declared in `sql/pg_2fapi--1.0.sql`.
+//! operator's view and end of those that are open. Declared in `sql/`.
 
 #![allow(
     clippy::type_complexity,
@@ -9,19 +9,23 @@
 use core::cell::RefCell;
 
 use pgrx::{iter::TableIterator, name, pg_extern, pg_sys, prelude::TimestampWithTimeZone};
-use twofapi_crypto_core::{ClientId, Error};
+use twofapi_crypto_core::{ClientId, ClientStatus, Error};
 
 use crate::{
-    backend, clients, clock, errors, gucs, known,
+    backend,
+    calls::{Bytes, answer, client_id},
+    clients, clock, errors,
+    errors::must_be_writable,
+    gucs, known,
     rules::{
-        ClientKey,
+        ClientKey, Row,
         event::{Action, Outcome},
+        proven::Proven,
         token::{self, Keys, Token},
     },
     session,
     shmem::{Shared, preloaded},
     strict,
-    surface::{Bytes, answer, client_id},
 };
 
 thread_local! {
@@ -81,23 +85,66 @@ fn checked(token: &[u8]) -> Result<Option<Token>, Error> {
     })
 }
 
-/// A client that is enrolled here as well must be what the token says it is.
+/// A client that is enrolled here as well must have here what the token says was proven there.
 fn open(shared: Shared, token: &Token) -> Result<(bool, Outcome), Error> {
     let client = ClientKey::new(backend::database(), &token.client_id);
     let seen = known::seen(shared, &client);
-    let row = clients::find(&token.client_id)?;
-    let good = row.is_none_or(|row| {
-        row.record.is_active() && row.record.commitment_version == token.commitment_version
-    });
-    if !good {
-        return Ok((false, Outcome::DeniedClient));
-    }
+    let proven = match clients::find(&token.client_id)? {
+        None => None,
+        Some(row) => match proven(token, &row) {
+            Some(proven) => Some((proven, row)),
+            None => return Ok((false, Outcome::DeniedClient)),
+        },
+    };
     let left = token.expires_at.saturating_sub(clock::unix_seconds());
     let seconds = u32::try_from(left).unwrap_or(u32::MAX);
-    session::open_by_token(shared, client, row, seen, seconds)?;
+    session::open_by_token(shared, client, proven, seen, seconds)?;
     Ok((true, Outcome::Accepted))
 }
 
+/// Which credential of this row the token stands for. Versions and generations are counted by each host for
+/// itself, so that those of the service say nothing here: the credential is told by its id, and whatever
+/// ended sessions here ended the tokens that were issued before.
+fn proven(token: &Token, row: &Row) -> Option<Proven> {
+    let proven = Proven::in_row(row, token.credential.as_ref())?;
+    // A token of before names the version alone.
+    let named = token.credential.is_some() || token.commitment_version == proven.since();
+    let good =
+        named && row.tokens_from <= token.issued_at && proven.holds(row, clock::unix_seconds());
+    good.then_some(proven)
+}
+
+#[pg_extern]
+fn list_sessions() -> TableIterator<
+    'static,
+    (
+        name!(client_id, String),
+        name!(pid, i32),
+        name!(role, pg_sys::Oid),
+        name!(since, Option<TimestampWithTimeZone>),
+        name!(expires_at, Option<TimestampWithTimeZone>),
+        name!(commitment_version, Option<i32>),
+        name!(credential_id, Option<String>),
+        name!(generation, Option<i64>),
+    ),
+> {
+    let open = session::of_all_connections(preloaded());
+    TableIterator::new(open.into_iter().map(|(pid, open)| {
+        let proven = open.proven.as_ref();
+        (
+            open.client.id_str().to_owned(),
+            pid,
+            pg_sys::Oid::from_u32(open.role),
+            clock::timestamp(open.since),
+            clock::timestamp(open.expires_at),
+            proven.and_then(|proven| i32::try_from(proven.since()).ok()),
+            proven.map(|proven| proven.credential().to_string()),
+            proven.map(|proven| i64::from(proven.generation())),
+        )
+    }))
+}
+
+/// As version 1.0 declares it.
 #[pg_extern]
 fn open_sessions() -> TableIterator<
     'static,
@@ -110,29 +157,62 @@ fn open_sessions() -> TableIterator<
         name!(commitment_version, Option<i32>),
     ),
 > {
-    let open = session::of_all_connections(preloaded());
-    TableIterator::new(open.into_iter().map(|(pid, open)| {
-        let version = open.row.map(|row| row.record.commitment_version);
-        (
-            open.client.id_str().to_owned(),
-            pid,
-            pg_sys::Oid::from_u32(open.role),
-            clock::timestamp(open.since),
-            clock::timestamp(open.expires_at),
-            version.and_then(|version| i32::try_from(version).ok()),
-        )
-    }))
+    let all = list_sessions();
+    TableIterator::new(
+        all.map(|(client, pid, role, since, expires_at, version, ..)| {
+            (client, pid, role, since, expires_at, version)
+        }),
+    )
 }
 
-/// At once, whatever becomes of the transaction.
+/// At once, whatever becomes of the transaction. All of a client end for good: its generation is another
+/// one, so that no token of before opens a session again.
+#[pg_extern]
+fn end_sessions_for_good(id: Bytes<'_>, pid: Option<i32>) -> i32 {
+    end(id, pid, |id| match pid {
+        None if !backend::in_recovery() => next_generation(id),
+        _ => Ok(()),
+    })
+}
+
+/// As version 1.0 declares it.
 #[pg_extern]
 fn end_sessions(id: Bytes<'_>, pid: Option<i32>) -> i32 {
+    end(id, pid, |_| Ok(()))
+}
+
+fn end(id: Bytes<'_>, pid: Option<i32>, then: impl FnOnce(&ClientId) -> Result<(), Error>) -> i32 {
     let shared = preloaded();
     let id: Result<ClientId, Error> = client_id(id);
-    let ended = id.as_ref().map_err(Clone::clone).map(|id| {
+    let end = |id: &ClientId| {
         let client = ClientKey::new(backend::database(), id);
         let count = shared.with_roster(|r| r.end(&client, pid, clock::steady_millis()));
-        (i32::try_from(count).unwrap_or(i32::MAX), Outcome::Accepted)
-    });
+        then(id)?;
+        Ok((i32::try_from(count).unwrap_or(i32::MAX), Outcome::Accepted))
+    };
+    let ended = id.as_ref().map_err(Clone::clone).and_then(end);
     answer(shared, Action::EndSessions, id.as_ref().ok(), ended)
+}
+
+/// Of a client that is enrolled here, and may have sessions at all.
+fn next_generation(id: &ClientId) -> Result<(), Error> {
+    if clients::find(id)?.is_none() {
+        return Ok(());
+    }
+    must_be_writable(c"twofapi.end_sessions()");
+    clients::lock(id)?;
+    let Some(before) = clients::find(id)? else {
+        return Ok(());
+    };
+    let mut record = before.record.clone();
+    if record.status() == ClientStatus::Revoked {
+        return Ok(());
+    }
+    record.end_sessions()?;
+    match clients::replace(id, &before, &record)? {
+        true => Ok(()),
+        false => Err(Error::Unavailable {
+            reason: "the client was changed by another transaction meanwhile; try again".into(),
+        }),
+    }
 }

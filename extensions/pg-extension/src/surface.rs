@@ -1,7 +1,6 @@
-//! The SQL functions: parse, call, answer. Declared in `sql/pg_2fapi--1.0.sql`, each under the name
-//! of its symbol here.
-//!
-//! Text arrives as bytes: what a client id may hold is ASCII, whatever the database's encoding is.
+//! The SQL functions of clients: parse, call, answer. Declared in `sql/`, each under the name of its symbol
+//! here. A function that got further arguments has a symbol for each shape: a library may be newer than the
+//! SQL of a database.
 
 #![allow(
     clippy::type_complexity,
@@ -18,13 +17,15 @@ use pgrx::{
     prelude::{FromDatum, TimestampWithTimeZone},
 };
 use twofapi_crypto_core::{
-    ClientId, ClientRecord, Commitment, Error, Transition,
-    ceremony::{AuthenticationRequest, EnrolmentRequest, Named, Refused, RotationRequest},
+    ClientId, Error,
+    ceremony::{AuthenticationRequest, RotationRequest},
 };
 
 use crate::{
     attempt::{self, Authenticated},
-    audit, backend, clients, clock, errors,
+    audit, backend,
+    calls::{Bytes, answer, challenge_id, client_id, commitment, ended, is_accepted, named, proof},
+    clock, errors,
     errors::must_be_writable,
     postings, row,
     rules::{
@@ -36,137 +37,6 @@ use crate::{
     shmem::{Shared, preloaded},
     strict,
 };
-
-pub(crate) type Bytes<'a> = Option<&'a [u8]>;
-
-pub(crate) fn client_id(bytes: Bytes<'_>) -> Result<ClientId, Error> {
-    ClientId::from_bytes(bytes.ok_or(Error::InvalidClientId {
-        problem: "it is NULL",
-    })?)
-}
-
-fn given<'a>(
-    bytes: Bytes<'a>,
-    what: &'static str,
-    expected: &'static str,
-) -> Result<&'a [u8], Error> {
-    bytes.ok_or(Error::InvalidEncoding { what, expected })
-}
-
-fn proof(bytes: Bytes<'_>) -> Result<&[u8], Error> {
-    given(bytes, "proof", "96 bytes, not NULL")
-}
-
-fn commitment(bytes: Bytes<'_>) -> Result<&[u8], Error> {
-    given(bytes, "commitment", "32 bytes, not NULL")
-}
-
-fn challenge_id<'a>(bytes: Bytes<'a>) -> Result<&'a [u8], Error> {
-    given(
-        bytes,
-        "challenge id",
-        "the text that twofapi.challenge answered, not NULL",
-    )
-}
-
-/// Whose challenge an attempt names.
-fn named<'a>(id: &'a ClientId, challenge: Bytes<'a>) -> Result<Named<'a>, Error> {
-    Ok(Named::Apart {
-        client_id: id.as_bytes(),
-        challenge_id: challenge_id(challenge)?,
-    })
-}
-
-/// How an attempt ended: what is denied is an answer, and everything else that is not accepted an error.
-fn ended<T>(attempt: Result<T, Refused>) -> Result<Result<T, Outcome>, Error> {
-    match attempt {
-        Ok(accepted) => Ok(Ok(accepted)),
-        Err(Refused::Denied(cause)) => Ok(Err(Outcome::of_cause(cause))),
-        Err(refused) => Err(refused.into()),
-    }
-}
-
-fn is_accepted<T>(ended: Result<T, Outcome>) -> (bool, Outcome) {
-    match ended {
-        Ok(_) => (true, Outcome::Accepted),
-        Err(outcome) => (false, outcome),
-    }
-}
-
-/// Records how an action ended and answers, or raises.
-pub(crate) fn answer<T>(
-    shared: Shared,
-    action: Action,
-    client: Option<&ClientId>,
-    result: Result<(T, Outcome), Error>,
-) -> T {
-    match result {
-        Ok((answer, outcome)) => {
-            count(shared, outcome);
-            audit::record(shared, action, outcome, client);
-            answer
-        }
-        Err(error) => {
-            let outcome = Outcome::of_error(error.code());
-            count(shared, outcome);
-            audit::record(shared, action, outcome, client);
-            errors::raise(&error)
-        }
-    }
-}
-
-fn count(shared: Shared, outcome: Outcome) {
-    let counters = shared.counters();
-    let counter = match outcome {
-        Outcome::Throttled => &counters.throttled,
-        outcome if outcome.as_str() == "accepted" => &counters.accepted,
-        outcome if outcome.as_str() == "denied" => &counters.denied,
-        _ => return,
-    };
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-#[pg_extern]
-fn enroll(id: Bytes<'_>, c: Bytes<'_>, p: Bytes<'_>) -> bool {
-    let shared = preloaded();
-    must_be_writable(c"twofapi.enroll()");
-    let id = client_id(id);
-    let enrol = || {
-        let request = EnrolmentRequest {
-            client_id: id.as_ref().map_err(Clone::clone)?.as_bytes(),
-            commitment: commitment(c)?,
-            proof: proof(p)?,
-        };
-        ended(attempt::enrolment(shared, &request)).map(is_accepted)
-    };
-    answer(shared, Action::Enrol, id.as_ref().ok(), enrol())
-}
-
-#[pg_extern]
-fn import_client(id: Bytes<'_>, c: Bytes<'_>, version: Option<i32>, status: Bytes<'_>) -> bool {
-    let shared = preloaded();
-    must_be_writable(c"twofapi.import_client()");
-    let id = client_id(id);
-    let import = || {
-        let id = id.as_ref().map_err(Clone::clone)?;
-        let invalid = |what, expected| Error::InvalidEncoding { what, expected };
-        let record = ClientRecord {
-            commitment: Commitment::from_bytes(commitment(c)?)?,
-            commitment_version: version
-                .and_then(|version| u32::try_from(version).ok())
-                .filter(|version| *version >= 1)
-                .ok_or_else(|| invalid("commitment version", "1 or more"))?,
-            status: status
-                .and_then(|status| core::str::from_utf8(status).ok()?.parse().ok())
-                .ok_or_else(|| invalid("status", "active, suspended or revoked"))?,
-        };
-        match clients::insert(id, &record)? {
-            true => Ok((true, Outcome::Accepted)),
-            false => Err(Error::AlreadyEnrolled),
-        }
-    };
-    answer(shared, Action::Import, id.as_ref().ok(), import())
-}
 
 #[pg_extern]
 fn issue_challenge(id: Bytes<'_>) -> String {
@@ -212,69 +82,103 @@ fn challenge(id: Bytes<'_>, call: pg_sys::FunctionCallInfo) -> Option<AnyElement
 }
 
 #[pg_extern]
-fn authenticate(id: Bytes<'_>, challenge: Bytes<'_>, p: Bytes<'_>, binding: Bytes<'_>) -> bool {
-    let shared = preloaded();
-    // Whoever tries to be somebody is nobody until that is proven.
-    session::leave();
-    attempted(
-        shared,
-        Action::Authenticate,
-        id,
-        challenge,
-        p,
-        binding,
-        |accepted| session::open(shared, accepted),
-    )
-}
-
-#[pg_extern]
-fn verify(id: Bytes<'_>, challenge: Bytes<'_>, p: Bytes<'_>, binding: Bytes<'_>) -> bool {
-    attempted(
-        preloaded(),
-        Action::Verify,
-        id,
-        challenge,
-        p,
-        binding,
-        |_| Ok(()),
-    )
-}
-
-fn attempted(
-    shared: Shared,
-    action: Action,
+fn authenticate_by(
     id: Bytes<'_>,
     challenge: Bytes<'_>,
     p: Bytes<'_>,
     binding: Bytes<'_>,
-    accepted: impl FnOnce(Authenticated) -> Result<(), Error>,
+    credential: Bytes<'_>,
 ) -> bool {
-    strict::check_those_of_role_and_database();
-    let id = client_id(id);
-    let attempt = || {
-        let request = AuthenticationRequest {
-            of: named(id.as_ref().map_err(Clone::clone)?, challenge)?,
-            credential: None,
-            proof: proof(p)?,
-            binding,
-        };
-        let opened = match ended(attempt::authentication(shared, &request))? {
-            Ok(proven) => Ok(accepted(proven)?),
-            Err(outcome) => Err(outcome),
-        };
-        Ok(is_accepted(opened))
+    let shared = preloaded();
+    // Whoever tries to be somebody is nobody until that is proven.
+    session::leave();
+    let open = |accepted| session::open(shared, accepted);
+    let attempt = Attempt {
+        action: Action::Authenticate,
+        id,
+        challenge,
+        proof: p,
+        binding,
+        credential,
     };
-    let result = attempt();
-    answer(shared, action, id.as_ref().ok(), result)
+    attempt.made(shared, open)
 }
 
 #[pg_extern]
-fn rotate_commitment(
+fn verify_by(
+    id: Bytes<'_>,
+    challenge: Bytes<'_>,
+    p: Bytes<'_>,
+    binding: Bytes<'_>,
+    credential: Bytes<'_>,
+) -> bool {
+    let attempt = Attempt {
+        action: Action::Verify,
+        id,
+        challenge,
+        proof: p,
+        binding,
+        credential,
+    };
+    attempt.made(preloaded(), |_| Ok(()))
+}
+
+/// As version 1.0 declares it.
+#[pg_extern]
+fn authenticate(id: Bytes<'_>, challenge: Bytes<'_>, p: Bytes<'_>, binding: Bytes<'_>) -> bool {
+    authenticate_by(id, challenge, p, binding, None)
+}
+
+/// As version 1.0 declares it.
+#[pg_extern]
+fn verify(id: Bytes<'_>, challenge: Bytes<'_>, p: Bytes<'_>, binding: Bytes<'_>) -> bool {
+    verify_by(id, challenge, p, binding, None)
+}
+
+/// What a caller sends to show who it is.
+struct Attempt<'a> {
+    action: Action,
+    id: Bytes<'a>,
+    challenge: Bytes<'a>,
+    proof: Bytes<'a>,
+    binding: Bytes<'a>,
+    credential: Bytes<'a>,
+}
+
+impl Attempt<'_> {
+    fn made(
+        self,
+        shared: Shared,
+        accepted: impl FnOnce(Authenticated) -> Result<(), Error>,
+    ) -> bool {
+        strict::check_those_of_role_and_database();
+        let id = client_id(self.id);
+        let attempt = || {
+            let request = AuthenticationRequest {
+                of: named(id.as_ref().map_err(Clone::clone)?, self.challenge)?,
+                credential: self.credential,
+                proof: proof(self.proof)?,
+                binding: self.binding,
+            };
+            let opened = match ended(attempt::authentication(shared, &request))? {
+                Ok(proven) => Ok(accepted(proven)?),
+                Err(outcome) => Err(outcome),
+            };
+            Ok(is_accepted(opened))
+        };
+        let result = attempt();
+        answer(shared, self.action, id.as_ref().ok(), result)
+    }
+}
+
+#[pg_extern]
+fn rotate_commitment_by(
     id: Bytes<'_>,
     challenge: Bytes<'_>,
     proof_old: Bytes<'_>,
     commitment_new: Bytes<'_>,
     proof_new: Bytes<'_>,
+    credential: Bytes<'_>,
 ) -> bool {
     let shared = preloaded();
     must_be_writable(c"twofapi.rotate_commitment()");
@@ -283,7 +187,7 @@ fn rotate_commitment(
     let rotate = || {
         let request = RotationRequest {
             of: named(id.as_ref().map_err(Clone::clone)?, challenge)?,
-            credential: None,
+            credential,
             proof_old: proof(proof_old)?,
             commitment_new: commitment(commitment_new)?,
             proof_new: proof(proof_new)?,
@@ -291,6 +195,18 @@ fn rotate_commitment(
         ended(attempt::rotation(shared, &request)).map(is_accepted)
     };
     answer(shared, Action::Rotate, id.as_ref().ok(), rotate())
+}
+
+/// As version 1.0 declares it.
+#[pg_extern]
+fn rotate_commitment(
+    id: Bytes<'_>,
+    challenge: Bytes<'_>,
+    proof_old: Bytes<'_>,
+    commitment_new: Bytes<'_>,
+    proof_new: Bytes<'_>,
+) -> bool {
+    rotate_commitment_by(id, challenge, proof_old, commitment_new, proof_new, None)
 }
 
 /// NULL without a session. Called for every row that a policy looks at.
@@ -333,74 +249,6 @@ fn session_of_this_connection() -> TableIterator<
         )
     });
     TableIterator::new(row)
-}
-
-#[pg_extern]
-fn suspend_client(id: Bytes<'_>) -> bool {
-    change(id, Action::Suspend, ClientRecord::suspend)
-}
-
-#[pg_extern]
-fn resume_client(id: Bytes<'_>) -> bool {
-    change(id, Action::Resume, ClientRecord::resume)
-}
-
-#[pg_extern]
-fn revoke_client(id: Bytes<'_>) -> bool {
-    change(id, Action::Revoke, |record| Ok(record.revoke()))
-}
-
-/// Changes the status of a client; true when it was another one before.
-fn change(
-    id: Bytes<'_>,
-    action: Action,
-    step: fn(&mut ClientRecord) -> Result<Transition, Error>,
-) -> bool {
-    let shared = preloaded();
-    must_be_writable(c"a change of a 2FApi client");
-    let id = client_id(id);
-    let change = || {
-        let id = id.as_ref().map_err(Clone::clone)?;
-        clients::lock(id)?;
-        let record = clients::find(id)?.ok_or(Error::NotEnrolled)?.record;
-        let mut changed = record;
-        let transition = step(&mut changed)?;
-        match transition {
-            Transition::Unchanged => Ok((false, Outcome::Accepted)),
-            Transition::Changed if clients::replace(id, &record, &changed)? => {
-                Ok((true, Outcome::Accepted))
-            }
-            Transition::Changed => Err(Error::Unavailable {
-                reason: "the client was changed by another transaction meanwhile; try again".into(),
-            }),
-        }
-    };
-    answer(shared, action, id.as_ref().ok(), change())
-}
-
-#[pg_extern]
-fn client_status(id: Bytes<'_>) -> &'static str {
-    preloaded();
-    let status = || {
-        let row = clients::find(&client_id(id)?)?;
-        Ok(row.ok_or(Error::NotEnrolled)?.record.status.as_str())
-    };
-    status().unwrap_or_else(|error: Error| errors::raise(&error))
-}
-
-#[pg_extern]
-fn cleanup(retention_days: Option<i32>) -> TableIterator<'static, (name!(audit_rows, i64),)> {
-    let shared = preloaded();
-    must_be_writable(c"twofapi.cleanup()");
-    let purge = || match retention_days {
-        // What happened within a day is nobody's to erase who is not a superuser.
-        Some(days @ 1..=36_500) => Ok((clients::delete_audit_before(days)?, Outcome::Accepted)),
-        _ => Err(Error::InvalidEncoding {
-            what: "retention_days",
-            expected: "1 to 36500 days",
-        }),
-    };
-    TableIterator::once((answer(shared, Action::Cleanup, None, purge()),))
 }
 
 #[pg_extern]

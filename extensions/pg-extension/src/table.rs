@@ -65,6 +65,20 @@ impl Table {
         self.0
     }
 
+    pub(crate) fn oid(&self) -> Oid {
+        // SAFETY: an open relation has an id.
+        unsafe { (*self.0).rd_id }
+    }
+
+    /// Where a column is, from 0, if there is one of this name and type.
+    pub(crate) fn place_of(&self, column: &Column) -> Option<usize> {
+        // SAFETY: the descriptor lives as long as the relation is open.
+        let shape = unsafe { PgTupleDesc::from_pg_unchecked((*self.0).rd_att) };
+        shape.iter().position(|found| {
+            !found.attisdropped && found.name() == column.name && found.atttypid == column.of
+        })
+    }
+
     /// Closes it and gives up the lock.
     pub(crate) fn close(self, lock: u32) {
         // SAFETY: opened with this lock by `open`, and closed once.

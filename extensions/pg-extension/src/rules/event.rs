@@ -23,10 +23,17 @@ pub(crate) enum Action {
     Token,
     EndSessions,
     Import,
+    Link,
+    Unlink,
+    Offer,
+    Join,
+    Reset,
+    SetExpiry,
+    SetAttributes,
 }
 
 impl Action {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 19] = [
         Self::Enrol,
         Self::Authenticate,
         Self::Verify,
@@ -39,6 +46,13 @@ impl Action {
         Self::Token,
         Self::EndSessions,
         Self::Import,
+        Self::Link,
+        Self::Unlink,
+        Self::Offer,
+        Self::Join,
+        Self::Reset,
+        Self::SetExpiry,
+        Self::SetAttributes,
     ];
 
     pub(crate) const fn as_str(self) -> &'static str {
@@ -55,6 +69,13 @@ impl Action {
             Self::Token => "token",
             Self::EndSessions => "end sessions",
             Self::Import => "import",
+            Self::Link => "link",
+            Self::Unlink => "unlink",
+            Self::Offer => "offer",
+            Self::Join => "join",
+            Self::Reset => "reset",
+            Self::SetExpiry => "set expiry",
+            Self::SetAttributes => "set attributes",
         }
     }
 }
@@ -77,10 +98,14 @@ pub(crate) enum Outcome {
     NotActive,
     Malformed,
     Unavailable,
+    DeniedExpired,
+    DeniedCredential,
+    DeniedCredentials,
+    DeniedOffer,
 }
 
 impl Outcome {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 18] = [
         Self::Accepted,
         Self::DeniedChallenge,
         Self::DeniedSpent,
@@ -95,6 +120,10 @@ impl Outcome {
         Self::NotActive,
         Self::Malformed,
         Self::Unavailable,
+        Self::DeniedExpired,
+        Self::DeniedCredential,
+        Self::DeniedCredentials,
+        Self::DeniedOffer,
     ];
 
     /// `accepted`, `denied` or `error`.
@@ -107,7 +136,11 @@ impl Outcome {
             | Self::DeniedBinding
             | Self::DeniedProof
             | Self::DeniedChanged
-            | Self::DeniedToken => "denied",
+            | Self::DeniedToken
+            | Self::DeniedExpired
+            | Self::DeniedCredential
+            | Self::DeniedCredentials
+            | Self::DeniedOffer => "denied",
             _ => "error",
         }
     }
@@ -129,6 +162,10 @@ impl Outcome {
             Self::NotActive => "not_active",
             Self::Malformed => "malformed",
             Self::Unavailable => "unavailable",
+            Self::DeniedExpired => "client or credential expired",
+            Self::DeniedCredential => "no such credential",
+            Self::DeniedCredentials => "credential there already, the last, or one too many",
+            Self::DeniedOffer => "no such offer, or not joined",
         }
     }
 
@@ -140,6 +177,10 @@ impl Outcome {
             Cause::Binding => Self::DeniedBinding,
             Cause::Spent => Self::DeniedSpent,
             Cause::Changed => Self::DeniedChanged,
+            Cause::Expired => Self::DeniedExpired,
+            Cause::UnknownCredential => Self::DeniedCredential,
+            Cause::Credentials => Self::DeniedCredentials,
+            Cause::Offer => Self::DeniedOffer,
             // Every role that may enrol a client has the permission; what the core may add is denied.
             _ => Self::DeniedProof,
         }
@@ -160,8 +201,8 @@ impl Outcome {
 }
 
 const _: () = assert!(
-    Action::ALL.len() == Action::Import as usize + 1
-        && Outcome::ALL.len() == Outcome::Unavailable as usize + 1,
+    Action::ALL.len() == Action::SetAttributes as usize + 1
+        && Outcome::ALL.len() == Outcome::DeniedOffer as usize + 1,
     "the last of them is another now: both lists hold all of them"
 );
 

@@ -1,15 +1,18 @@
 //! The clients that this connection knows: whoever proved here who it is, with the row that the proof
 //! was checked against. While the board says nothing new, that row is the one in the table.
 
+use twofapi_crypto_core::Commitment;
+
 use super::{ClientKey, Row, board::Seen};
 
-/// How many clients are kept: 24 KB, taken when the first one is kept.
+/// How many clients are kept: some 40 KB, taken when the first one is kept.
 const PLACES: usize = 64;
 
-#[derive(Clone, Copy)]
 struct Entry {
     client: ClientKey,
     row: Row,
+    /// The one that was proven last, decoded.
+    commitment: Commitment,
     /// What the board said before the row was read.
     seen: Seen,
 }
@@ -20,19 +23,25 @@ pub(crate) struct Known(Vec<Option<Entry>>);
 impl Known {
     pub(crate) const NOBODY: Self = Self(Vec::new());
 
-    /// The client's row, if it is as it was when its proof was accepted.
-    pub(crate) fn find(&self, seen: Seen, client: &ClientKey) -> Option<Row> {
+    /// The client's row, if it is as it was when its proof was accepted, and the commitment that was proven.
+    pub(crate) fn find(&self, seen: Seen, client: &ClientKey) -> Option<(Row, Commitment)> {
         let entry = self.0.get(seen.bucket() % PLACES)?.as_ref()?;
-        (entry.seen == seen && entry.client == *client).then_some(entry.row)
+        let found = entry.seen == seen && entry.client == *client;
+        found.then(|| (entry.row.clone(), entry.commitment))
     }
 
     /// Keeps a row that was read after the board had said `seen`.
-    pub(crate) fn keep(&mut self, client: ClientKey, row: Row, seen: Seen) {
+    pub(crate) fn keep(&mut self, client: ClientKey, row: Row, commitment: Commitment, seen: Seen) {
         if self.0.is_empty() {
-            self.0.resize(PLACES, None);
+            self.0.resize_with(PLACES, || None);
         }
         if let Some(place) = self.0.get_mut(seen.bucket() % PLACES) {
-            *place = Some(Entry { client, row, seen });
+            *place = Some(Entry {
+                client,
+                row,
+                commitment,
+                seen,
+            });
         }
     }
 }
@@ -42,7 +51,13 @@ mod tests {
     use super::super::{RowVersion, board::Board};
     use super::*;
     use proptest::prelude::*;
-    use twofapi_crypto_core::{ClientRecord, Commitment, generators};
+    use std::sync::LazyLock;
+    use twofapi_crypto_core::{ClientRecord, ClientStatus, generators};
+
+    static COMMITMENT: LazyLock<Commitment> = LazyLock::new(|| {
+        let (g, _) = generators();
+        Commitment::from_bytes(&g.compress().to_bytes()).unwrap()
+    });
 
     fn board() -> Board {
         Board::new([7; Board::KEY_LEN])
@@ -53,23 +68,29 @@ mod tests {
     }
 
     fn row(version: u32) -> Row {
-        let (g, _) = generators();
-        let commitment = Commitment::from_bytes(&g.compress().to_bytes()).unwrap();
+        let record = ClientRecord {
+            commitment: *COMMITMENT,
+            commitment_version: version,
+            status: ClientStatus::Active,
+        };
         Row {
-            record: ClientRecord {
-                commitment_version: version,
-                ..ClientRecord::enrolled(commitment)
-            },
-            version: RowVersion {
+            record: record.into(),
+            origin: RowVersion {
                 written_by: version,
                 block: 0,
                 place: 1,
             },
+            tokens_from: 0,
         }
     }
 
     fn find(known: &Known, board: &Board, client: &ClientKey) -> Option<Row> {
-        known.find(board.seen(client, 0), client)
+        let found = known.find(board.seen(client, 0), client);
+        found.map(|(row, _)| row)
+    }
+
+    fn keep(known: &mut Known, client: ClientKey, row: Row, seen: Seen) {
+        known.keep(client, row, *COMMITMENT, seen);
     }
 
     #[test]
@@ -77,7 +98,7 @@ mod tests {
         let board = board();
         let mut known = Known::NOBODY;
         assert!(find(&known, &board, &client(1)).is_none());
-        known.keep(client(1), row(1), board.seen(&client(1), 0));
+        keep(&mut known, client(1), row(1), board.seen(&client(1), 0));
         assert!(find(&known, &board, &client(1)).is_some());
         assert!(find(&known, &board, &client(2)).is_none());
         assert!(known.find(board.seen(&client(1), 1), &client(1)).is_none());
@@ -87,7 +108,7 @@ mod tests {
     fn the_same_id_in_another_database_is_another_client() {
         let board = board();
         let mut known = Known::NOBODY;
-        known.keep(client(1), row(1), board.seen(&client(1), 0));
+        keep(&mut known, client(1), row(1), board.seen(&client(1), 0));
         let elsewhere = ClientKey::new(2, &"client-1".parse().unwrap());
         assert!(find(&known, &board, &elsewhere).is_none());
     }
@@ -128,7 +149,7 @@ mod tests {
                     Step::LogIn { client: n, changed_meanwhile } => {
                         let key = client(n);
                         if let Some(found) = find(&known, &board, &key) {
-                            prop_assert_eq!(found.record.commitment_version, table[n as usize]);
+                            prop_assert_eq!(found.record.version(), table[n as usize]);
                         } else {
                             let seen = board.seen(&key, 0);
                             let read = row(table[n as usize]);
@@ -136,7 +157,7 @@ mod tests {
                                 table[n as usize] += 1;
                                 board.post(&key);
                             }
-                            known.keep(key, read, seen);
+                            keep(&mut known, key, read, seen);
                         }
                     }
                     Step::Change { client: n } => {

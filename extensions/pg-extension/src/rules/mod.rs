@@ -3,24 +3,31 @@
 pub(crate) mod board;
 pub(crate) mod channel;
 pub(crate) mod event;
+pub(crate) mod further;
 pub(crate) mod key;
 pub(crate) mod known;
+pub(crate) mod lineage;
 pub(crate) mod mask;
 pub(crate) mod postings;
+pub(crate) mod proven;
 pub(crate) mod roster;
 pub(crate) mod session;
 pub(crate) mod spool;
 pub(crate) mod statement;
 pub(crate) mod token;
 
-use twofapi_crypto_core::{CLIENT_ID_MAX, ClientId, ClientRecord};
+use twofapi_crypto_core::{CLIENT_ID_MAX, ClientId, Record};
 
-/// A client's row as it was found: what it says, and which version of the row said it. Every change
-/// makes another version, also one that ends where it began.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// A client's row as it was found.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Row {
-    pub(crate) record: ClientRecord,
-    pub(crate) version: RowVersion,
+    /// What it says.
+    pub(crate) record: Record,
+    /// Where it comes from: the version of the row that was the last to be written by anything but the
+    /// functions of the extension, which count what they change.
+    pub(crate) origin: RowVersion,
+    /// From when on tokens of the service are good here, in Unix seconds.
+    pub(crate) tokens_from: u64,
 }
 
 /// The transaction that wrote the row, and where the row lies.

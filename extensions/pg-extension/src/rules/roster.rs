@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::{ClientKey, Row, statement::Identity};
+use super::{ClientKey, proven::Proven, statement::Identity};
 
 /// A session as others see it.
 #[derive(Clone, Copy)]
@@ -11,7 +11,8 @@ use super::{ClientKey, Row, statement::Identity};
 pub(crate) struct Open {
     pub(crate) number: Identity,
     pub(crate) client: ClientKey,
-    pub(crate) row: Option<Row>,
+    /// `None` for a token's client that is not enrolled here.
+    pub(crate) proven: Option<Proven>,
     /// The session user's OID.
     pub(crate) role: u32,
     /// Microseconds since the Unix epoch.
@@ -117,7 +118,7 @@ mod tests {
         Some(Open {
             number,
             client,
-            row: None,
+            proven: None,
             role: 10,
             since: 0,
             expires_at: 0,

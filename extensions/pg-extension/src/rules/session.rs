@@ -1,7 +1,7 @@
 //! The life of a session within the tree of transactions: opened in one that aborts, it is closed;
 //! a released savepoint hands it to its parent.
 
-use super::{ClientKey, Row, board::Seen};
+use super::{ClientKey, board::Seen, proven::Proven};
 
 /// How long a session lasts when nothing ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub(crate) struct Session {
     pub(crate) client: ClientKey,
     /// Which of this connection's sessions it is, from 1.
     pub(crate) number: u64,
-    /// The client's row when it was let in; a token may be of a client that is not enrolled here.
-    pub(crate) row: Option<Row>,
+    /// What it stands on; a token may be of a client that is not enrolled here.
+    pub(crate) proven: Option<Proven>,
     /// The connection's place in the roster.
     pub(crate) place: usize,
     pub(crate) scope: Scope,
@@ -115,26 +115,16 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{RowVersion, board::Board};
+    use super::super::board::Board;
     use super::*;
     use proptest::prelude::*;
-    use twofapi_crypto_core::{ClientRecord, Commitment, generators};
 
     fn session(name: u32, scope: Scope) -> Session {
         let client = ClientKey::of(name, None);
-        let (g, _) = generators();
-        let commitment = Commitment::from_bytes(&g.compress().to_bytes()).unwrap();
         Session {
             client,
             number: u64::from(name),
-            row: Some(Row {
-                record: ClientRecord::enrolled(commitment),
-                version: RowVersion {
-                    written_by: 3,
-                    block: 0,
-                    place: 1,
-                },
-            }),
+            proven: None,
             place: 0,
             scope,
             since: 0,

@@ -7,7 +7,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde::Deserialize;
-use twofapi_crypto_core::ClientId;
+use twofapi_crypto_core::{ClientId, CredentialId};
 
 /// No token of a service is longer.
 const LONGEST: usize = 8192;
@@ -93,6 +93,7 @@ struct Claims {
     nbf: u64,
     exp: u64,
     ver: u32,
+    cred: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -115,8 +116,12 @@ impl Audience {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) client_id: ClientId,
-    /// Of the commitment that the client had proven.
+    /// The credential that the client had proven; the service's tokens of before name none.
+    pub(crate) credential: Option<CredentialId>,
+    /// The version that this credential came with at the service, or of its record in a token of before.
     pub(crate) commitment_version: u32,
+    /// When it was issued, in Unix seconds.
+    pub(crate) issued_at: u64,
     /// In Unix seconds.
     pub(crate) expires_at: u64,
 }
@@ -154,9 +159,12 @@ pub(crate) fn check(
     if !in_time || !ours || claims.sub != claims.client_id {
         return Err(Refused);
     }
+    let credential = claims.cred.map(|id| id.parse()).transpose();
     Ok(Token {
         client_id: ClientId::parse(&claims.sub).map_err(|_| Refused)?,
+        credential: credential.map_err(|_| Refused)?,
         commitment_version: claims.ver,
+        issued_at: claims.nbf,
         expires_at: claims.exp,
     })
 }
@@ -222,6 +230,10 @@ mod tests {
         let token = checked(&signed(&header(), &claims())).unwrap();
         assert_eq!(token.client_id.as_str(), "alice");
         assert_eq!((token.commitment_version, token.expires_at), (3, NOW + 900));
+        assert_eq!((token.credential, token.issued_at), (None, NOW));
+        let id = "00112233445566778899aabbccddeeff";
+        let named = checked(&signed(&header(), &with(claims(), "cred", json!(id)))).unwrap();
+        assert_eq!(named.credential, Some(id.parse().unwrap()));
         let several = with(claims(), "aud", json!(["other.example", AUDIENCE]));
         assert!(checked(&signed(&header(), &several)).is_ok());
     }
@@ -254,6 +266,8 @@ mod tests {
             ("exp", json!(-1)),
             ("nbf", json!(NOW + 60)),
             ("ver", json!(null)),
+            ("cred", json!("00")),
+            ("cred", json!(1)),
         ] {
             let token = signed(&header(), &with(claims(), name, to.clone()));
             assert_eq!(checked(&token), Err(Refused), "{name}: {to}");

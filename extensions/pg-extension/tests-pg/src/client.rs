@@ -3,8 +3,8 @@
 use getrandom::SysRng;
 use postgres::Client as Connection;
 use twofapi_crypto_core::{
-    Authentication, AuthenticationBinding, ClientId, Commitment, Credential, Enrolment, Nonce,
-    Rotation, prove,
+    Authentication, AuthenticationBinding, ClientId, Commitment, Credential, CredentialId,
+    Enrolment, Joining, Linking, Nonce, Rotation, Statement, Unlinking, prove,
 };
 
 /// A client id and its credential.
@@ -25,6 +25,20 @@ pub struct Challenge {
     pub nonce: Vec<u8>,
     /// What the proof must be bound to.
     pub binding: Vec<u8>,
+}
+
+impl Challenge {
+    /// The nonce that proofs are over.
+    #[must_use]
+    pub fn nonce(&self) -> Nonce {
+        Nonce::from_bytes(&self.nonce).expect("a nonce")
+    }
+
+    /// What proofs are bound to.
+    #[must_use]
+    pub fn binding(&self) -> AuthenticationBinding {
+        AuthenticationBinding::from_bytes(&self.binding).expect("a binding")
+    }
 }
 
 impl Client {
@@ -54,13 +68,9 @@ impl Client {
     /// A proof of possession.
     #[must_use]
     pub fn possession(&self) -> Vec<u8> {
-        let statement = Enrolment {
+        self.proves(&Enrolment {
             client_id: &self.id,
-        };
-        prove(&self.credential, &statement, &mut SysRng)
-            .expect("a proof")
-            .to_bytes()
-            .to_vec()
+        })
     }
 
     /// Enrols.
@@ -100,29 +110,55 @@ impl Client {
     /// Proves for a challenge with another binding.
     #[must_use]
     pub fn proof_bound(&self, challenge: &Challenge, binding: &[u8]) -> Vec<u8> {
-        let nonce = Nonce::from_bytes(&challenge.nonce).expect("a nonce");
         let binding = AuthenticationBinding::from_bytes(binding).expect("a binding");
-        let statement = Authentication {
+        self.proves(&Authentication {
             client_id: &self.id,
-            nonce: &nonce,
+            nonce: &challenge.nonce(),
             binding: &binding,
-        };
-        prove(&self.credential, &statement, &mut SysRng)
-            .expect("a proof")
-            .to_bytes()
-            .to_vec()
+        })
     }
 
     /// The proof by the old credential that asks for a new commitment.
     #[must_use]
     pub fn rotation_proof(&self, challenge: &Challenge, new: &Commitment) -> Vec<u8> {
-        let nonce = Nonce::from_bytes(&challenge.nonce).expect("a nonce");
-        let binding = AuthenticationBinding::from_bytes(&challenge.binding).expect("a binding");
-        let statement = Rotation::new(&self.id, &nonce, new, &binding).expect("a statement");
-        prove(&self.credential, &statement, &mut SysRng)
+        let (nonce, binding) = (challenge.nonce(), challenge.binding());
+        self.proves(&Rotation::new(&self.id, &nonce, new, &binding).expect("a statement"))
+    }
+
+    /// The proof that asks for another credential.
+    #[must_use]
+    pub fn linking_proof(&self, challenge: &Challenge, new: &Commitment) -> Vec<u8> {
+        let (nonce, binding) = (challenge.nonce(), challenge.binding());
+        self.proves(&Linking::new(&self.id, &nonce, new.as_bytes(), &binding).expect("a statement"))
+    }
+
+    /// The proof of the credential that is to be added.
+    #[must_use]
+    pub fn joining_proof(&self, challenge: &Challenge) -> Vec<u8> {
+        let (nonce, binding) = (challenge.nonce(), challenge.binding());
+        self.proves(&Joining::new(&self.id, &nonce, &binding).expect("a statement"))
+    }
+
+    /// The proof that asks for a credential to be taken away.
+    #[must_use]
+    pub fn unlinking_proof(&self, challenge: &Challenge, old: &Commitment) -> Vec<u8> {
+        let (nonce, binding) = (challenge.nonce(), challenge.binding());
+        self.proves(
+            &Unlinking::new(&self.id, &nonce, old.as_bytes(), &binding).expect("a statement"),
+        )
+    }
+
+    fn proves(&self, statement: &impl Statement) -> Vec<u8> {
+        prove(&self.credential, statement, &mut SysRng)
             .expect("a proof")
             .to_bytes()
             .to_vec()
+    }
+
+    /// The name of the credential in requests.
+    #[must_use]
+    pub fn credential_id(&self) -> CredentialId {
+        CredentialId::of(self.credential.commitment().as_bytes())
     }
 
     /// Sends a proof for a challenge.
@@ -149,6 +185,59 @@ impl Client {
         let proof = self.proof(&challenge);
         self.authenticate(connection, &challenge, &proof)
             .expect("authenticate")
+    }
+
+    /// As [`Client::log_in`], by this credential and not by the first that the client has.
+    #[must_use]
+    pub fn log_in_by_name(&self, connection: &mut Connection) -> bool {
+        let challenge = self.challenge(connection);
+        let proof = self.proof(&challenge);
+        let row = connection.query_one(
+            "SELECT twofapi.authenticate($1, $2, $3, credential_id => $4)",
+            &[
+                &self.id.as_str(),
+                &challenge.id,
+                &proof,
+                &self.credential_id().to_string(),
+            ],
+        );
+        row.expect("authenticate").get(0)
+    }
+
+    /// Has another credential added at the same device.
+    #[must_use]
+    pub fn link(&self, connection: &mut Connection, new: &Self, name: &str) -> bool {
+        let challenge = self.challenge(connection);
+        let row = connection.query_one(
+            "SELECT twofapi.link_credential($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                &self.id.as_str(),
+                &challenge.id,
+                &self.linking_proof(&challenge, new.credential.commitment()),
+                &new.commitment(),
+                &new.joining_proof(&challenge),
+                &name,
+                &self.credential_id().to_string(),
+            ],
+        );
+        row.expect("link_credential").get(0)
+    }
+
+    /// Has a credential taken away.
+    #[must_use]
+    pub fn unlink(&self, connection: &mut Connection, old: &Self) -> bool {
+        let challenge = self.challenge(connection);
+        let row = connection.query_one(
+            "SELECT twofapi.unlink_credential($1, $2, $3, $4, $5)",
+            &[
+                &self.id.as_str(),
+                &challenge.id,
+                &self.unlinking_proof(&challenge, old.credential.commitment()),
+                &old.commitment(),
+                &self.credential_id().to_string(),
+            ],
+        );
+        row.expect("unlink_credential").get(0)
     }
 
     /// Replaces the commitment by another credential's.

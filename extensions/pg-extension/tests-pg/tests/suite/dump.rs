@@ -2,9 +2,34 @@
 
 use std::{fs, path::Path};
 
-use twofapi_tests_pg::{Client, Server, bin_dir, run_as_server};
+use twofapi_tests_pg::{Client, Database, Server, bin_dir, run_as_server};
 
-use crate::{database, eventually};
+use crate::{current_client, database, eventually};
+
+/// A connection to another database of the server, into which a dump of this one was restored.
+pub(crate) fn restored(server: &Server, database: &Database) -> postgres::Client {
+    let dump = server.dir().join("dump.sql");
+    let tool = |name: &str, arguments: &[&str]| {
+        let mut command = run_as_server(bin_dir().join(name));
+        command
+            .arg("-h")
+            .arg(server.dir())
+            .args(["-U", "postgres"])
+            .args(arguments);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    };
+    let dump = dump.to_str().unwrap();
+    tool("pg_dump", &["-f", dump, &database.name]);
+    let mut postgres = server.config("postgres").connect(postgres::NoTls).unwrap();
+    postgres
+        .batch_execute("CREATE DATABASE restored TEMPLATE template0")
+        .unwrap();
+    let restore = ["-q", "-v", "ON_ERROR_STOP=1", "-d", "restored", "-f", dump];
+    tool("psql", &restore);
+    server.config("restored").connect(postgres::NoTls).unwrap()
+}
 
 #[test]
 fn dump_and_restore_carry_clients_and_audit_and_grants() {
@@ -25,39 +50,7 @@ fn dump_and_restore_carry_clients_and_audit_and_grants() {
         connection.query_one(audit, &[]).unwrap().get::<_, i64>(0) == 3
     });
 
-    let socket = server.dir().to_str().unwrap();
-    let dump = server.dir().join("dump.sql");
-    let tool = |name: &str, arguments: &[&str]| {
-        let mut command = run_as_server(bin_dir().join(name));
-        command
-            .args(["-h", socket, "-U", "postgres"])
-            .args(arguments);
-        let output = command.output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    };
-    tool("pg_dump", &["-f", dump.to_str().unwrap(), &database.name]);
-    let mut postgres = server.config("postgres").connect(postgres::NoTls).unwrap();
-    postgres
-        .batch_execute("CREATE DATABASE restored TEMPLATE template0")
-        .unwrap();
-    tool(
-        "psql",
-        &[
-            "-q",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-d",
-            "restored",
-            "-f",
-            dump.to_str().unwrap(),
-        ],
-    );
-
-    let mut restored = server.config("restored").connect(postgres::NoTls).unwrap();
+    let mut restored = restored(&server, &database);
     assert!(alice.log_in(&mut restored));
     assert!(!bob.log_in(&mut restored));
     let status: String = restored
@@ -218,12 +211,13 @@ fn every_version_upgrades_to_what_a_fresh_install_makes() {
         .find_map(|line| line.strip_prefix("default_version = '"))
         .and_then(|rest| rest.strip_suffix('\''))
         .unwrap();
+    // A script makes the version that its name ends in.
     let versions: Vec<String> = fs::read_dir(room.join("sql"))
         .unwrap()
         .filter_map(|entry| {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            let version = name.strip_prefix("pg_2fapi--")?.strip_suffix(".sql")?;
-            (!version.contains("--")).then(|| version.to_owned())
+            let versions = name.strip_prefix("pg_2fapi--")?.strip_suffix(".sql")?;
+            versions.rsplit("--").next().map(str::to_owned)
         })
         .collect();
     assert!(versions.iter().any(|version| version == current));
@@ -251,4 +245,50 @@ fn every_version_upgrades_to_what_a_fresh_install_makes() {
         assert_eq!(inventory(&mut connection), expected, "from {version}");
         assert!(alice.log_in(&mut connection), "from {version}");
     }
+}
+
+/// The library is newer than the SQL from the restart of the server to `ALTER EXTENSION`.
+#[test]
+fn a_database_of_version_1_0_goes_on_working_and_takes_its_clients_and_their_sessions_over() {
+    let database = database();
+    let mut admin = database.connect();
+    admin
+        .batch_execute(
+            "DROP EXTENSION pg_2fapi; CREATE EXTENSION pg_2fapi VERSION '1.0';
+             ALTER TABLE twofapi.clients ADD COLUMN email text NOT NULL DEFAULT 'x'",
+        )
+        .unwrap();
+    let mut alice = Client::enrolled(&mut admin, "alice");
+    let mut connection = database.connect();
+    assert!(alice.log_in(&mut connection));
+    assert!(alice.rotate(&mut admin));
+    assert_eq!(current_client(&mut connection), None);
+    assert!(alice.log_in(&mut connection));
+    let bob = Client::enrolled(&mut admin, "bob");
+    admin
+        .batch_execute("SELECT twofapi.suspend_client('bob')")
+        .unwrap();
+    assert!(!bob.log_in(&mut database.connect()));
+    admin
+        .batch_execute("SELECT twofapi.resume_client('bob'), twofapi.end_sessions('bob')")
+        .unwrap();
+    assert!(bob.log_in(&mut database.connect()));
+
+    admin
+        .batch_execute("ALTER EXTENSION pg_2fapi UPDATE")
+        .unwrap();
+    assert_eq!(current_client(&mut connection), Some("alice".into()));
+    let laptop = Client::new("alice");
+    assert!(alice.link(&mut admin, &laptop, "laptop"));
+    assert_eq!(current_client(&mut connection), Some("alice".into()));
+    assert!(laptop.log_in_by_name(&mut admin));
+    let row = admin
+        .query_one(
+            "SELECT commitment_version, generation, credential_since, credential_name, email
+             FROM twofapi.clients WHERE client_id = 'alice'",
+            &[],
+        )
+        .unwrap();
+    assert_eq!((row.get(0), row.get(1), row.get(2)), (3_i32, 0_i64, 2_i32));
+    assert_eq!((row.get(3), row.get(4)), ("first", "x"));
 }

@@ -33,11 +33,11 @@ fn pid(connection: &mut Connection) -> i32 {
 
 #[test]
 fn open_sessions_are_shown_to_operators_with_all_that_identifies_them() {
-    let (database, mut admin, mut connection, _) = scene();
+    let (database, mut admin, mut connection, alice) = scene();
     let row = admin
         .query_one(
             "SELECT client_id, pid, role::text, commitment_version, since <= now(),
-                    expires_at - since = '15 minutes'
+                    expires_at - since = '15 minutes', credential_id, generation
              FROM twofapi.sessions",
             &[],
         )
@@ -47,9 +47,11 @@ fn open_sessions_are_shown_to_operators_with_all_that_identifies_them() {
     assert_eq!(row.get::<_, String>(2), database.name.clone() + "_app");
     assert_eq!(row.get::<_, i32>(3), 1);
     assert!(row.get::<_, bool>(4) && row.get::<_, bool>(5));
+    let credential = alice.credential_id().to_string();
+    assert_eq!((row.get(6), row.get(7)), (credential, 0_i64));
     for hidden in [
         "SELECT * FROM twofapi.sessions",
-        "SELECT twofapi.open_sessions()",
+        "SELECT twofapi.list_sessions()",
     ] {
         assert_eq!(refusal(connection.query(hidden, &[])).0, "42501");
     }
@@ -207,7 +209,7 @@ fn every_object_says_what_it_is_for() {
              SELECT pg_describe_object('pg_class'::regclass, attrelid, attnum)
              FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
              WHERE attnum > 0 AND NOT attisdropped AND relnamespace = 'twofapi'::regnamespace
-               AND relname IN ('clients', 'audit_log', 'sessions')
+               AND relname IN ('clients', 'audit_log', 'sessions', 'pending_links')
                AND col_description(attrelid, attnum) IS NULL
              UNION ALL
              SELECT pg_describe_object('pg_trigger'::regclass, oid, 0) FROM pg_trigger

@@ -95,17 +95,21 @@ fn whoever_is_suspended_after_its_proof_is_denied_and_keeps_its_challenge() {
     let mut s = scene();
     let proven = s.proven();
     let mut connections = s.two_connections();
-    let suspend = |_: &Server, admin: &mut Connection| {
-        admin
-            .batch_execute("SELECT twofapi.suspend_client('alice')")
+    for change in [
+        "SELECT twofapi.suspend_client('alice')",
+        // Its sessions of before have ended, and so this one does not begin.
+        "SELECT twofapi.suspend_client('alice'), twofapi.resume_client('alice')",
+        "SELECT twofapi.end_sessions('alice')",
+        "SELECT twofapi.set_client_expiry('alice', now() + interval '1 day')",
+    ] {
+        let happens = |_: &Server, admin: &mut Connection| admin.batch_execute(change).unwrap();
+        let accepted = s.meanwhile(&mut connections, &proven, happens);
+        assert_eq!(accepted, [false, false], "{change}");
+        assert!(connections.iter_mut().all(|c| current_client(c).is_none()));
+        s.admin
+            .batch_execute("SELECT twofapi.resume_client('alice')")
             .unwrap();
-    };
-    let accepted = s.meanwhile(&mut connections, &proven, suspend);
-    assert_eq!(accepted, [false, false]);
-    assert!(connections.iter_mut().all(|c| current_client(c).is_none()));
-    s.admin
-        .batch_execute("SELECT twofapi.resume_client('alice')")
-        .unwrap();
+    }
     let (challenge, proof) = &proven;
     let again = s.alice.authenticate(&mut s.admin, challenge, proof);
     assert!(again.unwrap());
@@ -144,7 +148,7 @@ fn a_change_of_others_or_to_the_same_after_a_proof_keeps_nobody_out() {
          SELECT 'other-' || n, commitment, 1, 'active'
          FROM twofapi.clients, generate_series(1, 5000) n;
          UPDATE twofapi.clients SET changed_at = now() WHERE client_id <> 'alice'",
-        "SELECT twofapi.suspend_client('alice'), twofapi.resume_client('alice')",
+        "UPDATE twofapi.clients SET changed_at = now() WHERE client_id = 'alice'",
     ] {
         for connection in s.two_connections() {
             let proven = s.proven();
@@ -171,6 +175,30 @@ fn a_challenge_that_expires_after_its_proof_is_dead() {
         server.set_clock("+121s");
     });
     assert_eq!(accepted, [false, false]);
+}
+
+#[test]
+fn whoever_expires_after_its_proof_is_denied_by_the_clock_of_the_step() {
+    let mut s = scene();
+    s.admin
+        .batch_execute("SELECT twofapi.set_client_expiry('alice', now() + interval '60 seconds')")
+        .unwrap();
+    let proven = s.proven();
+    let mut connections = s.two_connections();
+    let accepted = s.meanwhile(&mut connections, &proven, |server, _| {
+        server.set_clock("+61s");
+    });
+    assert_eq!(accepted, [false, false]);
+    s.admin
+        .batch_execute("SELECT twofapi.set_client_expiry('alice')")
+        .unwrap();
+    // It was not spent.
+    let (challenge, proof) = &proven;
+    assert!(
+        s.alice
+            .authenticate(&mut s.admin, challenge, proof)
+            .unwrap()
+    );
 }
 
 #[test]

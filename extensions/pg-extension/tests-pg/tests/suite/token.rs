@@ -149,30 +149,82 @@ fn without_keys_issuer_and_audience_no_token_is_accepted() {
     }
 }
 
+/// A token that is issued a few seconds from now, as it may be by a clock that is ahead.
+fn later(claims: &mut Value) {
+    claims["nbf"] = json!(now() + 3);
+}
+
 #[test]
 fn a_client_that_is_enrolled_here_as_well_must_be_active_and_of_that_version() {
     let (database, mut admin, role) = scene();
     let mut alice = Client::enrolled(&mut admin, "alice");
     let mut connection = database.connect_as(&role);
     assert!(opens(&mut connection, &token("alice")));
+    let before = token("alice");
     admin
         .batch_execute("SELECT twofapi.suspend_client('alice')")
         .unwrap();
     assert_eq!(current_client(&mut connection), None);
-    assert!(!opens(&mut connection, &token("alice")));
+    assert!(!opens(&mut connection, &token_with("alice", later)));
     admin
         .batch_execute("SELECT twofapi.resume_client('alice')")
         .unwrap();
-    assert!(opens(&mut connection, &token("alice")));
+    // What was issued before the suspension stays bad.
+    assert!(!opens(&mut connection, &before));
+    assert!(opens(&mut connection, &token_with("alice", later)));
     assert!(alice.rotate(&mut admin));
     assert_eq!(current_client(&mut connection), None);
-    assert!(!opens(&mut connection, &token("alice")));
-    let of_the_new = token_with("alice", |claims| claims["ver"] = json!(2));
+    assert!(!opens(&mut connection, &token_with("alice", later)));
+    let of_the_new = token_with("alice", |claims| {
+        later(claims);
+        claims["ver"] = json!(2);
+    });
     assert!(opens(&mut connection, &of_the_new));
     admin
         .batch_execute("SELECT twofapi.revoke_client('alice')")
         .unwrap();
     assert!(!opens(&mut connection, &of_the_new));
+}
+
+#[test]
+fn a_token_that_names_a_credential_is_good_while_the_client_has_it_here() {
+    let (database, mut admin, role) = scene();
+    let phone = Client::enrolled(&mut admin, "alice");
+    let laptop = Client::new("alice");
+    assert!(phone.link(&mut admin, &laptop, "laptop"));
+    // Versions are counted by each host for itself.
+    let token_of = |client: &Client| {
+        token_with("alice", |claims| {
+            claims["cred"] = json!(client.credential_id().to_string());
+            claims["gen"] = json!(7);
+            claims["ver"] = json!(99);
+        })
+    };
+    let [mut one, mut other] = [database.connect_as(&role), database.connect_as(&role)];
+    assert!(opens(&mut one, &token_of(&phone)) && opens(&mut other, &token_of(&laptop)));
+    assert!(!opens(
+        &mut database.connect_as(&role),
+        &token_of(&Client::new("alice"))
+    ));
+    assert!(phone.unlink(&mut admin, &laptop));
+    assert_eq!(current_client(&mut one), Some("alice".into()));
+    assert_eq!(current_client(&mut other), None);
+    assert!(!opens(&mut other, &token_of(&laptop)));
+    assert!(opens(&mut other, &token_of(&phone)));
+    let end = "SELECT twofapi.end_sessions('alice')";
+    assert_eq!(admin.query_one(end, &[]).unwrap().get::<_, i32>(0), 2);
+    assert!(!opens(&mut other, &token_of(&phone)));
+    let expire = "SELECT twofapi.set_client_expiry('alice', now() - interval '1 second')";
+    admin.batch_execute(expire).unwrap();
+    let fresh = token_with("alice", |claims| {
+        later(claims);
+        claims["cred"] = json!(phone.credential_id().to_string());
+    });
+    assert!(!opens(&mut one, &fresh));
+    admin
+        .batch_execute("SELECT twofapi.set_client_expiry('alice')")
+        .unwrap();
+    assert!(opens(&mut one, &fresh));
 }
 
 #[test]
