@@ -8,7 +8,12 @@ use serde::Serialize;
 use twofapi_crypto_core::ClientId;
 use zeroize::Zeroizing;
 
-use super::{Output, store_file::StoreArgs};
+use super::{
+    Output,
+    client_set::SetArgs,
+    client_view::{Clients, OneView},
+    store_file::StoreArgs,
+};
 use twofapi_client::{Failure, FailureKind, private_file};
 use twofapi_server::{
     ClientsAtRest, Clock, EmbeddedStore, StorePlace, SystemClock,
@@ -20,9 +25,15 @@ use twofapi_server::{
 pub(crate) struct InviteArgs {
     /// Who may enrol
     client_id: ClientId,
-    /// How long the token is good, such as 90s, 15m, 24h or 7d
-    #[arg(long, value_name = "TIME", default_value = "24h")]
-    ttl: Time,
+    /// Let a client that has lost its credentials replace all of them by a new one; voids the token before
+    #[arg(long)]
+    reset: bool,
+    /// Void every token of the client that was not used, and make none
+    #[arg(long, conflicts_with_all = ["reset", "ttl", "out"])]
+    cancel: bool,
+    /// How long the token is good, such as 90s, 15m, 24h or 7d [default: 24h, with --reset 60m]
+    #[arg(long, value_name = "TIME")]
+    ttl: Option<Time>,
     /// Write the token to a file of mode 0600 that is not there yet, and do not print it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -52,6 +63,10 @@ enum ClientsAction {
     Resume(OneClient),
     /// Keep a client out for ever; its id cannot be enrolled again
     Revoke(OneClient),
+    /// End all sessions and tokens of a client, which may log in again
+    EndSessions(OneClient),
+    /// Let a client or one of its credentials expire, or say what else there is to say of a client
+    Set(Box<SetArgs>),
 }
 
 #[derive(Args, Debug)]
@@ -87,13 +102,18 @@ impl fmt::Display for Invited {
 
 pub(crate) fn invite(args: InviteArgs, out: Output) -> Result<(), Failure> {
     let client_id = args.client_id.as_str().to_owned();
+    if args.cancel {
+        return cancel(client_id, &args.store, out);
+    }
     // Said before there is an invitation; the file system has the last word when it is written.
     if let Some(path) = &args.out {
         private_file::can_be_made(path)?;
     }
-    let request = Request::Invite {
-        client_id: client_id.clone(),
-        ttl: args.ttl.seconds,
+    let time = args.ttl.unwrap_or_else(|| Time::by_default(args.reset));
+    let (to, ttl) = (client_id.clone(), time.seconds);
+    let request = match args.reset {
+        true => Request::InviteToReset { client_id: to, ttl },
+        false => Request::Invite { client_id: to, ttl },
     };
     let place = args.store.make()?;
     let is_new = !place.exists();
@@ -106,7 +126,10 @@ pub(crate) fn invite(args: InviteArgs, out: Output) -> Result<(), Failure> {
             place.path().display()
         ));
     }
-    let time = &args.ttl.text;
+    let (kind, time) = match args.reset {
+        true => ("A token that resets", &time.text),
+        false => ("An enrolment token for", &time.text),
+    };
     let token = match &args.out {
         Some(path) => {
             let token = Zeroizing::new(token + "\n");
@@ -114,13 +137,13 @@ pub(crate) fn invite(args: InviteArgs, out: Output) -> Result<(), Failure> {
                 failure.with_hint("the token that it was to hold is lost: make another")
             })?;
             out.note(format!(
-                "An enrolment token for {client_id}, good once, for {time}, is in the file:"
+                "{kind} {client_id}, good once, for {time}, is in the file:"
             ));
             Token::File(path.display().to_string())
         }
         None => {
             out.note(format!(
-                "An enrolment token for {client_id}, good once, for {time}; it is not shown again:"
+                "{kind} {client_id}, good once, for {time}; it is not shown again:"
             ));
             Token::Token(token)
         }
@@ -133,50 +156,32 @@ pub(crate) fn invite(args: InviteArgs, out: Output) -> Result<(), Failure> {
 }
 
 #[derive(Serialize)]
-struct Clients {
-    clients: Vec<ClientView>,
+struct Cancelled {
+    client_id: String,
+    cancelled: u64,
 }
 
-impl fmt::Display for Clients {
+impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let widest = |of: fn(&ClientView) -> &str, least| {
-            let widths = self.clients.iter().map(|client| of(client).len());
-            widths.max().unwrap_or(0).max(least)
-        };
-        let id = widest(|client| &client.client_id, "CLIENT".len());
-        write!(f, "{:id$}  {:9}  VERSION  COMMITMENT", "CLIENT", "STATUS")?;
-        for client in &self.clients {
-            write!(
-                f,
-                "\n{:id$}  {:9}  {:>7}  {}",
-                client.client_id, client.status, client.commitment_version, client.commitment
-            )?;
-        }
-        Ok(())
-    }
-}
-
-#[derive(Serialize)]
-struct OneView {
-    #[serde(flatten)]
-    client: ClientView,
-    changed: bool,
-}
-
-impl fmt::Display for OneView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ClientView {
-            client_id,
-            status,
-            commitment_version,
-            commitment,
-        } = &self.client;
         write!(
             f,
-            "client      {client_id}\nstatus      {status}\ncommitment  {commitment} (version \
-             {commitment_version})"
+            "{} tokens of {} are void",
+            self.cancelled, self.client_id
         )
     }
+}
+
+fn cancel(client_id: String, store: &StoreArgs, out: Output) -> Result<(), Failure> {
+    let request = Request::CancelInvitations {
+        client_id: client_id.clone(),
+    };
+    let Response::Cancelled { cancelled } = perform(&store.find()?, request)? else {
+        return Err(unexpected());
+    };
+    out.answer(&Cancelled {
+        client_id,
+        cancelled,
+    })
 }
 
 pub(crate) fn clients(args: ClientsArgs, out: Output) -> Result<(), Failure> {
@@ -199,11 +204,25 @@ pub(crate) fn clients(args: ClientsArgs, out: Output) -> Result<(), Failure> {
             let (client_id, store) = one(args);
             (Request::Revoke { client_id }, store)
         }
+        ClientsAction::EndSessions(args) => {
+            let (client_id, store) = one(args);
+            (Request::EndSessions { client_id }, store)
+        }
+        ClientsAction::Set(args) => (args.request(SystemClock::new().wall()), args.store.clone()),
     };
-    let Response::Client { client, changed } = perform(&store.find()?, request)? else {
+    let Response::Client {
+        client,
+        details,
+        changed,
+    } = perform(&store.find()?, request)?
+    else {
         return Err(unexpected());
     };
-    out.answer(&OneView { client, changed })
+    out.answer(&OneView {
+        client,
+        details,
+        changed,
+    })
 }
 
 fn list(store: &StoreArgs, out: Output) -> Result<(), Failure> {
@@ -270,6 +289,21 @@ fn unexpected() -> Failure {
 struct Time {
     seconds: u64,
     text: String,
+}
+
+impl Time {
+    /// Whoever may reset a client has the account: such a token does not lie about for a day.
+    fn by_default(resets: bool) -> Self {
+        let (seconds, text) = if resets {
+            (3600, "60m")
+        } else {
+            (86_400, "24h")
+        };
+        Self {
+            seconds,
+            text: text.into(),
+        }
+    }
 }
 
 impl FromStr for Time {

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod admin;
+mod client_set;
+mod client_view;
 mod completions;
 mod credential;
 mod demo;
@@ -65,9 +67,9 @@ enum Command {
     Demo,
     /// Serve HTTP on the embedded store
     Serve(Box<serve::ServeArgs>),
-    /// Make an enrolment token for a client id
+    /// Make an enrolment token for a client id, or one that resets a client
     Invite(admin::InviteArgs),
-    /// List, show, suspend, resume or revoke clients
+    /// List, show, suspend, resume or revoke clients, end their sessions, set what is said of them
     Clients(admin::ClientsArgs),
     /// Make a credential
     Keygen(keygen::KeygenArgs),

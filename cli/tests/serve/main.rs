@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "the tests of the library use the rest")]
 #[path = "../../../server/tests/http/client.rs"]
 mod client;
+mod clients;
 mod connections;
 mod disk;
 mod logging;

@@ -141,8 +141,10 @@ impl Problem {
             StatusCode::NOT_FOUND,
             "not_found",
             "There is no such resource",
-            "the resources are enroll, challenge, verify, rotate, link, link/offer, link/join, unlink, \
-             credentials and whoami under /auth/zkp/, /.well-known/jwks.json, /livez and /healthz",
+            "the resources are /auth/zkp/enroll, /auth/zkp/challenge, /auth/zkp/verify, \
+             /auth/zkp/rotate, /auth/zkp/link, /auth/zkp/link/offer, /auth/zkp/link/join, \
+             /auth/zkp/unlink, /auth/zkp/credentials, /auth/zkp/whoami, /.well-known/jwks.json, \
+             /livez and /healthz",
         )
     }
 

@@ -1,0 +1,121 @@
+//! Does what an operator asks, or answers it from a store that is only looked at.
+
+use twofapi_crypto_core::{ClientId, Error, Record, Transition};
+
+use super::{
+    request::Request,
+    response::{ClientDetails, ClientView, Response},
+};
+use crate::{
+    service::{EnrolmentToken, cancel_invitations, change_record, invite, invite_to_reset},
+    store::{ClientsAtRest, RecordChange, Store},
+};
+
+const PAGE: usize = 500;
+
+/// Does what the operator asks, at `now` (Unix seconds).
+pub async fn execute(store: &dyn Store, request: Request, now: u64) -> Response {
+    attempt(store, request, now).await.unwrap_or_else(failed)
+}
+
+/// Answers what the operator asks of a store that no server has open, and changes nothing: a request
+/// that wants more is refused.
+#[must_use]
+pub fn look(clients: &ClientsAtRest, request: &Request) -> Response {
+    let answer = || match request {
+        Request::List { after } => {
+            let after = after.as_deref().map(str::parse).transpose()?;
+            Ok(page(clients.after(after.as_ref(), PAGE + 1)?))
+        }
+        Request::Show { client_id } => {
+            let id = client_id.parse()?;
+            let record = clients.client(&id)?.ok_or(Error::NotEnrolled)?;
+            Ok(shown(&id, &record, false))
+        }
+        _ => Err(Error::Unavailable {
+            reason: "the store is open to be looked at and not to be changed".into(),
+        }),
+    };
+    answer().unwrap_or_else(failed)
+}
+
+fn failed(error: Error) -> Response {
+    Response::Failed {
+        code: error.code().as_str().to_owned(),
+        message: error.to_string(),
+    }
+}
+
+/// One page, given one client more than fits if there are more.
+fn page(mut clients: Vec<(ClientId, Record)>) -> Response {
+    let more = clients.len() > PAGE;
+    clients.truncate(PAGE);
+    Response::Clients {
+        clients: clients
+            .iter()
+            .map(|(id, record)| ClientView::new(id, record))
+            .collect(),
+        more,
+    }
+}
+
+fn shown(id: &ClientId, record: &Record, changed: bool) -> Response {
+    Response::Client {
+        client: ClientView::new(id, record),
+        details: ClientDetails::new(record),
+        changed,
+    }
+}
+
+async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Response, Error> {
+    let invited = |token: EnrolmentToken, ttl| Response::Invited {
+        token: token.expose().to_owned(),
+        expires_at: now.saturating_add(ttl),
+    };
+    let (client_id, change) = match request {
+        Request::Invite { client_id, ttl } => {
+            let token = invite(store, &client_id.parse()?, now, ttl).await?;
+            return Ok(invited(token, ttl));
+        }
+        Request::InviteToReset { client_id, ttl } => {
+            let token = invite_to_reset(store, &client_id.parse()?, now, ttl).await?;
+            return Ok(invited(token, ttl));
+        }
+        Request::CancelInvitations { client_id } => {
+            let cancelled = cancel_invitations(store, &client_id.parse()?).await?;
+            return Ok(Response::Cancelled { cancelled });
+        }
+        Request::List { after } => {
+            let after = after.map(|id| id.parse()).transpose()?;
+            return Ok(page(store.clients_after(after.as_ref(), PAGE + 1).await?));
+        }
+        Request::Show { client_id } => {
+            let id: ClientId = client_id.parse()?;
+            let record = store.look_up(&id).await?.ok_or(Error::NotEnrolled)?;
+            return Ok(shown(&id, &record, false));
+        }
+        Request::Suspend { client_id } => (client_id, RecordChange::Suspend),
+        Request::Resume { client_id } => (client_id, RecordChange::Resume),
+        Request::Revoke { client_id } => (client_id, RecordChange::Revoke),
+        Request::EndSessions { client_id } => (client_id, RecordChange::EndSessions),
+        Request::SetExpiry {
+            client_id,
+            credential_id,
+            expires_at,
+        } => {
+            let credential = credential_id.parse()?;
+            let change = RecordChange::SetExpiry {
+                credential,
+                expires_at,
+            };
+            (client_id, change)
+        }
+        Request::SetAttributes { client_id, said } => {
+            let change = RecordChange::SetAttributes(Box::new(said.change()?));
+            (client_id, change)
+        }
+    };
+    let id: ClientId = client_id.parse()?;
+    let (transition, record) = change_record(store, &id, &change).await?;
+    Ok(shown(&id, &record, transition == Transition::Changed))
+}
