@@ -1,22 +1,19 @@
 //! `2fapi keygen`: a new credential, in a file that nobody else may read.
 
-use std::{
-    fmt,
-    fs::File,
-    io::{self, IsTerminal, Read},
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use twofapi_crypto_core::{ClientId, Credential, RecoveryPhrase};
+use twofapi_crypto_core::{Audience, ClientId, Credential, RecoveryPhrase};
 use zeroize::Zeroizing;
 
-use super::{Output, passphrase::PassphraseArgs, show::Shown};
-use twofapi_client::{Failure, FailureKind, credential, private_file};
-
-/// More than any 24 words have in bytes, blanks among them.
-const MAX_PHRASE: usize = 4096;
+use super::{Output, passphrase::PassphraseArgs, phrase, server_args::TrustArgs, show::Shown};
+use twofapi_client::{
+    Failure, HttpClient, ServerUrl, credential,
+    exchange::Exchange,
+    private_file,
+    recovery::{self, Recovered},
+};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -27,12 +24,20 @@ A passphrase protects the file, and only the file. The secret itself is random a
 do with the passphrase: from a stolen commitment, or from all that a server knows, no passphrase
 can be guessed at.
 
+A recovery phrase makes another commitment at each server, so that servers that compare notes learn
+nothing, if it is told which: by --server, or by --audience. It restores the credential only where it
+is told the same again. With --recover and --server, the server is asked which of the phrase's
+credentials it knows.
+
 Examples:
   2fapi keygen alice
   2fapi keygen build-server --out /etc/myapp/2fapi.json
   2fapi keygen alice --passphrase
-  2fapi keygen alice --mnemonic         (shows 24 words: write them on paper)
-  2fapi keygen alice --recover -        (asks for them, and makes the same credential)")]
+  2fapi keygen alice --mnemonic --server https://api.example.com
+                                        (shows 24 words: write them on paper)
+  2fapi keygen alice --recover - --server https://api.example.com
+                                        (asks for them, and makes the same credential)
+  2fapi keygen alice --recover -        (of a phrase that was made without --server)")]
 pub(super) struct KeygenArgs {
     /// The name under which the client will enrol: 1 to 128 of A-Z a-z 0-9 . _ - @ +
     client_id: ClientId,
@@ -48,6 +53,17 @@ pub(super) struct KeygenArgs {
     /// Make the credential that a recovery phrase restores; FILE holds it, - asks for it
     #[arg(long, value_name = "FILE")]
     recover: Option<PathBuf>,
+    /// URL of the server that the phrase is for; with --recover it is asked what it knows
+    #[arg(long, value_name = "URL", value_parser = ServerUrl::parse)]
+    server: Option<ServerUrl>,
+    #[command(flatten)]
+    trust: TrustArgs,
+    /// Audience that the phrase is for, where it is not the origin of --server
+    #[arg(long)]
+    audience: Option<Audience>,
+    /// With --recover and --audience, without asking a server: how often was rotated under the phrase
+    #[arg(long, value_name = "NUMBER", requires_all = ["recover", "audience"], conflicts_with = "server")]
+    generation: Option<u32>,
     #[command(flatten)]
     source: PassphraseArgs,
 }
@@ -62,7 +78,7 @@ struct Made {
 }
 
 pub(super) fn run(args: KeygenArgs, out: Output) -> Result<(), Failure> {
-    let path = match args.out {
+    let path = match args.out.clone() {
         Some(path) => path,
         None => {
             let path = credential::default_path(&args.client_id)?;
@@ -79,15 +95,28 @@ pub(super) fn run(args: KeygenArgs, out: Output) -> Result<(), Failure> {
     } else {
         None
     };
-    let (credential, recovery_phrase) = match &args.recover {
-        Some(file) => (recover(file)?, None),
-        None if args.mnemonic => draw_with_phrase()?,
-        None => (Credential::generate(&mut getrandom::SysRng)?, None),
+    let audience = args.audience()?;
+    let (recovered, recovery_phrase) = match &args.recover {
+        Some(file) => (args.recovered(&phrase::read(file)?, audience)?, None),
+        None if args.mnemonic => {
+            let phrase = RecoveryPhrase::generate(&mut getrandom::SysRng)?;
+            (of(&phrase, audience.as_ref(), 0)?, Some(phrase.words()))
+        }
+        None => {
+            let credential = Credential::generate(&mut getrandom::SysRng)?;
+            let linked = false;
+            (Recovered { credential, linked }, None)
+        }
     };
-    let made = credential::keep(path, args.client_id, credential, passphrase)?;
+    let keep = match recovered.linked {
+        true => credential::keep_linked,
+        false => credential::keep,
+    };
+    let made = keep(path, args.client_id, recovered.credential, passphrase)?;
     let shown = Shown {
         client_id: made.client_id.to_string(),
         commitment: hex::encode(made.commitment().as_bytes()),
+        credential_id: made.credential_id().map(|id| id.to_string()),
         file: made.path.display().to_string(),
         under_passphrase: made.passphrase.is_some(),
     };
@@ -97,47 +126,46 @@ pub(super) fn run(args: KeygenArgs, out: Output) -> Result<(), Failure> {
     })
 }
 
-fn draw_with_phrase() -> Result<(Credential, Option<Zeroizing<String>>), Failure> {
-    let phrase = RecoveryPhrase::generate(&mut getrandom::SysRng)?;
-    Ok((phrase.credential()?, Some(phrase.words())))
-}
-
-fn recover(file: &Path) -> Result<Credential, Failure> {
-    let phrase = RecoveryPhrase::parse(&read_phrase(file)?).map_err(|error| {
-        Failure::new(FailureKind::BadInput, "invalid_phrase", error.to_string())
-    })?;
-    Ok(phrase.credential()?)
-}
-
-fn read_phrase(file: &Path) -> Result<Zeroizing<String>, Failure> {
-    let from_stdin = file == Path::new("-");
-    if from_stdin && io::stdin().is_terminal() {
-        return rpassword::prompt_password("Recovery phrase (24 words, not shown): ")
-            .map(Zeroizing::new)
-            .map_err(|_| Failure::bad_input("no recovery phrase was typed"));
+impl KeygenArgs {
+    /// The audience that a phrase is for, if it is known.
+    fn audience(&self) -> Result<Option<Audience>, Failure> {
+        let origin = self
+            .server
+            .as_ref()
+            .map(|url| Audience::parse(url.origin()));
+        match &self.audience {
+            Some(audience) => Ok(Some(audience.clone())),
+            None => Ok(origin.transpose()?),
+        }
     }
-    let source: io::Result<Box<dyn Read>> = if from_stdin {
-        Ok(Box::new(io::stdin()))
-    } else {
-        File::open(file).map(|file| Box::new(file) as Box<dyn Read>)
+
+    fn recovered(
+        &self,
+        phrase: &RecoveryPhrase,
+        audience: Option<Audience>,
+    ) -> Result<Recovered, Failure> {
+        match (&self.server, audience) {
+            (Some(url), Some(audience)) => {
+                let http = HttpClient::new(url.clone(), self.trust.insecure_http)?;
+                recovery::find(&Exchange::new(http, audience), &self.client_id, phrase)
+            }
+            (_, audience) => of(phrase, audience.as_ref(), self.generation.unwrap_or(0)),
+        }
+    }
+}
+
+/// What a phrase gives without asking anybody.
+fn of(
+    phrase: &RecoveryPhrase,
+    audience: Option<&Audience>,
+    generation: u32,
+) -> Result<Recovered, Failure> {
+    let credential = match audience {
+        Some(audience) => phrase.credential_at(audience, generation)?,
+        None => phrase.credential()?,
     };
-    let name = file.display();
-    let contents = source
-        .and_then(|source| private_file::read_bounded(source, MAX_PHRASE))
-        .map_err(|error| {
-            Failure::bad_input(format!(
-                "cannot read the recovery phrase from {name}: {error}"
-            ))
-        })?
-        .ok_or_else(|| {
-            Failure::bad_input(format!(
-                "the recovery phrase from {name} is longer than {MAX_PHRASE} bytes"
-            ))
-        })?;
-    match std::str::from_utf8(&contents) {
-        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(Failure::bad_input(format!("{name} is not a text in UTF-8"))),
-    }
+    let linked = false;
+    Ok(Recovered { credential, linked })
 }
 
 impl fmt::Display for Made {

@@ -9,24 +9,34 @@ mod client_set;
 mod client_view;
 mod completions;
 mod credential;
+mod credentials;
 mod demo;
 mod demo_page;
 mod enroll;
 mod environment;
 mod inputs;
+mod join;
 mod keygen;
+mod link;
+mod link_proof;
 mod listen;
 mod log;
 mod login;
+mod new_credential;
 mod output;
 mod passphrase;
+mod phrase;
 mod prove;
+mod purpose;
+mod qr;
 mod rotate;
 mod secret_input;
 mod serve;
 mod server_args;
 mod show;
 mod store_file;
+mod typed;
+mod unlink;
 mod vectors;
 mod verify;
 mod whoami;
@@ -83,6 +93,16 @@ enum Command {
     Whoami(whoami::WhoamiArgs),
     /// Replace a credential by a new one
     Rotate(rotate::RotateArgs),
+    /// Link another credential to a client, at this device or at a second one
+    Link(link::LinkArgs),
+    /// Link this device to a client, by the code that its first device shows
+    Join(Box<join::JoinArgs>),
+    /// Take a credential of a client away
+    Unlink(unlink::UnlinkArgs),
+    /// List the credentials of a client, as its server has them
+    Credentials(credentials::CredentialsArgs),
+    /// Prove offline that two clients of one recovery phrase are one, or look at such a proof
+    LinkProof(Box<link_proof::LinkProofArgs>),
     /// Make a proof offline, for psql, redis-cli and the like
     Prove(Box<prove::ProveArgs>),
     /// Verify a proof offline
@@ -149,6 +169,11 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
         Command::Login(args) => login::run(&args, out),
         Command::Whoami(args) => whoami::run(&args, out),
         Command::Rotate(args) => rotate::run(&args, out),
+        Command::Link(args) => link::run(&args, out),
+        Command::Join(args) => join::run(&args, out),
+        Command::Unlink(args) => unlink::run(&args, out),
+        Command::Credentials(args) => credentials::run(&args, out),
+        Command::LinkProof(args) => link_proof::run(&args, out),
         Command::Prove(args) => prove::run(&args, out),
         Command::Verify(args) => verify::run(&args, out),
         Command::Vectors(args) => vectors::run(&args, out),

@@ -5,15 +5,9 @@ use std::fmt;
 use clap::Args;
 use getrandom::SysRng;
 use serde::Serialize;
-use twofapi_crypto_core::{
-    Authentication, Commitment, Enrolment, Nonce, Proof, Rotation, prove as prove_statement,
-};
+use twofapi_crypto_core::prove as prove_statement;
 
-use super::{
-    Output,
-    credential::CredentialArgs,
-    inputs::{BindingArgs, parse_commitment, parse_nonce},
-};
+use super::{Output, credential::CredentialArgs, purpose::PurposeArgs};
 use twofapi_client::Failure;
 
 #[derive(Args)]
@@ -26,32 +20,15 @@ Examples:
   2fapi prove alice --nonce 6f1d...                     to a host without an audience
   2fapi prove alice --nonce 6f1d... --audience https://api.example.com
   2fapi prove alice --nonce 6f1d... --rotation 5a2b...  to replace the commitment by 5a2b...;
-     the host also wants `2fapi prove --enrollment` made with the new credential")]
+     the host also wants `2fapi prove --enrollment` made with the new credential
+  2fapi prove alice --nonce 6f1d... --linking 5a2b...   to add 5a2b...; the host also wants
+     `2fapi prove --nonce 6f1d... --joining` made with the new credential
+  2fapi prove alice --nonce 6f1d... --unlinking 5a2b... to take 5a2b... away")]
 pub(super) struct ProveArgs {
     #[command(flatten)]
     credential: CredentialArgs,
-    /// The nonce of the challenge, in hex
-    #[arg(
-        long,
-        value_name = "HEX",
-        value_parser = parse_nonce,
-        required_unless_present = "enrollment",
-        conflicts_with = "enrollment"
-    )]
-    nonce: Option<Nonce>,
-    /// Prove possession, to enrol
-    #[arg(long)]
-    enrollment: bool,
-    /// Prove a rotation to this new commitment, in hex
-    #[arg(
-        long,
-        value_name = "HEX",
-        value_parser = parse_commitment,
-        conflicts_with = "enrollment"
-    )]
-    rotation: Option<Commitment>,
     #[command(flatten)]
-    binding: BindingArgs,
+    purpose: PurposeArgs,
 }
 
 #[derive(Serialize)]
@@ -64,38 +41,17 @@ struct Proven {
 
 pub(super) fn run(args: &ProveArgs, out: Output) -> Result<(), Failure> {
     // Bad input is found before a passphrase is asked for.
-    let binding = args.binding.binding()?;
+    let binding = args.purpose.binding()?;
     let opened = args.credential.open()?;
-    let (credential, client_id) = (&opened.credential, &opened.client_id);
-    if args.rotation.as_ref() == Some(opened.commitment()) {
+    if args.purpose.brings() == Some(opened.commitment()) {
         return Err(Failure::bad_input(
-            "the new commitment is that of the credential itself; a rotation needs another",
+            "the new commitment is that of the credential itself; a rotation needs another, and so does a link",
         ));
     }
-    let rng = &mut SysRng;
-    let (purpose, proof): (_, Proof) = match (&args.nonce, &args.rotation) {
-        (None, _) => (
-            "enrollment",
-            prove_statement(credential, &Enrolment { client_id }, rng)?,
-        ),
-        (Some(nonce), None) => {
-            let statement = Authentication {
-                client_id,
-                nonce,
-                binding: &binding,
-            };
-            (
-                "authentication",
-                prove_statement(credential, &statement, rng)?,
-            )
-        }
-        (Some(nonce), Some(new)) => {
-            let statement = Rotation::new(client_id, nonce, new, &binding)?;
-            ("rotation", prove_statement(credential, &statement, rng)?)
-        }
-    };
+    let (purpose, statement) = args.purpose.statement(&opened.client_id, &binding)?;
+    let proof = prove_statement(&opened.credential, &*statement, &mut SysRng)?;
     out.answer(&Proven {
-        client_id: client_id.to_string(),
+        client_id: opened.client_id.to_string(),
         commitment: hex::encode(opened.commitment().as_bytes()),
         purpose,
         proof: hex::encode(proof.to_bytes()),

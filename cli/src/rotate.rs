@@ -1,13 +1,15 @@
 //! `2fapi rotate`: replaces a credential by a new one.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use twofapi_client::{Failure, credential::OpenedCredential, exchange::Exchange, rotation};
+use twofapi_client::{
+    Failure, credential::OpenedCredential, exchange::Exchange, recovery, rotation,
+};
 use twofapi_crypto_core::Audience;
 
-use super::{Output, credential::CredentialArgs, server_args::ServerArgs};
+use super::{Output, credential::CredentialArgs, phrase, server_args::ServerArgs};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -16,11 +18,15 @@ the server has said yes, and the old one is kept as FILE.previous until the next
 in the middle, run the same command or `2fapi login` again: it finds out which of the two is in
 force. Tokens that were given before the rotation are no longer accepted.
 
+With --recover the new credential is the next one of your recovery phrase, which goes on restoring it;
+without, a phrase does not restore what comes after a rotation.
+
 Give each server a credential of its own (keygen --out): a rotation at one server leaves the others
 with the old commitment.
 
-Example:
-  2fapi rotate alice --server https://api.example.com")]
+Examples:
+  2fapi rotate alice --server https://api.example.com
+  2fapi rotate alice --server https://api.example.com --recover -     (asks for the phrase)")]
 pub(super) struct RotateArgs {
     #[command(flatten)]
     credential: CredentialArgs,
@@ -29,6 +35,10 @@ pub(super) struct RotateArgs {
     /// The server's audience, where the operator says that it is not the origin of the URL
     #[arg(long)]
     audience: Option<Audience>,
+    /// Take the next credential of the recovery phrase that the current one is of; FILE holds the phrase,
+    /// - asks for it
+    #[arg(long, value_name = "FILE")]
+    recover: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -47,9 +57,16 @@ pub(super) fn run(args: &RotateArgs, out: Output) -> Result<(), Failure> {
         args.server.audience(args.audience.as_ref())?,
     );
     let note = |text: &str| out.note(text);
-    let rotated = args
-        .credential
-        .with(|source| rotation::rotate(&exchange, source, &note))?;
+    let phrase = args.recover.as_deref().map(phrase::read).transpose()?;
+    let rotated = args.credential.with(|source| match &phrase {
+        None => rotation::rotate(&exchange, source, &note),
+        Some(phrase) => {
+            let follow = |current: &OpenedCredential| {
+                recovery::next(phrase, exchange.audience(), current.commitment())
+            };
+            rotation::rotate_to(&exchange, source, &follow, &note)
+        }
+    })?;
     let OpenedCredential {
         client_id, path, ..
     } = &rotated.credential;

@@ -25,6 +25,9 @@ pub(super) struct ShowArgs {
 pub(super) struct Shown {
     pub(super) client_id: String,
     pub(super) commitment: String,
+    /// Of one that was linked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) credential_id: Option<String>,
     pub(super) file: String,
     pub(super) under_passphrase: bool,
 }
@@ -34,6 +37,7 @@ pub(super) fn run(args: &ShowArgs, out: Output) -> Result<(), Failure> {
     out.answer(&Shown {
         client_id: file.client_id().to_string(),
         commitment: hex::encode(file.commitment().as_bytes()),
+        credential_id: file.credential_id().map(|id| id.to_string()),
         file: path.display().to_string(),
         under_passphrase: file.is_sealed(),
     })
@@ -43,6 +47,9 @@ impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "client id   {}", self.client_id)?;
         writeln!(f, "commitment  {}", self.commitment)?;
+        if let Some(id) = &self.credential_id {
+            writeln!(f, "credential  {id}")?;
+        }
         write!(f, "file        {}", self.file)?;
         if self.under_passphrase {
             write!(f, " (under a passphrase)")?;

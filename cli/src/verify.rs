@@ -4,14 +4,12 @@ use std::fmt;
 
 use clap::Args;
 use serde::Serialize;
-use twofapi_crypto_core::{
-    Authentication, ClientId, Commitment, Enrolment, Nonce, Proof, Rotation,
-    verify as verify_statement,
-};
+use twofapi_crypto_core::{ClientId, Commitment, Proof, verify as verify_statement};
 
 use super::{
     Output,
-    inputs::{BindingArgs, parse_commitment, parse_nonce, parse_proof},
+    inputs::{parse_commitment, parse_proof},
+    purpose::PurposeArgs,
 };
 use twofapi_client::Failure;
 
@@ -35,28 +33,8 @@ pub(super) struct VerifyArgs {
     /// The proof, in hex
     #[arg(long, value_name = "HEX", value_parser = parse_proof)]
     proof: Proof,
-    /// The nonce of the challenge, in hex
-    #[arg(
-        long,
-        value_name = "HEX",
-        value_parser = parse_nonce,
-        required_unless_present = "enrollment",
-        conflicts_with = "enrollment"
-    )]
-    nonce: Option<Nonce>,
-    /// Take it for a proof of possession, as for enrolling
-    #[arg(long)]
-    enrollment: bool,
-    /// Take it for a proof of a rotation to this new commitment, in hex
-    #[arg(
-        long,
-        value_name = "HEX",
-        value_parser = parse_commitment,
-        conflicts_with = "enrollment"
-    )]
-    rotation: Option<Commitment>,
     #[command(flatten)]
-    binding: BindingArgs,
+    purpose: PurposeArgs,
 }
 
 #[derive(Serialize)]
@@ -65,23 +43,9 @@ struct Accepted {
 }
 
 pub(super) fn run(args: &VerifyArgs, out: Output) -> Result<(), Failure> {
-    let binding = args.binding.binding()?;
-    let (client_id, commitment, proof) = (&args.client_id, &args.commitment, &args.proof);
-    match (&args.nonce, &args.rotation) {
-        (None, _) => verify_statement(commitment, &Enrolment { client_id }, proof),
-        (Some(nonce), None) => {
-            let statement = Authentication {
-                client_id,
-                nonce,
-                binding: &binding,
-            };
-            verify_statement(commitment, &statement, proof)
-        }
-        (Some(nonce), Some(new)) => {
-            let statement = Rotation::new(client_id, nonce, new, &binding)?;
-            verify_statement(commitment, &statement, proof)
-        }
-    }?;
+    let binding = args.purpose.binding()?;
+    let (_, statement) = args.purpose.statement(&args.client_id, &binding)?;
+    verify_statement(&args.commitment, &*statement, &args.proof)?;
     out.answer(&Accepted { accepted: true })
 }
 

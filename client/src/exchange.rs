@@ -4,8 +4,8 @@
 use getrandom::SysRng;
 use serde::{Deserialize, Serialize};
 use twofapi_crypto_core::{
-    Audience, Authentication, AuthenticationBinding, ChallengeId, ClientId, Enrolment, Nonce,
-    Rotation, prove,
+    Audience, Authentication, AuthenticationBinding, ChallengeId, ClientId, CredentialId,
+    Enrolment, Nonce, Rotation, prove,
 };
 use zeroize::Zeroizing;
 
@@ -86,6 +86,9 @@ pub struct ChallengeAnswer {
 pub struct VerifyRequest<'a> {
     /// The challenge's name.
     pub challenge_id: &'a str,
+    /// The credential that proves, where it is not the first one or that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential_id: Option<String>,
     /// In hex.
     pub proof: String,
 }
@@ -101,6 +104,8 @@ struct TokenAnswer {
 #[derive(Serialize)]
 struct RotateRequest<'a> {
     challenge_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential_id: Option<String>,
     proof_old: String,
     commitment_new: String,
     proof_new: String,
@@ -118,6 +123,12 @@ impl Exchange {
     #[must_use]
     pub const fn new(http: HttpClient, audience: Audience) -> Self {
         Self { http, audience }
+    }
+
+    /// What this client's user knows the server as.
+    #[must_use]
+    pub const fn audience(&self) -> &Audience {
+        &self.audience
     }
 
     /// The HTTP client.
@@ -226,6 +237,7 @@ impl Exchange {
         let proof = prove(&credential.credential, &statement, &mut SysRng)?;
         let request = VerifyRequest {
             challenge_id: &challenge.name,
+            credential_id: named(credential.credential_id()),
             proof: hex::encode(proof.to_bytes()),
         };
         let answer: TokenAnswer = self.http.post("/auth/zkp/verify", None, &request)?;
@@ -268,6 +280,7 @@ impl Exchange {
         let proof_new = prove(&next.credential, &Enrolment { client_id }, rng)?;
         let request = RotateRequest {
             challenge_id: &challenge.name,
+            credential_id: named(current.credential_id()),
             proof_old: hex::encode(proof_old.to_bytes()),
             commitment_new: hex::encode(next.commitment().as_bytes()),
             proof_new: hex::encode(proof_new.to_bytes()),
@@ -303,7 +316,16 @@ pub fn enrol(
     Ok(answer)
 }
 
-fn check_client(http: &HttpClient, asked: &ClientId, answered: &str) -> Result<(), Failure> {
+/// As requests carry it.
+pub(crate) fn named(credential: Option<CredentialId>) -> Option<String> {
+    credential.map(|id| id.to_string())
+}
+
+pub(crate) fn check_client(
+    http: &HttpClient,
+    asked: &ClientId,
+    answered: &str,
+) -> Result<(), Failure> {
     if answered == asked.as_str() {
         Ok(())
     } else {

@@ -5,6 +5,9 @@
 //! place of the current one, which is kept as `<file>.previous`. Until then every attempt asks for
 //! the same new commitment, so a request that arrives late can do no harm.
 
+use getrandom::SysRng;
+use twofapi_crypto_core::Credential;
+
 use crate::{
     Failure, FailureKind,
     credential::{self, CredentialSource, OpenedCredential},
@@ -29,17 +32,52 @@ pub fn rotate(
     source: &CredentialSource<'_>,
     note: &dyn Fn(&str),
 ) -> Result<Rotation, Failure> {
+    begin(exchange, source, None, note)
+}
+
+/// Replaces the credential by the one that `follow` gives for it, such as the next generation of a recovery
+/// phrase.
+///
+/// # Errors
+/// As [`rotate`]; bad input when a rotation to another credential was begun before, and as `follow` says.
+pub fn rotate_to(
+    exchange: &Exchange,
+    source: &CredentialSource<'_>,
+    follow: &dyn Fn(&OpenedCredential) -> Result<Credential, Failure>,
+    note: &dyn Fn(&str),
+) -> Result<Rotation, Failure> {
+    begin(exchange, source, Some(follow), note)
+}
+
+type Follow<'a> = &'a dyn Fn(&OpenedCredential) -> Result<Credential, Failure>;
+
+fn begin(
+    exchange: &Exchange,
+    source: &CredentialSource<'_>,
+    follow: Option<Follow<'_>>,
+    note: &dyn Fn(&str),
+) -> Result<Rotation, Failure> {
     let _lock = source.lock(note)?;
     let current = source.open()?;
-    let next = match source.open_beside(&current, credential::NEXT)? {
-        Some(next) => {
+    let wanted = follow.map(|follow| follow(&current)).transpose()?;
+    let begun = source.open_beside(&current, credential::NEXT)?;
+    let next = match (begun, wanted) {
+        (Some(next), Some(wanted)) if next.commitment() != wanted.commitment() => {
+            return Err(Failure::bad_input(format!(
+                "a rotation to another credential was begun with {}: complete it first, by the same \
+                 command without the recovery phrase",
+                next.path.display()
+            )));
+        }
+        (Some(next), _) => {
             note(&format!(
                 "taking up the rotation that was begun with {}",
                 next.path.display()
             ));
             next
         }
-        None => credential::create_next(&current)?,
+        (None, Some(wanted)) => credential::keep_next(&current, wanted)?,
+        (None, None) => credential::keep_next(&current, Credential::generate(&mut SysRng)?)?,
     };
     let version = match exchange.rotate(&current, &next) {
         Ok(version) => Some(version),

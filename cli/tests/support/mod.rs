@@ -138,7 +138,7 @@ impl Home {
     }
 
     /// Every output of every test goes through here: none may panic, and none may show a secret.
-    fn finish(&self, output: Output) -> Run {
+    pub(crate) fn finish(&self, output: Output) -> Run {
         let run = Run {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),

@@ -2,7 +2,7 @@
 //! the clear or under a passphrase.
 
 use serde::{Deserialize, Serialize};
-use twofapi_crypto_core::{ClientId, Commitment, Credential, SUITE};
+use twofapi_crypto_core::{ClientId, Commitment, Credential, CredentialId, SUITE};
 use zeroize::Zeroizing;
 
 use super::{
@@ -23,7 +23,17 @@ const VERSION: u64 = 1;
 pub struct CredentialFile {
     client_id: ClientId,
     commitment: Commitment,
+    linked: bool,
     body: Body,
+}
+
+/// What opening a file gives.
+pub(super) struct Contents {
+    pub(super) client_id: ClientId,
+    pub(super) credential: Credential,
+    pub(super) linked: bool,
+    /// What it was sealed under.
+    pub(super) passphrase: Option<Passphrase>,
 }
 
 #[derive(Debug)]
@@ -48,6 +58,9 @@ struct Wire {
     suite: Option<String>,
     client_id: Option<String>,
     commitment: Option<Hex<32>>,
+    /// Of a credential that was linked: what requests name it by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential_id: Option<Hex<16>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<SecretHex>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,6 +106,11 @@ impl CredentialFile {
         let commitment = commitment.ok_or_else(|| missing("commitment"))?;
         let commitment =
             Commitment::from_bytes(&commitment.0).map_err(|error| bad(error.to_string()))?;
+        let linked = match wire.credential_id.take() {
+            None => false,
+            Some(id) if id.0 == *CredentialId::of(commitment.as_bytes()).as_bytes() => true,
+            Some(_) => return Err(bad("its \"credential_id\" is not that of its commitment")),
+        };
         let body = match wire {
             Wire {
                 secret: Some(secret),
@@ -134,6 +152,7 @@ impl CredentialFile {
         Ok(Self {
             client_id,
             commitment,
+            linked,
             body,
         })
     }
@@ -150,6 +169,13 @@ impl CredentialFile {
         &self.commitment
     }
 
+    /// What requests name it by, if it was linked.
+    #[must_use]
+    pub fn credential_id(&self) -> Option<CredentialId> {
+        self.linked
+            .then(|| CredentialId::of(self.commitment.as_bytes()))
+    }
+
     /// Whether a passphrase is needed.
     #[must_use]
     pub const fn is_sealed(&self) -> bool {
@@ -160,17 +186,28 @@ impl CredentialFile {
     pub(super) fn open(
         self,
         passphrase: impl FnOnce() -> Result<Passphrase, Failure>,
-    ) -> Result<(ClientId, Credential, Option<Passphrase>), Failure> {
-        match self.body {
-            Body::Plain(credential) => Ok((self.client_id, credential, None)),
+    ) -> Result<Contents, Failure> {
+        let Self {
+            client_id,
+            commitment,
+            linked,
+            body,
+        } = self;
+        let (credential, passphrase) = match body {
+            Body::Plain(credential) => (credential, None),
             Body::Sealed(sealed) => {
                 let passphrase = passphrase()?;
-                let public = authenticated(&self.client_id, &self.commitment);
+                let public = authenticated(&client_id, &commitment, linked);
                 let credential = sealed.open(&passphrase, &public)?;
-                let credential = checked(credential, &self.commitment)?;
-                Ok((self.client_id, credential, Some(passphrase)))
+                (checked(credential, &commitment)?, Some(passphrase))
             }
-        }
+        };
+        Ok(Contents {
+            client_id,
+            credential,
+            linked,
+            passphrase,
+        })
     }
 }
 
@@ -178,15 +215,18 @@ impl CredentialFile {
 pub(super) fn encode(
     client_id: &ClientId,
     credential: &Credential,
+    linked: bool,
     passphrase: Option<&Passphrase>,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let commitment = credential.commitment();
+    let credential_id = CredentialId::of(commitment.as_bytes());
     let mut wire = Wire {
         format: Some(FORMAT.into()),
         version: Some(VERSION),
         suite: Some(String::from_utf8_lossy(SUITE).into()),
         client_id: Some(client_id.as_str().into()),
         commitment: Some(Hex(commitment.to_bytes())),
+        credential_id: linked.then(|| Hex(*credential_id.as_bytes())),
         secret: None,
         blinding: None,
         kdf: None,
@@ -195,7 +235,7 @@ pub(super) fn encode(
         ciphertext: None,
     };
     if let Some(passphrase) = passphrase {
-        let public = authenticated(client_id, commitment);
+        let public = authenticated(client_id, commitment, linked);
         let sealed = Sealed::seal(credential, passphrase, &public)?;
         wire.kdf = Some(sealed.kdf);
         wire.cipher = Some(sealed.cipher);
@@ -214,15 +254,19 @@ pub(super) fn encode(
 }
 
 /// What the seal authenticates beside the secret parts: every public field, length-prefixed.
-fn authenticated(client_id: &ClientId, commitment: &Commitment) -> Vec<u8> {
+fn authenticated(client_id: &ClientId, commitment: &Commitment, linked: bool) -> Vec<u8> {
     let version = VERSION.to_be_bytes();
-    let fields: [&[u8]; 5] = [
+    let credential_id = CredentialId::of(commitment.as_bytes());
+    let fields: [&[u8]; 6] = [
         FORMAT.as_bytes(),
         &version,
         SUITE,
         client_id.as_bytes(),
         commitment.as_bytes(),
+        credential_id.as_bytes(),
     ];
+    // A file that was not linked has no such field.
+    let fields = &fields[..if linked { 6 } else { 5 }];
     let mut bytes = Vec::new();
     for field in fields {
         bytes.extend_from_slice(&(field.len() as u32).to_be_bytes());
@@ -288,18 +332,18 @@ mod tests {
     fn opened(contents: &[u8], passphrase: &str) -> Result<Credential, Failure> {
         let file = CredentialFile::parse(contents)?;
         file.open(|| Ok(Passphrase::from(passphrase)))
-            .map(|(_, credential, _)| credential)
+            .map(|contents| contents.credential)
     }
 
     fn plain() -> Value {
-        serde_json::from_slice(&encode(&alice(), &credential(), None).unwrap()).unwrap()
+        serde_json::from_slice(&encode(&alice(), &credential(), false, None).unwrap()).unwrap()
     }
 
     #[test]
     fn a_credential_survives_its_file_with_and_without_a_passphrase() {
         let credential = credential();
         for passphrase in [None, Some(Passphrase::from("correct horse"))] {
-            let contents = encode(&alice(), &credential, passphrase.as_ref()).unwrap();
+            let contents = encode(&alice(), &credential, false, passphrase.as_ref()).unwrap();
             assert!(contents.len() <= MAX_FILE / 2);
             let again = opened(&contents, "correct horse").unwrap();
             assert_eq!(again.secret_bytes(), credential.secret_bytes());
@@ -308,9 +352,42 @@ mod tests {
     }
 
     #[test]
+    fn a_linked_credential_says_its_id_and_an_unlinked_one_has_a_file_as_before() {
+        let credential = credential();
+        let id = CredentialId::of(credential.commitment().as_bytes());
+        for passphrase in [None, Some(Passphrase::from("right"))] {
+            let contents = encode(&alice(), &credential, true, passphrase.as_ref()).unwrap();
+            let file: Value = serde_json::from_slice(&contents).unwrap();
+            assert_eq!(file["credential_id"], id.to_string());
+            let parsed = CredentialFile::parse(&contents).unwrap();
+            assert_eq!(parsed.credential_id(), Some(id));
+            let opened = parsed.open(|| Ok(Passphrase::from("right"))).unwrap();
+            assert!(opened.linked);
+            // Another's id, and none where there was one under a seal.
+            let mut other = file.clone();
+            other["credential_id"] = json!("00".repeat(16));
+            assert!(CredentialFile::parse(other.to_string().as_bytes()).is_err());
+            let mut without = file.clone();
+            without.as_object_mut().unwrap().remove("credential_id");
+            let without = self::opened(without.to_string().as_bytes(), "right");
+            assert_eq!(without.is_ok(), passphrase.is_none());
+        }
+        let before = plain();
+        assert!(before.get("credential_id").is_none());
+        let parsed = CredentialFile::parse(before.to_string().as_bytes()).unwrap();
+        assert_eq!(parsed.credential_id(), None);
+    }
+
+    #[test]
     fn a_sealed_file_shows_neither_secret_nor_blinding_and_needs_its_passphrase() {
         let credential = credential();
-        let contents = encode(&alice(), &credential, Some(&Passphrase::from("right"))).unwrap();
+        let contents = encode(
+            &alice(),
+            &credential,
+            false,
+            Some(&Passphrase::from("right")),
+        )
+        .unwrap();
         let text = String::from_utf8(contents.to_vec()).unwrap();
         assert!(!text.contains(&hex::encode(credential.secret_bytes())));
         assert!(!text.contains(&hex::encode(credential.blinding_bytes())));
@@ -323,7 +400,13 @@ mod tests {
 
     #[test]
     fn the_public_parts_of_a_sealed_file_cannot_be_changed() {
-        let contents = encode(&alice(), &credential(), Some(&Passphrase::from("right"))).unwrap();
+        let contents = encode(
+            &alice(),
+            &credential(),
+            false,
+            Some(&Passphrase::from("right")),
+        )
+        .unwrap();
         let file: Value = serde_json::from_slice(&contents).unwrap();
         let other = hex::encode(credential().commitment().as_bytes());
         for (field, value) in [("client_id", "mallory"), ("commitment", other.as_str())] {
@@ -344,7 +427,13 @@ mod tests {
 
     #[test]
     fn a_file_cannot_ask_for_unbounded_work() {
-        let contents = encode(&alice(), &credential(), Some(&Passphrase::from("right"))).unwrap();
+        let contents = encode(
+            &alice(),
+            &credential(),
+            false,
+            Some(&Passphrase::from("right")),
+        )
+        .unwrap();
         let file: Value = serde_json::from_slice(&contents).unwrap();
         for (field, value) in [
             ("memory_kib", json!(u32::MAX)),
@@ -426,7 +515,7 @@ mod tests {
             byte: u8,
         ) {
             let credential = credential();
-            let contents = encode(&alice(), &credential, None).unwrap();
+            let contents = encode(&alice(), &credential, false, None).unwrap();
             let body = contents.trim_ascii_end();
             prop_assert!(CredentialFile::parse(&body[..cut.min(body.len() - 1)]).is_err());
             let mut damaged = contents.to_vec();

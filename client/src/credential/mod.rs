@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 use getrandom::SysRng;
-use twofapi_crypto_core::{ClientId, Commitment, Credential};
+use twofapi_crypto_core::{ClientId, Commitment, Credential, CredentialId};
 
 use crate::{Failure, FailureKind, private_file};
 
@@ -26,6 +26,8 @@ pub struct OpenedCredential {
     pub client_id: ClientId,
     /// Secret and blinding.
     pub credential: Credential,
+    /// Whether it was linked to a client that had another: requests name it then.
+    pub linked: bool,
     /// What it was sealed under.
     pub passphrase: Option<Passphrase>,
 }
@@ -35,6 +37,18 @@ impl OpenedCredential {
     #[must_use]
     pub const fn commitment(&self) -> &Commitment {
         self.credential.commitment()
+    }
+
+    /// Its id, whether it was linked or not.
+    #[must_use]
+    pub fn id(&self) -> CredentialId {
+        CredentialId::of(self.commitment().as_bytes())
+    }
+
+    /// What requests name it by, if it was linked; hosts of before know no names of credentials.
+    #[must_use]
+    pub fn credential_id(&self) -> Option<CredentialId> {
+        self.linked.then(|| self.id())
     }
 }
 
@@ -167,14 +181,15 @@ impl<'a> CredentialSource<'a> {
             Some(known) => Ok(known.clone()),
             None => (self.passphrase)(&path),
         };
-        let (client_id, credential, passphrase) = file
+        let contents = file
             .open(passphrase)
             .map_err(|failure| about(&path, &failure))?;
         Ok(OpenedCredential {
             path,
-            client_id,
-            credential,
-            passphrase,
+            client_id: contents.client_id,
+            credential: contents.credential,
+            linked: contents.linked,
+            passphrase: contents.passphrase,
         })
     }
 }
@@ -202,38 +217,65 @@ pub fn keep(
     credential: Credential,
     passphrase: Option<Passphrase>,
 ) -> Result<OpenedCredential, Failure> {
-    write(path, client_id, credential, passphrase, None)
+    let unlinked = OpenedCredential {
+        path,
+        client_id,
+        credential,
+        linked: false,
+        passphrase,
+    };
+    write(unlinked, None)
 }
 
-fn write(
+/// Writes a credential that is linked, or to be linked, to a file that did not exist.
+///
+/// # Errors
+/// Bad input when the path is taken, unavailable when the disk says no.
+pub fn keep_linked(
     path: PathBuf,
     client_id: ClientId,
     credential: Credential,
     passphrase: Option<Passphrase>,
-    owned_like: Option<&Path>,
 ) -> Result<OpenedCredential, Failure> {
-    let contents = format::encode(&client_id, &credential, passphrase.as_ref())?;
-    private_file::create(&path, &contents, owned_like)?;
-    Ok(OpenedCredential {
+    let linked = OpenedCredential {
         path,
         client_id,
         credential,
+        linked: true,
         passphrase,
-    })
+    };
+    write(linked, None)
 }
 
-/// Draws the credential that is to follow `current`, sealed as that is, and writes it beside it.
+fn write(made: OpenedCredential, owned_like: Option<&Path>) -> Result<OpenedCredential, Failure> {
+    let OpenedCredential {
+        path,
+        client_id,
+        credential,
+        linked,
+        passphrase,
+    } = &made;
+    let contents = format::encode(client_id, credential, *linked, passphrase.as_ref())?;
+    private_file::create(path, &contents, owned_like)?;
+    Ok(made)
+}
+
+/// Writes the credential that is to follow `current` beside it, sealed and named as that is.
 ///
 /// # Errors
 /// Bad input when the path is taken, unavailable when the disk says no.
-pub fn create_next(current: &OpenedCredential) -> Result<OpenedCredential, Failure> {
-    write(
-        private_file::with_suffix(&current.path, NEXT),
-        current.client_id.clone(),
-        Credential::generate(&mut SysRng)?,
-        current.passphrase.clone(),
-        Some(&current.path),
-    )
+pub fn keep_next(
+    current: &OpenedCredential,
+    credential: Credential,
+) -> Result<OpenedCredential, Failure> {
+    let next = OpenedCredential {
+        path: private_file::with_suffix(&current.path, NEXT),
+        client_id: current.client_id.clone(),
+        credential,
+        linked: current.linked,
+        passphrase: current.passphrase.clone(),
+    };
+    write(next, Some(&current.path))
 }
 
 /// Puts `next` in the place of `current`, which is kept as `.previous`; to be called under the lock.
