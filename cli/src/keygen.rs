@@ -171,19 +171,9 @@ fn of(
 impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.shown.fmt(f)?;
-        let Some(phrase) = &self.recovery_phrase else {
-            return Ok(());
-        };
-        write!(
-            f,
-            "\n\nRecovery phrase. Write it on paper: it is not shown again, and whoever has it\n\
-                   can authenticate as {}.\n",
-            self.shown.client_id
-        )?;
-        for (i, word) in phrase.split(' ').enumerate() {
-            let separator = if i % 6 == 0 { "\n" } else { "" };
-            write!(f, "{separator}  {:>2} {word:<8}", i + 1)?;
+        match &self.recovery_phrase {
+            Some(phrase) => phrase::on_paper(f, phrase, &self.shown.client_id),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

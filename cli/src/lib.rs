@@ -67,6 +67,8 @@ For real:        2fapi serve                          (the operator, on the serv
                  2fapi keygen alice                   (the client, on its own machine)
                  2fapi enroll alice --server URL --token-file token
                  2fapi login alice --server URL
+Another device:  2fapi link alice --server URL        (shows a code, and waits)
+                 2fapi join                           (at the other device)
 
 Exit codes: 0 yes, 1 denied, 2 bad input, 3 unavailable.
 Each command explains itself with --help.";

@@ -8,16 +8,18 @@ use std::{
 };
 
 use clap::Args;
+use getrandom::SysRng;
 use serde::Serialize;
-use twofapi_crypto_core::{Audience, ClientId, CredentialName, ceremony::LinkCode};
+use twofapi_crypto_core::{Audience, ClientId, CredentialName, RecoveryPhrase, ceremony::LinkCode};
+use zeroize::Zeroizing;
 
 use super::{
-    Output, credential::CredentialArgs, new_credential::made_or_begun, qr, server_args::ServerArgs,
-    typed,
+    Output, credential::CredentialArgs, new_credential::made_or_begun, phrase::on_paper, qr,
+    server_args::ServerArgs, typed,
 };
 use twofapi_client::{
     Failure, FailureKind,
-    credential::{CredentialSource, OpenedCredential},
+    credential::{self, CredentialSource, OpenedCredential},
     exchange::Exchange,
     links::{Joined, Linked, Pending},
     rotation,
@@ -36,7 +38,8 @@ Shows a code, as text and in a terminal as a QR code, and waits for the second d
 device linked: so you know that the device that joined is the one in your hand. Give the code to
 nobody else, and never type a number that somebody tells you: whoever is linked has the account.
 
-With --here the new credential is made on this machine, for another program or as a spare.
+With --here the new credential is made on this machine, for another program or as a spare. With
+--mnemonic as well it is one of a recovery phrase, which is shown once: keep it on paper, away from here.
 
 Examples:
   2fapi link alice --server https://api.example.com
@@ -53,6 +56,9 @@ pub(super) struct LinkArgs {
     /// Make the new credential on this machine, in FILE, and call it NAME
     #[arg(long, num_args = 2, value_names = ["NAME", "FILE"])]
     here: Option<Vec<String>>,
+    /// With --here: make the new credential from a recovery phrase of 24 words, and show it, once
+    #[arg(long, requires = "here")]
+    mnemonic: bool,
     /// How long to wait for the second device
     #[arg(
         long,
@@ -72,6 +78,8 @@ struct Done {
     linked: Linked,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_phrase: Option<Zeroizing<String>>,
 }
 
 /// A code for the second device.
@@ -93,7 +101,10 @@ pub(super) fn run(args: &LinkArgs, out: Output) -> Result<(), Failure> {
         _ => None,
     };
     let done = args.credential.with(|source| match &here {
-        Some((name, file)) => link_here(&exchange, source, name, file, out),
+        Some((name, file)) => {
+            let phrase = args.mnemonic.then(|| RecoveryPhrase::generate(&mut SysRng));
+            link_here(&exchange, source, (name, file, phrase.transpose()?), out)
+        }
         None => link_another(&exchange, source, Duration::from_secs(args.wait), out),
     })?;
     out.answer(&done)
@@ -102,20 +113,34 @@ pub(super) fn run(args: &LinkArgs, out: Output) -> Result<(), Failure> {
 fn link_here(
     exchange: &Exchange,
     source: &CredentialSource<'_>,
-    name: &CredentialName,
-    file: &Path,
+    (name, file, phrase): (&CredentialName, &Path, Option<RecoveryPhrase>),
     out: Output,
 ) -> Result<Done, Failure> {
     let note = |text: &str| out.note(text);
     let (by, _) = rotation::login(exchange, source, &note)?;
     // Sealed as the one that links it.
-    let known = |_: &Path| {
-        let known = by.passphrase.clone();
-        known.ok_or_else(|| Failure::bad_input("the file is under a passphrase of its own"))
+    let new = match &phrase {
+        // One that is there already is of a phrase that nobody can show again.
+        Some(phrase) => {
+            let credential = phrase.credential_at(exchange.audience(), 0)?;
+            let path = file.to_owned();
+            credential::keep_linked(
+                path,
+                by.client_id.clone(),
+                credential,
+                by.passphrase.clone(),
+            )?
+        }
+        None => {
+            let known = |_: &Path| {
+                let known = by.passphrase.clone();
+                known.ok_or_else(|| Failure::bad_input("the file is under a passphrase of its own"))
+            };
+            made_or_begun(file.to_owned(), &by.client_id, &known, || {
+                Ok(by.passphrase.clone())
+            })?
+        }
     };
-    let new = made_or_begun(file.to_owned(), &by.client_id, &known, || {
-        Ok(by.passphrase.clone())
-    })?;
     let kept = format!(
         "the new credential is kept in {}, and the same command takes it up again",
         new.path.display()
@@ -132,6 +157,7 @@ fn link_here(
         name: name.to_string(),
         linked,
         file: Some(new.path.display().to_string()),
+        recovery_phrase: phrase.map(|phrase| phrase.words()),
     })
 }
 
@@ -184,6 +210,7 @@ fn link_another(
         name: joined.name.to_string(),
         linked,
         file: None,
+        recovery_phrase: None,
     })
 }
 
@@ -202,7 +229,7 @@ fn wait_for_a_device(
         let shown = Instant::now();
         loop {
             match exchange.pending(&offer.code, token)? {
-                Pending::Joined(joined) => return Ok(joined),
+                Pending::Joined(joined) => return Ok(*joined),
                 Pending::Clashed => {
                     return Err(Failure::new(
                         FailureKind::Denied,
@@ -266,6 +293,9 @@ impl fmt::Display for Done {
         write!(f, "credential  {}", self.linked.credential_id)?;
         if let Some(file) = &self.file {
             write!(f, "\nfile        {file}")?;
+        }
+        if let Some(phrase) = &self.recovery_phrase {
+            on_paper(f, phrase, &self.client_id)?;
         }
         Ok(())
     }

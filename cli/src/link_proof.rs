@@ -34,7 +34,7 @@ enum Action {
     /// Prove that two credentials are of one recovery phrase
     Make(MakeArgs),
     /// Look at a proof, with what you know of both clients
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
 }
 
 #[derive(Args)]

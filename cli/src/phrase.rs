@@ -1,6 +1,8 @@
-//! Where a recovery phrase comes from: a file, standard input or the terminal, never the command line.
+//! Where a recovery phrase comes from, a file, standard input or the terminal and never the command line; and
+//! how one is shown.
 
 use std::{
+    fmt,
     fs::File,
     io::{self, IsTerminal, Read},
     path::Path,
@@ -48,4 +50,18 @@ fn text_of(file: &Path) -> Result<Zeroizing<String>, Failure> {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
         Err(_) => Err(Failure::bad_input(format!("{name} is not a text in UTF-8"))),
     }
+}
+
+/// Shows a phrase behind what was made from it.
+pub(super) fn on_paper(f: &mut fmt::Formatter<'_>, phrase: &str, client_id: &str) -> fmt::Result {
+    write!(
+        f,
+        "\n\nRecovery phrase. Write it on paper: it is not shown again, and whoever has it\n\
+         can authenticate as {client_id}.\n",
+    )?;
+    for (i, word) in phrase.split(' ').enumerate() {
+        let separator = if i % 6 == 0 { "\n" } else { "" };
+        write!(f, "{separator}  {:>2} {word:<8}", i + 1)?;
+    }
+    Ok(())
 }

@@ -59,7 +59,7 @@ impl<'h> Talk<'h> {
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    fn is_cut_off(mut self) {
+    fn cut_off(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -244,7 +244,7 @@ fn a_wrong_number_links_nothing() {
     let tablet = Home::new();
     let (join, _) = scene.join(&tablet, &code);
     link.ends().fails(2, "no number was typed");
-    join.is_cut_off();
+    join.cut_off();
     assert_eq!(scene.names(&scene.phone), ["first"]);
 }
 
@@ -266,7 +266,7 @@ fn two_devices_that_join_by_one_code_are_told_and_neither_is_linked() {
     link.says(&number);
     // It has seen one device or both, and links neither.
     link.ends().fails(1, "");
-    join.is_cut_off();
+    join.cut_off();
     assert_eq!(scene.names(&scene.phone), ["first"]);
     for home in [&scene.laptop, &thief] {
         scene.login(home).fails(1, "");
@@ -333,13 +333,13 @@ fn a_code_that_nobody_takes_ends() {
     scene.phone.run(arguments).fails(1, "no device has joined");
     // An old code is worth nothing once there is a newer one.
     let (link, first) = scene.link();
-    link.is_cut_off();
+    link.cut_off();
     let (link, _) = scene.link();
     let run = scene
         .laptop
         .run(["join", &first, "--server", &scene.server.url, "--name", "x"]);
     run.fails(1, "the code may be old");
-    link.is_cut_off();
+    link.cut_off();
 }
 
 #[test]
@@ -429,7 +429,7 @@ fn a_link_never_overwrites_a_file_and_a_join_that_was_cut_off_is_taken_up() {
     fs::remove_file(scene.laptop.credential("alice")).unwrap();
 
     let (join, number) = scene.join(&scene.laptop, &code);
-    join.is_cut_off();
+    join.cut_off();
     let kept = commitment(&scene.laptop.credential("alice"));
     // The same code and the same credential: the same number.
     let (join, again) = scene.join(&scene.laptop, &code);

@@ -164,3 +164,54 @@ fn a_phrase_that_is_another_changes_nothing_and_makes_no_file() {
     assert_eq!(run.fails(1, "knows no credential").error_code(), "denied");
     assert!(!nobody.credential("alice").exists());
 }
+
+#[test]
+fn a_spare_on_paper_restores_a_client_whose_devices_are_lost() {
+    let home = Home::new();
+    let server = Server::start(&home);
+    server.enrolled(&home, "alice");
+    let spare = home.path("spare.json");
+    let spare = spare.to_str().unwrap();
+    let link = |file: &str| {
+        let arguments = [
+            "--json",
+            "link",
+            "alice",
+            "--server",
+            &server.url,
+            "--mnemonic",
+            "--here",
+            "paper",
+            file,
+        ];
+        home.run(arguments)
+    };
+    let linked = link(spare).succeeds().json();
+    let phrase = linked["recovery_phrase"].as_str().unwrap();
+    // The words cannot be shown again, so the same file is not taken up.
+    assert_eq!(link(spare).fails(2, "").error_code(), "file_exists");
+    let kept = commitment(spare.as_ref());
+
+    let found = recovered(&Home::new(), phrase, &["--server", &server.url]);
+    assert_eq!(found["commitment"], kept);
+    assert_eq!(found["credential_id"], linked["credential_id"]);
+    // It is not the first credential, so that it is named at every login; and it takes the lost device away.
+    let other = Home::new();
+    recovered(&other, phrase, &["--server", &server.url]);
+    let at = ["--server", server.url.as_str()];
+    let mut login = other.command(["login", "alice"]);
+    login.args(at);
+    other.run_command(login).succeeds();
+    let mut list = other.command(["--json", "credentials", "alice"]);
+    list.args(at);
+    let list = other.run_command(list).succeeds().json();
+    let lost = list["credentials"][0]["credential_id"].as_str().unwrap();
+    let mut unlink = other.command(["unlink", "alice", "--id", lost]);
+    unlink.args(at);
+    other.run_command(unlink).succeeds();
+    home.run(["login", "alice", "--server", &server.url])
+        .fails(1, "");
+    // Alone it is the first one, and needs no name any longer.
+    let found = recovered(&Home::new(), phrase, &["--server", &server.url]);
+    assert!(found.get("credential_id").is_none(), "{found}");
+}

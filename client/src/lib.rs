@@ -1,5 +1,6 @@
 //! What a Rust program needs that logs in at a 2FApi host: the exchange over HTTP, credential files
-//! that are never lost, rotation, and sessions that are kept.
+//! that are never lost, rotation, links of several credentials, recovery from a phrase, and sessions that are
+//! kept.
 //!
 //! A program that has a credential (made with `2fapi keygen`, enrolled with `2fapi enroll`, or by
 //! itself) logs in so; `examples/login.rs` is this as a program:

@@ -43,7 +43,7 @@ pub enum Pending {
     /// Nobody has joined.
     Open,
     /// A device has.
-    Joined(Joined),
+    Joined(Box<Joined>),
     /// Two have: neither can be linked.
     Clashed,
 }
@@ -299,11 +299,11 @@ impl Exchange {
                     return Err(bad("what has joined has not proven it"));
                 }
                 let number = number(offer, &commitment);
-                Ok(Pending::Joined(Joined {
+                Ok(Pending::Joined(Box::new(Joined {
                     commitment,
                     name,
                     number,
-                }))
+                })))
             }
             _ => Err(bad("it knows another state of an offer")),
         }

@@ -2,6 +2,8 @@
 //! and a real server.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod meddler;
+
 use std::{
     ffi::OsStr,
     fs,
