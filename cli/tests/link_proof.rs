@@ -68,7 +68,7 @@ impl Scene {
     fn check(&self, proof: &str, changes: &[(&str, &str)]) -> Run {
         let first = commitment(&self.home.credential("shopper"));
         let second = commitment(&self.home.credential("saver"));
-        let mut known = vec![
+        let mut known = [
             ("--first-client", "shopper"),
             ("--first-audience", SHOP),
             ("--first-commitment", &first),
