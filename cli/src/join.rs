@@ -25,8 +25,10 @@ use super::{
     typed,
 };
 
-/// How often this device tries whether it is linked.
-const TRY_EVERY: Duration = Duration::from_secs(1);
+/// How long this device waits at first, and at most, before it tries again whether it is linked: each attempt that
+/// is too early is a denied one in the server's audit.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -40,7 +42,8 @@ Examples:
   2fapi join --server https://api.example.com        (asks for the code)
   2fapi join 2fapi-link:1:ch-...                     (asks whether you mean its server)")]
 pub(super) struct JoinArgs {
-    /// The code that the first device shows; - reads it from standard input, and so does nothing at all
+    /// The code that the first device shows; without it you are asked, and other users of this machine do not
+    /// see it among its processes
     #[arg(default_value = "-", hide_default_value = true)]
     code: String,
     /// URL of the server that you mean [default: the one of the code, if you say that you mean it]
@@ -201,6 +204,7 @@ fn wait_until_linked(
     wait: Duration,
 ) -> Result<(), Failure> {
     let until = Instant::now() + wait;
+    let mut pause = FIRST_WAIT;
     loop {
         match exchange.login(new) {
             Ok(_) => return Ok(()),
@@ -215,7 +219,10 @@ fn wait_until_linked(
                     _ => failure,
                 });
             }
-            Err(_) => thread::sleep(TRY_EVERY),
+            Err(_) => {
+                thread::sleep(pause.min(until.saturating_duration_since(Instant::now())));
+                pause = LONGEST_WAIT.min(pause + pause / 2);
+            }
         }
     }
 }

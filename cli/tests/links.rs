@@ -444,3 +444,37 @@ fn a_link_never_overwrites_a_file_and_a_join_that_was_cut_off_is_taken_up() {
         .run(["join", &code, "--server", &scene.server.url]);
     assert!(done.succeeds().stdout.contains("linked to alice"));
 }
+
+#[test]
+fn who_lost_every_credential_is_reset_and_what_was_lost_is_out() {
+    let scene = Scene::new();
+    scene.linked();
+    let token = scene.login(&scene.laptop).succeeds().line().to_owned();
+    let new = Home::new();
+    new.run(["keygen", "alice"]).succeeds();
+    let reset = scene
+        .server
+        .operator(&scene.phone, ["invite", "alice", "--reset"])
+        .succeeds();
+    let enroll = [
+        "--json",
+        "enroll",
+        "alice",
+        "--server",
+        &scene.server.url,
+        "--token",
+        "-",
+    ];
+    let done = new.run_with_stdin(enroll, reset.line()).succeeds().json();
+    assert_eq!(
+        (&done["status"], &done["commitment_version"]),
+        (&Value::from("active"), &Value::from(3))
+    );
+    for lost in [&scene.phone, &scene.laptop] {
+        scene.login(lost).fails(1, "");
+    }
+    let whoami = ["whoami", "--server", &scene.server.url, "--token-file", "-"];
+    new.run_with_stdin(whoami, &token).fails(1, "");
+    scene.login(&new).succeeds();
+    assert_eq!(scene.names(&new), ["first"]);
+}
