@@ -30,3 +30,11 @@ export function text(answer: unknown): string {
   if (answer instanceof Uint8Array) return Buffer.from(answer).toString('latin1');
   throw new Error('Redis answered something that is no string');
 }
+
+/** An answer that must be a map, by its names: a list of names and values where the protocol has no maps. */
+export function fields(answer: unknown): Map<string, unknown> {
+  if (answer instanceof Map) return new Map([...answer].map(([name, value]) => [text(name), value]));
+  if (!Array.isArray(answer)) return new Map(Object.entries(answer as object));
+  const pairs = Array.from({ length: answer.length / 2 }, (_, n): [string, unknown] => [text(answer[2 * n]), answer[2 * n + 1]]);
+  return new Map(pairs);
+}

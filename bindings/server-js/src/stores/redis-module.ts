@@ -1,14 +1,22 @@
 // Clients inside Redis with the module redis-2fapi, which verifies the proofs itself.
 
-import type { ClientStatus } from '@2fapi/protocol-spec';
-
+import { unixSeconds } from '../clock.js';
 import * as crypto from '../crypto.js';
 import { once } from '../once.js';
-import type { KnownClient, LifecycleChange, Store, Verdict } from '../store.js';
-import { afterRotation, atOneVersion } from './version.js';
-import { errorLine, sender, text, type RedisClient } from './redis-client.js';
+import type { LifecycleChange, Links, Offer, Store, Verdict } from '../store.js';
+import { errorLine, fields, sender, text, type RedisClient } from './redis-client.js';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+/** The words by which a command names a credential. */
+const naming = (credentialId: string | undefined): string[] => (credentialId === undefined ? [] : ['CREDENTIAL', credentialId]);
+
+/** What tokens name of a credential that a record has; undefined when it has it no longer. */
+function namedOf(record: Uint8Array, credentialId: string | undefined): crypto.Named | undefined {
+  const { credentials, generation } = crypto.readRecord(record);
+  const found = credentialId === undefined ? credentials[0] : credentials.find((it) => it.credentialId === credentialId);
+  return found && { credentialId: found.credentialId, since: found.since, generation };
+}
 
 /**
  * Clients of redis-2fapi. The connection must be allowed all of `2FAPI.*`, and be this store's own: an
@@ -20,7 +28,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
  *
  * The module's `2fapi.audience` must be the audience that `createTwoFApi` is given.
  */
-export function redisModuleStore(client: RedisClient): Store<never> {
+export function redisModuleStore(client: RedisClient): Store<never> & Links<never> {
   const send = sender(client);
 
   async function check(channelBinding: Uint8Array): Promise<void> {
@@ -49,12 +57,48 @@ export function redisModuleStore(client: RedisClient): Store<never> {
     return checked();
   };
 
-  async function find(clientId: string): Promise<KnownClient | undefined> {
+  /** The record of a client, as the module keeps it. */
+  async function recordOf(clientId: string): Promise<Uint8Array | undefined> {
     crypto.mustBeClientId(clientId);
-    const answer = await send('2FAPI.STATUS', clientId, 'VERSION');
-    const [status, version] = answer as [unknown, unknown];
-    if (text(status) === 'unknown') return undefined;
-    return { status: text(status) as ClientStatus, commitmentVersion: Number(version) };
+    try {
+      return Buffer.from(text(fields(await send('2FAPI.SHOW', clientId)).get('record')), 'hex');
+    } catch (error) {
+      if (errorLine(error).startsWith('NOCLIENT')) return undefined;
+      throw error;
+    }
+  }
+
+  const versionOf = (record: Uint8Array | undefined): number => (record === undefined ? 0 : crypto.readRecord(record).version);
+
+  /** The verdict of an attempt that changed the record, and of which `named` is told. */
+  async function changed(
+    clientId: string,
+    attempt: Promise<unknown>,
+    named: (after: Uint8Array) => crypto.Named | undefined,
+  ): Promise<Verdict> {
+    const answer = await outcome(attempt);
+    if (answer !== 'accepted') return answer;
+    // Of no other use than to be told: a later change may have come between.
+    const after = await recordOf(clientId);
+    const known = after && named(after);
+    return { outcome: 'accepted', commitmentVersion: versionOf(after), ...(known && { named: known }) };
+  }
+
+  /** Until when an offer or what has joined it is good. */
+  async function offered(answering: Promise<unknown>): Promise<Offer> {
+    const denied = (error: unknown): unknown => {
+      if (/^(DENIED|NOCLIENT)/.test(errorLine(error))) return undefined;
+      throw error;
+    };
+    const until = await answering.catch(denied);
+    return until === undefined ? { outcome: 'denied' } : { outcome: 'accepted', expiresAt: Number(until) };
+  }
+
+  /** What an operator says; `not_enrolled` and `not_active` where the module says so. */
+  async function said(answering: Promise<unknown>): Promise<void> {
+    await answering.catch((error: unknown) => {
+      throw crypto.fromLine(errorLine(error)) ?? error;
+    });
   }
 
   /** From the module's error prefixes to what they mean here. */
@@ -100,38 +144,142 @@ export function redisModuleStore(client: RedisClient): Store<never> {
       }
     },
 
-    async authenticate({ clientId, challengeId, proof, channelBinding }) {
+    async authenticate({ clientId, challengeId, credentialId, proof, channelBinding }) {
       crypto.mustBeClientId(clientId);
+      if (credentialId !== undefined) crypto.mustBeCredentialId(credentialId);
       crypto.mustBeProof(proof);
       await ready(channelBinding);
-      return atOneVersion(() => find(clientId), async () => {
-        const answer = await outcome(send('2FAPI.VERIFY', clientId, challengeId, hex(proof)));
-        if (answer === 'accepted') await send('2FAPI.LOGOUT');
-        return answer;
-      });
+      const before = await recordOf(clientId);
+      const answer = await outcome(send('2FAPI.VERIFY', clientId, challengeId, hex(proof), ...naming(credentialId)));
+      if (answer !== 'accepted') return answer;
+      await send('2FAPI.LOGOUT');
+      // What was there before and is honoured after was in force between. Otherwise it was changed meanwhile.
+      const named = before && namedOf(before, credentialId);
+      const after = await recordOf(clientId);
+      if (named === undefined || after === undefined || !crypto.honours(after, named, unixSeconds())) return { outcome: 'denied' };
+      return { outcome: 'accepted', commitmentVersion: versionOf(after), named };
     },
 
-    async rotate({ clientId, challengeId, proofOld, commitmentNew, proofNew, channelBinding }) {
+    async rotate({ clientId, challengeId, credentialId, proofOld, commitmentNew, proofNew, channelBinding }) {
       crypto.mustBeClientId(clientId);
+      if (credentialId !== undefined) crypto.mustBeCredentialId(credentialId);
       crypto.mustBeProof(proofOld);
       crypto.mustBeCommitment(commitmentNew);
       crypto.mustBeProof(proofNew);
       await ready(channelBinding);
-      const words = [hex(proofOld), hex(commitmentNew), hex(proofNew)];
-      return afterRotation(() => find(clientId), () => outcome(send('2FAPI.ROTATE', clientId, challengeId, ...words)));
+      const words = [hex(proofOld), hex(commitmentNew), hex(proofNew), ...naming(credentialId)];
+      const attempt = send('2FAPI.ROTATE', clientId, challengeId, ...words);
+      return changed(clientId, attempt, (after) => namedOf(after, crypto.credentialIdOf(commitmentNew)));
     },
 
-    find,
+    async link({ clientId, challengeId, credentialId, proof, commitmentNew, proofNew, name, channelBinding }) {
+      crypto.mustBeClientId(clientId);
+      if (credentialId !== undefined) crypto.mustBeCredentialId(credentialId);
+      crypto.mustBeProof(proof);
+      crypto.mustBeCommitment(commitmentNew);
+      if (proofNew !== undefined) crypto.mustBeProof(proofNew);
+      if (name !== undefined) crypto.mustBeName(name);
+      await ready(channelBinding);
+      const joining = [...(proofNew === undefined ? [] : ['PROOF', hex(proofNew)]), ...(name === undefined ? [] : ['NAME', name])];
+      const words = [hex(proof), hex(commitmentNew), ...joining, ...naming(credentialId)];
+      return changed(clientId, send('2FAPI.LINK', clientId, challengeId, ...words), (after) => namedOf(after, credentialId));
+    },
 
-    async honours(clientId, { credentialId, since, generation }) {
-      const client = await find(clientId);
-      return client?.status === 'active' && client.commitmentVersion === since && credentialId === undefined && generation === 0;
+    async unlink({ clientId, challengeId, credentialId, proof, commitmentOld, channelBinding }) {
+      crypto.mustBeClientId(clientId);
+      if (credentialId !== undefined) crypto.mustBeCredentialId(credentialId);
+      crypto.mustBeProof(proof);
+      crypto.mustBeCommitment(commitmentOld);
+      await ready(channelBinding);
+      const words = [hex(proof), hex(commitmentOld), ...naming(credentialId)];
+      return changed(clientId, send('2FAPI.UNLINK', clientId, challengeId, ...words), (after) => namedOf(after, credentialId));
+    },
+
+    async offerLink(of, { clientId, challengeId, channelBinding }) {
+      crypto.mustBeClientId(of);
+      await ready(channelBinding);
+      if (clientId !== of) return { outcome: 'denied' };
+      return offered(send('2FAPI.OFFERFOR', of, challengeId));
+    },
+
+    async pendingLink(clientId) {
+      crypto.mustBeClientId(clientId);
+      const pending = fields(await send('2FAPI.PENDINGFOR', clientId));
+      const state = text(pending.get('state'));
+      if (state !== 'open' && state !== 'joined' && state !== 'clashed') return undefined;
+      const bytes = (name: string): Uint8Array => Buffer.from(text(pending.get(name)), 'hex');
+      return {
+        state,
+        challengeId: text(pending.get('challenge_id')),
+        expiresAt: Number(pending.get('expires_at')),
+        ...(state === 'joined' && { commitment: bytes('commitment'), proof: bytes('proof'), name: text(pending.get('name')) }),
+      };
+    },
+
+    async joinLink({ clientId, challengeId, commitment, proof, name, channelBinding }) {
+      crypto.mustBeClientId(clientId);
+      crypto.mustBeCommitment(commitment);
+      crypto.mustBeProof(proof);
+      crypto.mustBeName(name);
+      await ready(channelBinding);
+      return offered(send('2FAPI.JOIN', clientId, challengeId, hex(commitment), hex(proof), name));
+    },
+
+    async reset(clientId, commitment, proof) {
+      crypto.mustBeClientId(clientId);
+      crypto.mustBeCommitment(commitment);
+      crypto.mustBeProof(proof);
+      try {
+        await send('2FAPI.RESET', clientId, hex(commitment), 'PROOF', hex(proof));
+      } catch (error) {
+        const line = errorLine(error);
+        if (/^(DENIED|NOCLIENT|INACTIVE)/.test(line)) return 'denied';
+        throw crypto.fromLine(line) ?? error;
+      }
+      const after = await recordOf(clientId);
+      const { status, version } = crypto.readRecord(after ?? new Uint8Array(0));
+      return status === 'revoked' ? 'denied' : { status, commitmentVersion: version };
+    },
+
+    async find(clientId) {
+      const record = await recordOf(clientId);
+      if (record === undefined) return undefined;
+      const { version, ...known } = crypto.readRecord(record);
+      return { ...known, commitmentVersion: version };
+    },
+
+    async honours(clientId, named) {
+      const record = await recordOf(clientId);
+      return record !== undefined && crypto.honours(record, named, unixSeconds());
     },
 
     async change(clientId, change: LifecycleChange) {
-      await send(`2FAPI.${change.toUpperCase()}`, clientId).catch((error: unknown) => {
-        throw crypto.fromLine(errorLine(error)) ?? error;
-      });
+      crypto.mustBeClientId(clientId);
+      await said(send(`2FAPI.${change.replace('_', '').toUpperCase()}`, clientId));
+    },
+
+    async setAttributes(clientId, attributes) {
+      const record = await recordOf(clientId);
+      if (record === undefined) throw crypto.error('not_enrolled', 'the client was never enrolled');
+      // The core says what is malformed, before it is written as words.
+      const { attributes: kept } = crypto.readRecord(crypto.recordWithAttributes(record, attributes));
+      const words = {
+        EXPIREAT: kept.expiresAt ?? '',
+        SCOPES: (kept.scopes ?? []).join(' '),
+        CLAIMS: JSON.stringify(kept.claims ?? {}),
+        SOURCES: (kept.sources ?? []).join(' '),
+        RATE: kept.requestsPerMinute ?? '',
+        TENANT: kept.tenant ?? '',
+      };
+      await said(send('2FAPI.ATTRIBUTES', clientId, ...Object.entries(words).flat().map(String)));
+    },
+
+    async setExpiry(clientId, credentialId, expiresAt) {
+      crypto.mustBeClientId(clientId);
+      crypto.mustBeCredentialId(credentialId);
+      // Of the module's 0 is never; of the first second of all times it makes no difference.
+      const at = expiresAt === undefined ? 0 : Math.max(1, expiresAt);
+      await said(send('2FAPI.EXPIREAT', clientId, String(at), ...naming(credentialId)));
     },
   };
 }
