@@ -28,7 +28,7 @@ setup-browser:
 	@scripts/need /usr/bin/chromium=chromium
 
 .PHONY: test-sdk
-test-sdk: sdk setup-browser ## the client SDK in Node and in Chromium, on real servers; its screenshots
+test-sdk: sdk build-node setup-browser ## the client SDK in Node and in Chromium, on real servers; its screenshots
 	$(CARGO) clippy --locked -p twofapi-wasm -p twofapi-wasm-bindgen --all-targets -- -D warnings
 	npm run --silent types -w @2fapi/client-sdk
 	$(CARGO) build --locked --bin 2fapi

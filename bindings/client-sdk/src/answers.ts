@@ -3,7 +3,7 @@ import { type Bytes, fromHex, toHex } from './bytes.js';
 import { TwoFApiError } from './errors.js';
 import { badAnswer } from './http.js';
 
-type Answer = Record<string, unknown>;
+export type Answer = Record<string, unknown>;
 
 export interface Challenge {
   challengeId: string;

@@ -19,6 +19,12 @@ export interface Attempt {
   signal: AbortSignal | undefined;
 }
 
+/** By which credential something is asked for, and whether the request says so. */
+export interface By {
+  credential: Bytes;
+  named: boolean;
+}
+
 /** The answer to a proof that was not accepted, whatever the reason. */
 export const isDenial = (error: unknown): boolean =>
   error instanceof TwoFApiError && error.code === 'denied';
@@ -47,11 +53,12 @@ export class Ceremony {
     return versionIn(answer, clientId);
   }
 
-  async authenticate(attempt: Attempt, credential: Bytes): Promise<Session> {
+  /** Gives a session; `named`: the request says which credential it is by. */
+  async authenticate(attempt: Attempt, credential: Bytes, named: boolean): Promise<Session> {
     const { engine, clientId, signal } = attempt;
-    const { challengeId, nonce } = await this.#challenge(attempt);
+    const { challengeId, nonce } = await this.challenge(attempt);
     const proof = engine.proveAuthentication(credential, clientId, nonce, this.#binding);
-    const body = { challenge_id: challengeId, proof: toHex(proof) };
+    const body = { challenge_id: challengeId, ...nameOf(engine, { credential, named }), proof: toHex(proof) };
     const began = Date.now();
     const answer = await post(this.#http, 'auth/zkp/verify', body, { signal });
     const { accessToken, expiresIn } = tokenIn(answer, clientId);
@@ -59,13 +66,14 @@ export class Ceremony {
   }
 
   /** Gives the version of the new credential's commitment. */
-  async rotate(attempt: Attempt, credential: Bytes, next: Bytes): Promise<number> {
+  async rotate(attempt: Attempt, by: By, next: Bytes): Promise<number> {
     const { engine, clientId, signal } = attempt;
-    const { challengeId, nonce } = await this.#challenge(attempt);
+    const { challengeId, nonce } = await this.challenge(attempt);
     const commitment = engine.commitment(next);
-    const proof = engine.proveRotation(credential, clientId, nonce, commitment, this.#binding);
+    const proof = engine.proveRotation(by.credential, clientId, nonce, commitment, this.#binding);
     const body = {
       challenge_id: challengeId,
+      ...nameOf(engine, by),
       proof_old: toHex(proof),
       commitment_new: toHex(commitment),
       proof_new: toHex(engine.proveEnrollment(next, clientId)),
@@ -74,14 +82,18 @@ export class Ceremony {
     return versionIn(answer, clientId);
   }
 
-  /** The version of the commitment in force. */
+  /** The version of the record. */
   async version({ signal }: Attempt, { accessToken, clientId }: Session): Promise<number> {
     const sent = { token: accessToken, signal };
     return versionIn(await get(this.#http, 'auth/zkp/whoami', sent), clientId);
   }
 
-  async #challenge({ clientId, signal }: Attempt) {
+  async challenge({ clientId, signal }: Attempt) {
     const answer = await post(this.#http, 'auth/zkp/challenge', { client_id: clientId }, { signal });
     return challengeIn(answer, clientId, this.#binding);
   }
 }
+
+/** What a request says of the credential that it is by. */
+export const nameOf = (engine: Engine, { credential, named }: By): { credential_id?: string } =>
+  named ? { credential_id: toHex(engine.credentialId(engine.commitment(credential))) } : {};

@@ -1,21 +1,28 @@
 /** The client of a 2FApi server: enrol, log in, rotate, recover, and fetch with the token. */
-import { type Bytes, sameBytes, toHex } from './bytes.js';
-import { type Attempt, Ceremony, type Session, isDenial } from './ceremony.js';
-import type { Engine } from './engine/engine.js';
+import { type Bytes, toHex } from './bytes.js';
+import { Ceremony, type Session, isDenial } from './ceremony.js';
 import { engineOf } from './engine/choose.js';
 import { TwoFApiError, invalidArgument, storeUnavailable } from './errors.js';
+import type { Inside, JoinedLink, Linked, LinkedCredential, LinkOffer, Links, PendingLink } from './links.js';
+import { linkCodeFor } from './link-code.js';
 import { type ClientOptions, type Settings, settingsOf } from './options.js';
-import { credentialFor } from './phrase.js';
-import { type ClientRecord, PENDING_MAX, decodeRecord, encodeRecord, wipe } from './record.js';
+import { credentialFor, followingIn, openPhrase } from './phrase.js';
+import {
+  type ClientRecord,
+  credentialExists,
+  decodeRecord,
+  encodeRecord,
+  inForce,
+  noCredential,
+  pendingFor,
+  wipe,
+} from './record.js';
 import { requestOf } from './request.js';
 import type { CheckedStore } from './store/outside.js';
+import type { CredentialStore } from './store/store.js';
 import { exclusively } from './store/turns.js';
+import type { Turn, Waiting } from './turn.js';
 import { aborted, unlessAborted } from './waiting.js';
-
-export interface Waiting {
-  /** Ends the waiting. What the server was asked already may have happened. */
-  signal?: AbortSignal | undefined;
-}
 
 export interface Enrolled {
   clientId: string;
@@ -36,6 +43,8 @@ export class TwoFApiClient {
 
   readonly #settings: Settings;
   readonly #ceremony: Ceremony;
+  /** Loaded when it is asked for: few clients link. */
+  #links: Promise<Links> | undefined;
   #clientId: string | undefined;
   #session: Held | undefined;
   /** The last of the operations that were asked for: the next one begins when it has ended. */
@@ -80,7 +89,8 @@ export class TwoFApiClient {
     return this.#withRecord(clientId, signal, async (turn, record) => {
       const { engine } = turn;
       if (record.credential) throw credentialExists(turn.clientId);
-      const credential = await pendingFor(engine, record, phrase);
+      const { audience } = this;
+      const credential = await pendingFor(engine, record, phrase === undefined ? undefined : { phrase, audience });
       const commitment = toHex(engine.commitment(credential));
       await this.#keep(turn, record);
       let commitmentVersion: number;
@@ -119,8 +129,8 @@ export class TwoFApiClient {
   }
 
   /**
-   * Replaces the credential by a fresh one, or by that of a phrase. Tokens from before end; so does the
-   * use of an earlier phrase.
+   * Replaces the credential by a fresh one, or by that of a phrase, be it the same as before. Tokens from before end;
+   * so does the use of an earlier phrase.
    *
    * Both credentials are kept until the outcome is known. If the answer is lost, `login` finds out which
    * of the two is good, and calling `rotate` again completes the rotation.
@@ -133,17 +143,20 @@ export class TwoFApiClient {
         const finished = await this.#finishRotation(turn, record);
         if (phrase === undefined) return finished;
       }
-      const next = await credentialFor(turn.engine, phrase);
-      if (sameBytes(next, inForce(record))) {
-        throw invalidArgument('the phrase is that of the credential in force: give another one');
-      }
+      const next =
+        phrase === undefined
+          ? await credentialFor(turn.engine)
+          : followingIn(await openPhrase(turn.engine, phrase, this.audience), inForce(record));
       record.pending.push(next);
       await this.#keep(turn, record);
       return this.#rotate(turn, record, next);
     });
   }
 
-  /** Puts the credential of a phrase into the store, and sees that the server takes it. */
+  /**
+   * Puts the credential of a phrase into the store, and sees that the server takes it: what the phrase makes for every
+   * host alike, as it was once, then what it makes for this one, of each generation.
+   */
   async recover(
     { clientId, phrase }: { clientId?: string; phrase: string },
     { signal }: Waiting = {},
@@ -153,11 +166,59 @@ export class TwoFApiClient {
     }
     return this.#withRecord(clientId, signal, async (turn, record) => {
       if (record.credential) throw credentialExists(turn.clientId);
-      const credential = await credentialFor(turn.engine, phrase);
-      const session = await this.#ceremony.authenticate(turn, credential);
+      const opened = await openPhrase(turn.engine, phrase, this.audience);
+      const { recovered } = await import('./recovery.js');
+      const { credential, session, names } = await recovered(turn, this.#ceremony, opened);
+      record.names = names;
       await this.#keepInForce(turn, record, credential);
       return shown(this.#hold(turn, session));
     });
+  }
+
+  /** The credentials of this client, in the server's order. */
+  async credentials(waiting: Waiting = {}): Promise<LinkedCredential[]> {
+    return this.#linking(undefined, waiting, (links, turn, record) => links.list(turn, record));
+  }
+
+  /** Adds a credential from here: that of a phrase, or a fresh one in another store. */
+  async link(
+    to: { name: string; phrase?: string; store?: CredentialStore },
+    waiting: Waiting = {},
+  ): Promise<Linked> {
+    return this.#linking(undefined, waiting, (links, turn, record) => links.link(turn, record, to ?? {}));
+  }
+
+  /**
+   * Takes a credential away, with its tokens: another device's, or the one in the store, which is removed from there
+   * then. The last one is never taken away. Gives the version of the client's record.
+   */
+  async unlink(which: { commitment: string }, waiting: Waiting = {}): Promise<number> {
+    return this.#linking(undefined, waiting, (links, turn, record) => links.unlink(turn, record, which ?? {}));
+  }
+
+  /** On the first device: a code for a second one, as text and, by `linkCodeSvg`, for its camera. */
+  async offerLink(waiting: Waiting = {}): Promise<LinkOffer> {
+    return this.#linking(undefined, waiting, (links, turn, record) => links.offer(turn, record));
+  }
+
+  /** On the first device: whether a device has joined. */
+  async pendingLink(waiting: Waiting = {}): Promise<PendingLink> {
+    return this.#linking(undefined, waiting, (links, turn, record) => links.pending(turn, record));
+  }
+
+  /** On the first device: links the device that has joined, when its user has typed the number that it shows. */
+  async confirmLink(typed: { number: string }, waiting: Waiting = {}): Promise<Linked & { name: string }> {
+    return this.#linking(undefined, waiting, (links, turn, record) => links.confirm(turn, record, typed ?? {}));
+  }
+
+  /**
+   * On the second device: asks to be linked. Show the number; `login` works once the first device has done its part.
+   * A code for another audience than this client's is refused, and nothing is sent.
+   */
+  async joinLink(asked: { code: string; name: string }, waiting: Waiting = {}): Promise<JoinedLink> {
+    const { code, name } = asked ?? {};
+    const read = linkCodeFor(this.audience, code);
+    return this.#linking(read.clientId, waiting, (links, turn, record) => links.join(turn, record, read, name));
   }
 
   /** Forgets the token. It stays good until it ends: the server keeps no list of tokens. */
@@ -323,7 +384,7 @@ export class TwoFApiClient {
 
   async #load(clientId: string): Promise<ClientRecord> {
     const bytes = await this.#storage().get(this.#key(clientId));
-    if (!bytes) return { credential: undefined, pending: [] };
+    if (!bytes) return { credential: undefined, pending: [], names: false };
     try {
       return decodeRecord(bytes);
     } finally {
@@ -342,7 +403,7 @@ export class TwoFApiClient {
 
   /** One credential is known to be in force, and so it is known of the others that they are not. */
   async #keepInForce(turn: Turn, record: ClientRecord, credential: Bytes): Promise<void> {
-    await this.#keep(turn, { credential, pending: [] });
+    await this.#keep(turn, { credential, pending: [], names: record.names });
     for (const other of [record.credential, ...record.pending]) {
       if (other !== credential) other?.fill(0);
     }
@@ -362,13 +423,67 @@ export class TwoFApiClient {
     return session;
   }
 
+  async #linking<T>(
+    clientId: string | undefined,
+    { signal }: Waiting,
+    work: (links: Links, turn: Turn, record: ClientRecord) => Promise<T>,
+  ): Promise<T> {
+    return this.#withRecord(clientId, signal, async (turn, record) => work(await this.#loadedLinks(), turn, record));
+  }
+
+  #loadedLinks(): Promise<Links> {
+    const { http, binding } = this.#settings;
+    const inside: Inside = {
+      audience: this.audience,
+      binding,
+      http,
+      ceremony: this.#ceremony,
+      withToken: (turn, record, work) => this.#withToken(turn, record, work),
+      keep: (turn, record) => this.#keep(turn, record),
+      drop: (turn) => this.#drop(turn),
+      key: (clientId) => this.#key(clientId),
+    };
+    this.#links ??= import('./links.js').then(
+      ({ Links }) => new Links(inside),
+      (cause: unknown) => {
+        this.#links = undefined;
+        throw new TwoFApiError('engine_unavailable', 'what links credentials could not be loaded', { cause });
+      },
+    );
+    return this.#links;
+  }
+
+  /** With the session that there is, or with another where that is refused. */
+  async #withToken<T>(
+    turn: Turn,
+    record: ClientRecord,
+    work: (session: Session) => Promise<T>,
+  ): Promise<T> {
+    const held = this.#session;
+    if (record.credential && held?.clientId === turn.clientId && Date.now() < held.freshUntil) {
+      try {
+        return await work(held);
+      } catch (error) {
+        if (!isDenial(error)) throw error;
+        if (this.#session === held) this.#session = undefined;
+      }
+    }
+    return work(await this.#login(turn, record));
+  }
+
+  /** The credential is gone, and its token with it. */
+  async #drop({ clientId }: Turn): Promise<void> {
+    if (clientId === this.#clientId) this.#session = undefined;
+    await this.#storage().delete(this.#key(clientId));
+  }
+
   /** With the credential in force, or with one whose outcome is unknown. */
   async #login(turn: Turn, record: ClientRecord): Promise<Session> {
     const { credential, pending } = record;
     if (!credential && pending.length === 0) throw noCredential(turn.clientId);
     if (!credential) return this.#findPending(turn, record);
     try {
-      return this.#hold(turn, await this.#ceremony.authenticate(turn, credential));
+      return this.#hold(turn, await this.#ceremony.authenticate(turn, credential, record.names));
     } catch (error) {
       if (!isDenial(error) || pending.length === 0) throw error;
       return this.#findPending(turn, record);
@@ -380,7 +495,7 @@ export class TwoFApiClient {
     let denial: unknown = noCredential(turn.clientId);
     for (const credential of [...record.pending].reverse()) {
       try {
-        const session = await this.#ceremony.authenticate(turn, credential);
+        const session = await this.#ceremony.authenticate(turn, credential, record.names);
         await this.#keepInForce(turn, record, credential);
         return this.#hold(turn, session);
       } catch (error) {
@@ -393,7 +508,7 @@ export class TwoFApiClient {
 
   async #rotate(turn: Turn, record: ClientRecord, next: Bytes): Promise<Enrolled> {
     // Whatever goes wrong here, both credentials stay: this request may arrive yet.
-    const commitmentVersion = await this.#ceremony.rotate(turn, inForce(record), next);
+    const commitmentVersion = await this.#ceremony.rotate(turn, { credential: inForce(record), named: record.names }, next);
     await this.#keepInForce(turn, record, next);
     this.#session = undefined;
     return rotated(turn, next, commitmentVersion);
@@ -411,11 +526,6 @@ export class TwoFApiClient {
       return rotated(turn, inForce(record), commitmentVersion);
     }
   }
-}
-
-/** An attempt in its turn. */
-interface Turn extends Attempt {
-  logouts: number;
 }
 
 const shown = ({ clientId, accessToken, expiresAt }: Session): Session => ({
@@ -439,40 +549,6 @@ function named(clientId: unknown): string {
   throw invalidArgument('clientId is missing: say which client this is');
 }
 
-const inForce = ({ credential }: ClientRecord): Bytes => credential as Bytes;
-
 /** What the server answers to an enrolment that it does not take, or took before. */
 const isRefusal = (error: unknown): boolean =>
   error instanceof TwoFApiError && (error.code === 'denied' || error.code === 'already_enrolled');
-
-const noCredential = (clientId: string): TwoFApiError =>
-  new TwoFApiError('no_credential', `there is no credential for ${clientId} in the store`);
-
-const credentialExists = (clientId: string): TwoFApiError =>
-  new TwoFApiError(
-    'credential_exists',
-    `the store has a credential for ${clientId} already, and it is never overwritten: use it, rotate ` +
-      'it, or `forget` it first',
-  );
-
-/** The credential that an enrolment goes on with: that of the phrase, or else the newest, or a fresh one. */
-async function pendingFor(
-  engine: Engine,
-  { pending }: ClientRecord,
-  phrase: string | undefined,
-): Promise<Bytes> {
-  const newest = pending.at(-1);
-  if (phrase === undefined && newest) return newest;
-  const credential = await credentialFor(engine, phrase);
-  const known = pending.find((other) => sameBytes(other, credential));
-  if (known) return known;
-  if (pending.length >= PENDING_MAX) {
-    throw new TwoFApiError(
-      'credential_exists',
-      `enrolments with ${PENDING_MAX} other credentials are under way, and each may have arrived: give a ` +
-        'phrase of one of those, or `forget` them',
-    );
-  }
-  pending.push(credential);
-  return credential;
-}

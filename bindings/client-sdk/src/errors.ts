@@ -19,6 +19,8 @@ export const CLIENT_CODES = [
   'engine_unavailable',
   /** The token would have gone to an origin that it is not for. */
   'foreign_origin',
+  /** Not the code that another device shows. */
+  'invalid_link_code',
   /** An argument is missing or not of the kind that belongs there. */
   'invalid_argument',
   /** Not a recovery phrase: its words, their number or the checksum. */
@@ -29,14 +31,20 @@ export const CLIENT_CODES = [
   'network',
   /** There is no credential for this client id in the store. */
   'no_credential',
+  /** This object has not offered a link, or the offer has ended. */
+  'no_offer',
+  /** No device has joined the offer yet. */
+  'not_joined',
   /** The store cannot be used here or now. */
   'store_unavailable',
   /** The server did not answer in time. */
   'timeout',
   /** What is stored cannot be opened: another passphrase or key, or it was changed. */
   'wrong_key',
-  /** The server names another audience than the one that it was addressed as. */
+  /** The server, or a link code, names another audience than the one that the client talks to. */
   'wrong_audience',
+  /** The number that was typed is not that of the device that has joined. */
+  'wrong_number',
 ] as const;
 
 export type ErrorCode = ServerCode | (typeof CLIENT_CODES)[number];
@@ -73,6 +81,12 @@ export const serverCode = (code: unknown, status: number): ServerCode | undefine
 
 export const invalidArgument = (problem: string, cause?: unknown): TwoFApiError =>
   new TwoFApiError('invalid_argument', problem, { cause });
+
+/** The value, unless it is false or missing. */
+export function badArgumentUnless<T>(value: T | false | undefined | '', problem: string): T {
+  if (value === false || value === undefined || value === '') throw invalidArgument(problem);
+  return value;
+}
 
 export const storeUnavailable = (problem: string, cause?: unknown): TwoFApiError =>
   new TwoFApiError('store_unavailable', problem, { cause });

@@ -2,7 +2,11 @@
 export { TwoFApi } from './two-f-api.js';
 export type { Configuration, Credential, ProofContext } from './two-f-api.js';
 export { TwoFApiClient } from './client.js';
-export type { Enrolled, Waiting } from './client.js';
+export type { Enrolled } from './client.js';
+export type { Waiting } from './turn.js';
+export { linkCodeSvg, readLinkCode } from './link-code.js';
+export type { LinkCode } from './link-code.js';
+export type { JoinedLink, Linked, LinkedCredential, LinkOffer, PendingLink } from './links.js';
 export type { ClientOptions } from './options.js';
 export type { Session } from './ceremony.js';
 export { CLIENT_CODES, SERVER_CODES, TwoFApiError } from './errors.js';

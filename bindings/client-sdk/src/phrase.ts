@@ -1,5 +1,5 @@
 /** Recovery phrases: 24 words of BIP-39, English, without a BIP-39 passphrase. */
-import type { Bytes } from './bytes.js';
+import { type Bytes, sameBytes } from './bytes.js';
 import type { Engine } from './engine/engine.js';
 import { TwoFApiError } from './errors.js';
 
@@ -41,12 +41,54 @@ export async function entropyOf(phrase: string): Promise<Uint8Array> {
   }
 }
 
-/** The credential of a phrase, or a fresh one. */
-export async function credentialFor(engine: Engine, phrase: string | undefined): Promise<Bytes> {
+/** How many generations a client that recovers tries at a host. */
+export const GENERATIONS_TRIED = 32;
+
+/** A phrase and what it makes, as long as it is not wiped. */
+export interface OpenedPhrase {
+  /** The credential for every host alike: of phrases of before, and of calls that name no host. */
+  plain(): Bytes;
+  /** That for this host: of the generation 0 at enrolment, of one more with each rotation under the same phrase. */
+  at(generation: number): Bytes;
+  wipe(): void;
+}
+
+export async function openPhrase(engine: Engine, phrase: string, audience: string): Promise<OpenedPhrase> {
+  const entropy = await entropyOf(phrase);
+  return {
+    plain: () => engine.recover(entropy) as Bytes,
+    at: (generation) => engine.recoverAt(entropy, audience, generation) as Bytes,
+    wipe: () => void entropy.fill(0),
+  };
+}
+
+/** The credential that follows one under a phrase: of the next generation if that one is of the phrase, or of the first. */
+export function followingIn(opened: OpenedPhrase, credential: Uint8Array): Bytes {
+  try {
+    let candidate = opened.at(0);
+    for (let next = 1; next <= GENERATIONS_TRIED; next++) {
+      if (!sameBytes(candidate, credential)) {
+        candidate.fill(0);
+        if (next < GENERATIONS_TRIED) candidate = opened.at(next);
+        continue;
+      }
+      if (next === GENERATIONS_TRIED) {
+        throw new TwoFApiError('invalid_phrase', 'this phrase was rotated under 31 times: give another one');
+      }
+      return opened.at(next);
+    }
+    return opened.at(0);
+  } finally {
+    opened.wipe();
+  }
+}
+
+/** A fresh credential, or that of a phrase at a host. */
+export async function credentialFor(engine: Engine, phrase?: string, audience?: string): Promise<Bytes> {
   if (phrase === undefined) return engine.generate() as Bytes;
   const entropy = await entropyOf(phrase);
   try {
-    return engine.recover(entropy) as Bytes;
+    return (audience === undefined ? engine.recover(entropy) : engine.recoverAt(entropy, audience, 0)) as Bytes;
   } finally {
     entropy.fill(0);
   }

@@ -4,7 +4,8 @@ import { type Bytes, concat, copyOf, fromHex, toHex, utf8 } from './bytes.js';
 import { type EngineChoice, engineOf } from './engine/choose.js';
 import type { Engine } from './engine/engine.js';
 import { invalidArgument } from './errors.js';
-import { credentialFor, generatePhrase } from './phrase.js';
+import { linkCodeSvg } from './link-code.js';
+import { credentialFor, generatePhrase, openPhrase } from './phrase.js';
 
 /** A credential in hex, 32 bytes each. `secret` and `blinding` are the client; keep them. */
 export interface Credential {
@@ -61,6 +62,25 @@ function bindingOf({ audience, channelBinding }: ProofContext): Bytes {
   );
 }
 
+/** What a credential is made from. */
+export interface FromPhrase {
+  phrase?: string | undefined;
+  /** The host that it is for. */
+  audience?: string | undefined;
+  /** 0 at enrolment, one more with each rotation under the same phrase. */
+  generation?: number;
+}
+
+async function credentialOf(made: Engine, { phrase, audience, generation = 0 }: FromPhrase): Promise<Bytes> {
+  if (phrase === undefined || audience === undefined) return credentialFor(made, phrase);
+  const opened = await openPhrase(made, phrase, audience);
+  try {
+    return opened.at(generation);
+  } finally {
+    opened.wipe();
+  }
+}
+
 const engine = () => engineOf(configured.engine ?? 'auto');
 
 /** Works with a credential that was given in hex, and wipes what it was read into. */
@@ -88,10 +108,13 @@ export const TwoFApi = {
     return (await engine()).name;
   },
 
-  /** A fresh credential; with a phrase, the one that belongs to it. */
-  async generateCredential({ phrase }: { phrase?: string } = {}): Promise<Credential> {
+  /**
+   * A fresh credential; with a phrase, the one that belongs to it: at an audience, if one is said here, and otherwise
+   * at every host alike.
+   */
+  async generateCredential({ phrase, audience, generation = 0 }: FromPhrase = {}): Promise<Credential> {
     const made = await engine();
-    const credential = await credentialFor(made, phrase);
+    const credential = await credentialOf(made, { phrase, audience, generation });
     const shown = {
       commitment: toHex(made.commitment(credential)),
       secret: toHex(credential.subarray(0, 32)),
@@ -103,6 +126,9 @@ export const TwoFApi = {
 
   /** 24 words that hold a credential. */
   generatePhrase,
+
+  /** The code of an offer as an image for a camera, in SVG. */
+  linkCodeSvg,
 
   /** A proof of authentication over a challenge's nonce: 96 bytes. */
   async generateProof(

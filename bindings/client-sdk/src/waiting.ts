@@ -53,3 +53,13 @@ export async function unlessAborted<T>(
     if (stop) signal.removeEventListener('abort', stop);
   }
 }
+
+/** Waits, unless the caller ends it. */
+export async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  try {
+    await unlessAborted(signal, new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds))));
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -21,8 +21,15 @@ const TRANSCRIPT = utf8(constants.TRANSCRIPT_DST);
 const NONCE_SEED = utf8('2FApi-v1.0-NonceSeed');
 const NONCE = utf8('2FApi-v1.0-Nonce');
 const RECOVERY = utf8(constants.RECOVERY_DST);
+const BLINDING = utf8('2FApi-v1.0-AudienceBlinding');
+const CREDENTIAL_ID = utf8('2FApi-v1.0-CredentialId');
+const LINK_NUMBER = utf8('2FApi-v1.0-LinkNumber');
 const ENROLLMENT = utf8(constants.ENROLLMENT_BINDING);
 const ROTATION = utf8(constants.ROTATION_BINDING_PREFIX);
+/** What says that another purpose than rotation follows: no element is encoded with an odd first byte. */
+const LINKING = Uint8Array.of(1);
+const UNLINKING = Uint8Array.of(3);
+const JOINING = Uint8Array.of(5);
 const EMPTY = new Uint8Array(0);
 
 const FIELD_ORDER = 2n ** 255n - 19n;
@@ -118,15 +125,17 @@ function authentication(clientId: string, nonce: Uint8Array, binding: Uint8Array
   return { clientId: utf8(clientId), nonce, binding };
 }
 
-function rotation(
+/** A rotation, a link or an unlinking: with the commitment that it is about; joining names none. */
+function change(
+  kind: Uint8Array,
   clientId: string,
   nonce: Uint8Array,
-  newCommitment: Uint8Array,
+  commitment: Uint8Array | undefined,
   binding: Uint8Array,
 ): Context {
   const context = authentication(clientId, nonce, binding);
-  element('commitment', newCommitment);
-  const whole = concat(ROTATION, newCommitment, binding);
+  if (commitment) element('commitment', commitment);
+  const whole = concat(ROTATION, kind, commitment ?? EMPTY, binding);
   if (whole.length > constants.CHANNEL_BINDING_MAX_LENGTH) {
     throw invalidLength('channel binding', 'at most 1024 bytes', whole.length);
   }
@@ -197,6 +206,34 @@ function recover(entropy: Uint8Array): Uint8Array {
   return credential;
 }
 
+function recoverAt(entropy: Uint8Array, audience: string, generation: number): Uint8Array {
+  if (!/^[\x21-\x7e]+$/.test(audience) || audience.length > constants.AUDIENCE_MAX_LENGTH) {
+    throw invalidEncoding('audience', '1 to 512 visible ASCII characters');
+  }
+  const plain = recover(entropy);
+  const n = new Uint8Array(4);
+  new DataView(n.buffer).setUint32(0, generation);
+  const blinding = reduced(sha512(concat(BLINDING, entropy, lengthPrefixed(utf8(audience)), n)));
+  const credential = concat(plain.subarray(0, 32), Fn.toBytes(blinding));
+  plain.fill(0);
+  commitmentOf(credential);
+  return credential;
+}
+
+function credentialId(commitment: Uint8Array): Uint8Array {
+  element('commitment', commitment);
+  return sha512(concat(CREDENTIAL_ID, commitment)).slice(0, 16);
+}
+
+function linkNumber(challengeId: string, commitment: Uint8Array): number {
+  element('commitment', commitment);
+  if (!/^ch-[0-9a-f]{24}$/.test(challengeId)) {
+    throw new TwoFApiError('denied', 'the challenge id is no challenge id');
+  }
+  const digest = sha512(concat(LINK_NUMBER, lengthPrefixed(utf8(challengeId)), commitment));
+  return new DataView(digest.buffer, digest.byteOffset).getUint32(0) % 1_000_000;
+}
+
 function prove(credential: Uint8Array, context: Context): Uint8Array {
   const { secret, blinding } = open(credential);
   const commitment = commitmentOf(credential);
@@ -242,17 +279,32 @@ export const nobleEngine: Engine = {
   name: 'noble',
   generate,
   recover,
+  recoverAt,
   commitment: commitmentOf,
+  credentialId,
+  linkNumber,
   proveEnrollment: (credential, clientId) => prove(credential, enrollment(clientId)),
   proveAuthentication: (credential, clientId, nonce, binding) =>
     prove(credential, authentication(clientId, nonce, binding)),
   proveRotation: (credential, clientId, nonce, newCommitment, binding) =>
-    prove(credential, rotation(clientId, nonce, newCommitment, binding)),
+    prove(credential, change(EMPTY, clientId, nonce, newCommitment, binding)),
+  proveLinking: (credential, clientId, nonce, newCommitment, binding) =>
+    prove(credential, change(LINKING, clientId, nonce, newCommitment, binding)),
+  proveUnlinking: (credential, clientId, nonce, oldCommitment, binding) =>
+    prove(credential, change(UNLINKING, clientId, nonce, oldCommitment, binding)),
+  proveJoining: (credential, clientId, nonce, binding) =>
+    prove(credential, change(JOINING, clientId, nonce, undefined, binding)),
   verifyEnrollment: (commitment, clientId, proof) =>
     verify(commitment, enrollment(clientId), proof),
   verifyAuthentication: (commitment, clientId, nonce, binding, proof) =>
     verify(commitment, authentication(clientId, nonce, binding), proof),
   verifyRotation: (commitment, clientId, nonce, newCommitment, binding, proof) =>
-    verify(commitment, rotation(clientId, nonce, newCommitment, binding), proof),
+    verify(commitment, change(EMPTY, clientId, nonce, newCommitment, binding), proof),
+  verifyLinking: (commitment, clientId, nonce, newCommitment, binding, proof) =>
+    verify(commitment, change(LINKING, clientId, nonce, newCommitment, binding), proof),
+  verifyUnlinking: (commitment, clientId, nonce, oldCommitment, binding, proof) =>
+    verify(commitment, change(UNLINKING, clientId, nonce, oldCommitment, binding), proof),
+  verifyJoining: (commitment, clientId, nonce, binding, proof) =>
+    verify(commitment, change(JOINING, clientId, nonce, undefined, binding), proof),
   checkClientId,
 };

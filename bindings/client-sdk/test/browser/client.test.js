@@ -228,7 +228,7 @@ const storedIn = (page) =>
 test('the secret is in no storage, address, request, console, error or exception', () =>
   onPage(async ({ page, heard, clientId, context }) => {
     const phrases = [await TwoFApi.generatePhrase(), await TwoFApi.generatePhrase()];
-    const credentials = await Promise.all(phrases.map((phrase) => TwoFApi.generateCredential({ phrase })));
+    const credentials = await Promise.all(phrases.map((phrase) => TwoFApi.generateCredential({ phrase, audience: site.url })));
     const token = await site.server.invite(clientId);
     // All that a client does, and all that goes wrong with it, on both engines.
     const failures = await page.evaluate(

@@ -57,7 +57,7 @@ const enrol = async (page) => {
 
 const phraseOn = async (page) => (await page.locator('#words li').allTextContents()).join(' ');
 const valueOf = (page, list, name) => page.locator(`#${list} dt`, { hasText: name }).locator('+ dd').textContent();
-const credentialOf = async (phrase) => TwoFApi.generateCredential({ phrase });
+const credentialOf = async (phrase, audience) => TwoFApi.generateCredential({ phrase, audience });
 
 /** All six steps, by mouse. Gives both phrases. */
 async function everything(page, picture = async () => {}) {
@@ -118,7 +118,7 @@ test('what the host stores is the commitment of the phrase, and nothing secret i
     await onPage(
       async (page, heard, context) => {
         const phrases = await everything(page);
-        const credentials = await Promise.all(phrases.map(credentialOf));
+        const credentials = await Promise.all(phrases.map((phrase) => credentialOf(phrase, site.url)));
         assert.equal(await valueOf(page, 'host', 'commitment'), credentials[1].commitment);
         const sent = site.seen.map(({ path, headers, body }) => ({ path, headers, body }));
         assert.ok(sent.some(({ path, body }) => path === '/auth/zkp/enroll' && body.includes(credentials[0].commitment)));

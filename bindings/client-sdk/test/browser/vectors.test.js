@@ -23,10 +23,10 @@ for (const name of ['wasm', 'noble']) {
     for (const [file, contents] of vectorFiles()) {
       const { engine, cases, disagreements } = await page.evaluate(
         async ({ name, contents }) => {
-          const { TwoFApi, engineOf, entropyOf } = await import('/sdk/esm/index.js');
+          const { TwoFApi, engineOf, entropyOf, readLinkCode } = await import('/sdk/esm/index.js');
           const { run } = await import('/shared/vectors.js');
           const engine = await engineOf(name);
-          return { engine: engine.name, ...(await run({ engine, entropyOf, TwoFApi }, contents)) };
+          return { engine: engine.name, ...(await run({ engine, entropyOf, readLinkCode, TwoFApi }, contents)) };
         },
         { name, contents },
       );

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { TwoFApiClient, generatePhrase, memoryStore } from '@2fapi/client-sdk';
+import { TwoFApi, TwoFApiClient, generatePhrase, memoryStore } from '@2fapi/client-sdk';
 
 import { fails } from '../shared/assertions.js';
 import { startLiar } from '../shared/liar.js';
@@ -107,13 +107,16 @@ test('a phrase recovers where an enrolment is under way, and what is under way h
   await client.login();
 });
 
-test('a rotation to the credential in force is refused before the server hears of it', async () => {
+test('a rotation under the phrase in force makes the next credential of it', async () => {
   const phrase = await generatePhrase();
   const { client, clientId } = newClient();
-  await client.enroll({ token: await server.invite(clientId), phrase });
-  await fails(client.rotate({ phrase }), 'invalid_argument');
-  assert.equal((await server.client(clientId)).commitment_version, 1);
-  assert.equal((await client.rotate()).commitmentVersion, 2);
+  const { commitment } = await client.enroll({ token: await server.invite(clientId), phrase });
+  const rotated = await client.rotate({ phrase });
+  assert.equal(rotated.commitmentVersion, 2);
+  assert.notEqual(rotated.commitment, commitment);
+  const audience = server.url;
+  assert.equal((await TwoFApi.generateCredential({ phrase, audience })).commitment, commitment);
+  assert.equal((await TwoFApi.generateCredential({ phrase, audience, generation: 1 })).commitment, rotated.commitment);
 });
 
 test('a rotation that is refused or lost keeps both credentials through a suspension', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { TwoFApi, engineOf, entropyOf } from '@2fapi/client-sdk';
+import { TwoFApi, engineOf, entropyOf, readLinkCode } from '@2fapi/client-sdk';
 
 import { vectorFiles, workedExample } from '../shared/files.js';
 import { run, workedProof } from '../shared/vectors.js';
@@ -13,19 +13,19 @@ for (const name of ['wasm', 'noble']) {
     assert.equal(engine.name, name);
     const suites = new Set();
     for (const [file, contents] of vectorFiles()) {
-      const { cases, disagreements } = await run({ engine, entropyOf, TwoFApi }, contents);
+      const { cases, disagreements } = await run({ engine, entropyOf, readLinkCode, TwoFApi }, contents);
       assert.deepEqual(disagreements, [], file);
       assert.ok(cases > 10, file);
       suites.add(contents.suite);
     }
-    assert.equal(suites.size, 4);
+    assert.equal(suites.size, 6);
   });
 
   test(`a vector file with a wrong case disagrees on ${name}`, async () => {
     const engine = await engineOf(name);
     const [, file] = vectorFiles().find(([file]) => file === 'sigma-v2.json');
     const disagreeing = async (changed) =>
-      (await run({ engine, entropyOf, TwoFApi }, { ...file, accepted: [], rejected: [], ...changed })).disagreements.length;
+      (await run({ engine, entropyOf, readLinkCode, TwoFApi }, { ...file, accepted: [], rejected: [], ...changed })).disagreements.length;
     const [good] = file.accepted;
     const bad = file.rejected.find(({ reason }) => reason === 'equation');
     assert.equal(await disagreeing({ accepted: [good], rejected: [bad] }), 0);
@@ -84,5 +84,15 @@ test('what one engine proves the other accepts, for every purpose', async () => 
     const rotation = prover.proveRotation(credential, 'alice', nonce, next, binding);
     assert.ok(verifier.verifyRotation(C, 'alice', nonce, next, binding, rotation));
     assert.ok(!verifier.verifyRotation(C, 'alice', nonce, C, binding, rotation));
+    const linking = prover.proveLinking(credential, 'alice', nonce, next, binding);
+    assert.ok(verifier.verifyLinking(C, 'alice', nonce, next, binding, linking));
+    assert.ok(!verifier.verifyUnlinking(C, 'alice', nonce, next, binding, linking));
+    assert.ok(!verifier.verifyRotation(C, 'alice', nonce, next, binding, linking));
+    const unlinking = prover.proveUnlinking(credential, 'alice', nonce, C, binding);
+    assert.ok(verifier.verifyUnlinking(C, 'alice', nonce, C, binding, unlinking));
+    const joining = prover.proveJoining(credential, 'alice', nonce, binding);
+    assert.ok(verifier.verifyJoining(C, 'alice', nonce, binding, joining));
+    assert.ok(!verifier.verifyAuthentication(C, 'alice', nonce, binding, joining));
+    assert.deepEqual(verifier.credentialId(C), prover.credentialId(C));
   }
 });

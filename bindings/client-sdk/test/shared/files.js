@@ -8,7 +8,7 @@ export const root = resolve(sdk, '../..');
 const vectors = join(root, 'spec', 'vectors');
 
 /** What a client does; the other files are for hosts, which issue challenges and tokens. */
-const CLIENTS = ['2FApi-v1.0-Sigma', '2FApi-v1.0-ClientId', '2FApi-v1.0-RecoveryPhrase', '2FApi-v1.0-Binding'];
+const CLIENTS = ['Sigma', 'ClientId', 'RecoveryPhrase', 'Binding', 'Linking', 'AudienceBlinding'].map((of) => `2FApi-v1.0-${of}`);
 
 /** Every vector file that concerns a client, by name. */
 export const vectorFiles = () =>

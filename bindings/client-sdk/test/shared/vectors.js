@@ -39,6 +39,15 @@ function purposeOf(purpose, nonce, binding) {
       if (nonce.length === 0) throw unsaid('invalid_length');
       if (!text(binding).startsWith('rotation:') || binding.length < 41) throw unsaid('invalid_encoding');
       return { kind: purpose, commitment: binding.slice(9, 41), binding: binding.slice(41) };
+    case 'linking':
+    case 'unlinking':
+    case 'joining': {
+      if (nonce.length === 0) throw unsaid('invalid_length');
+      const [byte, commitments] = { linking: [1, 32], unlinking: [3, 32], joining: [5, 0] }[purpose];
+      const at = 10 + commitments;
+      if (!text(binding).startsWith('rotation:') || binding[9] !== byte || binding.length < at) throw unsaid('invalid_encoding');
+      return { kind: purpose, commitment: binding.slice(10, at), binding: binding.slice(at) };
+    }
     default:
       throw new Error(`unknown purpose ${purpose}`);
   }
@@ -52,6 +61,12 @@ function verify(engine, { client_id, purpose: named, nonce, channel_binding, com
       return engine.verifyEnrollment(C, client_id, p);
     case 'authentication':
       return engine.verifyAuthentication(C, client_id, n, purpose.binding, p);
+    case 'linking':
+      return engine.verifyLinking(C, client_id, n, purpose.commitment, purpose.binding, p);
+    case 'unlinking':
+      return engine.verifyUnlinking(C, client_id, n, purpose.commitment, purpose.binding, p);
+    case 'joining':
+      return engine.verifyJoining(C, client_id, n, purpose.binding, p);
     default:
       return engine.verifyRotation(C, client_id, n, purpose.commitment, purpose.binding, p);
   }
@@ -65,6 +80,12 @@ function prove(engine, credential, { client_id, purpose: named, nonce, channel_b
       return engine.proveEnrollment(credential, client_id);
     case 'authentication':
       return engine.proveAuthentication(credential, client_id, n, purpose.binding);
+    case 'linking':
+      return engine.proveLinking(credential, client_id, n, purpose.commitment, purpose.binding);
+    case 'unlinking':
+      return engine.proveUnlinking(credential, client_id, n, purpose.commitment, purpose.binding);
+    case 'joining':
+      return engine.proveJoining(credential, client_id, n, purpose.binding);
     default:
       return engine.proveRotation(credential, client_id, n, purpose.commitment, purpose.binding);
   }
@@ -129,6 +150,51 @@ async function recovery(engine, entropyOf, file, disagree) {
   return file.valid.length + file.invalid.length;
 }
 
+/** Proofs as above, and what follows from a commitment, a challenge id and a code. */
+function linking(engine, readLinkCode, file, disagree) {
+  for (const { name, commitment, credential_id } of file.credential_ids) {
+    if (toHex(engine.credentialId(fromHex(commitment))) !== credential_id) disagree(name, 'other credential id');
+  }
+  for (const { name, challenge_id, commitment, number } of file.link_numbers) {
+    const found = String(engine.linkNumber(challenge_id, fromHex(commitment))).padStart(6, '0');
+    if (found !== number) disagree(name, `is ${found}`);
+  }
+  for (const { name, code, ...says } of file.link_codes) {
+    const { challengeId, clientId, nonce, audience } = readLinkCode(code);
+    const read = { challenge_id: challengeId, client_id: clientId, nonce: toHex(nonce), audience };
+    for (const [member, value] of Object.entries(read)) if (says[member] !== value) disagree(name, `other ${member}`);
+  }
+  for (const { name, code } of file.no_link_codes) {
+    if (answer(() => readLinkCode(code) && true) !== 'invalid_link_code') disagree(name, 'is read');
+  }
+  const texts = file.link_numbers.length + file.link_codes.length + file.no_link_codes.length;
+  return sigma(engine, file, disagree) + file.credential_ids.length + texts;
+}
+
+/** What a phrase makes at a host, and what a client that recovers comes to. */
+function blinding(engine, file, disagree) {
+  const derived = (entropy, audience, generation) =>
+    generation === undefined ? engine.recover(fromHex(entropy)) : engine.recoverAt(fromHex(entropy), audience, generation);
+  for (const { name, entropy, audience, generation, secret, blinding: r, commitment } of file.valid) {
+    const credential = derived(entropy, audience, generation);
+    if (toHex(credential) !== secret + r) disagree(name, 'other credential');
+    if (toHex(engine.commitment(credential)) !== commitment) disagree(name, 'other commitment');
+  }
+  for (const { name, entropy, audience, generation } of file.invalid) {
+    const found = answer(() => derived(entropy, audience, generation) && true);
+    if (!['invalid_length', 'invalid_encoding'].includes(found)) disagree(name, `is ${found}`);
+  }
+  const tried = (entropy, audience) =>
+    [undefined, ...Array(32).keys()].map((n) => toHex(engine.commitment(derived(entropy, audience, n))));
+  for (const { name, entropy, audience, commitments } of file.recoveries) {
+    if (tried(entropy, audience).join() !== commitments.join()) disagree(name, 'tries others, or in another order');
+  }
+  for (const { name, entropy, audience, commitment } of file.not_recovered) {
+    if (tried(entropy, audience).includes(commitment)) disagree(name, 'is come to');
+  }
+  return file.valid.length + file.invalid.length + file.recoveries.length + file.not_recovered.length;
+}
+
 /** The binding that a client computes from an audience goes into its proof. */
 async function bindings(engine, TwoFApi, file, disagree) {
   const credential = engine.generate();
@@ -156,7 +222,7 @@ async function bindings(engine, TwoFApi, file, disagree) {
 /**
  * Runs one file. Files of challenges are for hosts, which compute nonces; a client does not.
  */
-export async function run({ engine, entropyOf, TwoFApi }, file) {
+export async function run({ engine, entropyOf, readLinkCode, TwoFApi }, file) {
   const disagreements = [];
   const disagree = (name, what) => disagreements.push(`${name} ${what}`);
   const cases =
@@ -168,7 +234,11 @@ export async function run({ engine, entropyOf, TwoFApi }, file) {
           ? await recovery(engine, entropyOf, file, disagree)
           : file.suite === '2FApi-v1.0-Binding'
             ? await bindings(engine, TwoFApi, file, disagree)
-            : undefined;
+            : file.suite === '2FApi-v1.0-Linking'
+              ? linking(engine, readLinkCode, file, disagree)
+              : file.suite === '2FApi-v1.0-AudienceBlinding'
+                ? blinding(engine, file, disagree)
+                : undefined;
   if (cases === undefined) throw new Error(`unknown suite ${file.suite}`);
   return { cases, disagreements };
 }

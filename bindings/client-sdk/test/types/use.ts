@@ -6,6 +6,7 @@ import {
   TwoFApiClient,
   TwoFApiError,
   indexedDbStore,
+  linkCodeSvg,
   memoryStore,
   passphraseStore,
 } from '@2fapi/client-sdk';
@@ -25,6 +26,12 @@ export async function ceremony(token: string, signal: AbortSignal): Promise<Erro
     const { expiresAt } = await client.login({ signal });
     const response: Response = await client.fetch('/things');
     const { commitmentVersion } = await client.rotate();
+    await client.link({ name: 'paper', phrase: await TwoFApi.generatePhrase() });
+    const { code } = await client.offerLink({ signal });
+    const { number } = await client.joinLink({ code, name: `phone ${(await linkCodeSvg(code)).length}` });
+    const { credentialId } = await client.confirmLink({ number });
+    const [first] = await client.credentials();
+    if (first && first.credentialId !== credentialId) await client.unlink({ commitment: first.commitment });
     client.logout();
     return response.status + expiresAt + commitmentVersion;
   } catch (error) {
