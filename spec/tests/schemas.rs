@@ -17,7 +17,7 @@ fn schema(kind: &str) -> jsonschema::Validator {
     jsonschema::draft202012::new(&json(&format!("schema/{kind}.schema.json"))).expect("a schema")
 }
 
-const FILES: [(&str, &str); 21] = [
+const FILES: [(&str, &str); 22] = [
     ("sigma-v2.json", "sigma"),
     ("sigma-generated-v1.json", "sigma"),
     ("challenge-v1.json", "challenge"),
@@ -35,6 +35,7 @@ const FILES: [(&str, &str); 21] = [
     ("ceremony-link-v1.json", "ceremony"),
     ("ceremony-skew-v1.json", "ceremony"),
     ("access-token-v1.json", "access-token"),
+    ("access-token-credential-v1.json", "access-token"),
     ("knowledge-v1.json", "knowledge"),
     ("chain-vrf-v1.json", "chain-vrf"),
     ("chain-session-v1.json", "chain-session"),

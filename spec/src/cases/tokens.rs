@@ -50,6 +50,12 @@ pub struct TokenCase {
     /// Of an accepted one: the version of the commitment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
+    /// Of an accepted one: the credential that it names, if it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+    /// Of an accepted one: the generation that it names, if it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
     /// Of a refused one: `form`, `header`, `key`, `signature`, `claims` or `time`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -333,7 +333,7 @@ fn outcomes_are_compared(
 fn every_answer_of_a_script_and_every_reason_is_compared() {
     let other = |value: &Value| match value {
         Value::Bool(value) => (!value).into(),
-        Value::Number(number) => (number.as_u64().unwrap() + 1).into(),
+        Value::Number(number) => (number.as_u64().unwrap() ^ 1).into(),
         Value::String(text) if text == "denied" => "accepted".into(),
         Value::String(text) if text == "form" => "header".into(),
         Value::String(text) if text == "invalid_length" => "invalid_encoding".into(),
@@ -396,6 +396,11 @@ fn every_answer_of_a_script_and_every_reason_is_compared() {
             include_str!("../../vectors/access-token-v1.json"),
             "2FApi-v1.0-AccessToken",
             &["reason", "version", "client_id"],
+        ),
+        (
+            include_str!("../../vectors/access-token-credential-v1.json"),
+            "2FApi-v1.0-AccessToken",
+            &["reason", "version", "client_id", "credential", "generation"],
         ),
         (
             include_str!("../../vectors/binding-v1.json"),

@@ -2,9 +2,9 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use twofapi_crypto_core::ClientId;
+use twofapi_crypto_core::{ClientId, CredentialId};
 
 use super::{Report, array, names_are_unique};
 use crate::cases::{FileError, TokenCase, TokenFile};
@@ -72,6 +72,16 @@ struct Claims {
     jti: String,
     amr: Vec<String>,
     ver: u32,
+    /// Tokens of before have neither.
+    #[serde(default, deserialize_with = "there")]
+    cred: Option<String>,
+    #[serde(default, deserialize_with = "there", rename = "gen")]
+    generation: Option<u32>,
+}
+
+/// A claim that is there is no null.
+fn there<'d, T: Deserialize<'d>, D: Deserializer<'d>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
 }
 
 impl Service<'_> {
@@ -81,6 +91,12 @@ impl Service<'_> {
             .map_err(|reason| format!("it is refused for {reason}"))?;
         if Some(&claims.sub) != case.client_id.as_ref() || Some(claims.ver) != case.version {
             return Err(format!("it is of {} in version {}", claims.sub, claims.ver));
+        }
+        if claims.cred != case.credential || claims.generation != case.generation {
+            return Err(format!(
+                "it is of the credential {:?} in the generation {:?}",
+                claims.cred, claims.generation
+            ));
         }
         Ok(())
     }
@@ -117,6 +133,10 @@ impl Service<'_> {
             || claims.amr != ["zkp"]
             || claims.jti.len() != 32
             || claims.iat > claims.exp
+            || claims
+                .cred
+                .as_deref()
+                .is_some_and(|id| id.parse::<CredentialId>().is_err())
         {
             return Err("claims");
         }

@@ -45,6 +45,10 @@ pub fn files() -> Vec<(&'static str, String)> {
         ("ceremony-link-v1.json", pretty(&ceremony::of_links())),
         ("ceremony-skew-v1.json", pretty(&ceremony::of_skew())),
         ("access-token-v1.json", pretty(&token::file())),
+        (
+            "access-token-credential-v1.json",
+            pretty(&token::of_credentials()),
+        ),
     ]
 }
 

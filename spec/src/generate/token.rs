@@ -64,6 +64,8 @@ pub(super) fn file() -> TokenFile {
         token: token.clone(),
         client_id: Some("alice".into()),
         version: Some(3),
+        credential: None,
+        generation: None,
         reason: None,
     });
 
@@ -75,6 +77,8 @@ pub(super) fn file() -> TokenFile {
             token,
             client_id: None,
             version: None,
+            credential: None,
+            generation: None,
             reason: Some(reason.into()),
         });
     };
@@ -164,5 +168,92 @@ pub(super) fn file() -> TokenFile {
         keys: vec![key(0), key(1)],
         accepted: accepted.into(),
         rejected,
+    }
+}
+
+/// Tokens that name the credential that has proven, and the generation of its client.
+pub(super) fn of_credentials() -> TokenFile {
+    let rng = &mut rng("access tokens of credentials");
+    let seed: [u8; 32] = random(rng);
+    let signing = SigningKey::from_bytes(&seed);
+    let (jti, credential): ([u8; 16], [u8; 16]) = (random(rng), random(rng));
+    let credential = hex::encode(credential);
+    let claims = json!({
+        "iss": ISSUER, "sub": "alice", "client_id": "alice", "aud": AUDIENCE,
+        "iat": NOW, "nbf": NOW, "exp": NOW + 900, "jti": hex::encode(jti),
+        "amr": ["zkp"], "ver": 3, "cred": credential, "gen": 7,
+    });
+    let signed = |field: &str, value: Option<Value>| {
+        let mut changed = claims.clone();
+        if let Some(fields) = changed.as_object_mut() {
+            match value {
+                Some(value) => fields.insert(field.into(), value),
+                None => fields.remove(field),
+            };
+        }
+        let header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "key-0" });
+        token(&signing, &header, &changed)
+    };
+    let case = |name: &str, token: String| TokenCase {
+        name: name.into(),
+        now: NOW,
+        token,
+        client_id: None,
+        version: None,
+        credential: None,
+        generation: None,
+        reason: None,
+    };
+    let accepted = [
+        (
+            "credential-and-generation",
+            signed("ver", Some(3.into())),
+            true,
+            Some(7),
+        ),
+        (
+            "the-last-generation",
+            signed("gen", Some(u32::MAX.into())),
+            true,
+            Some(u32::MAX),
+        ),
+        ("no-generation", signed("gen", None), true, None),
+        ("no-credential", signed("cred", None), false, Some(7)),
+    ]
+    .map(|(name, token, named, generation)| TokenCase {
+        client_id: Some("alice".into()),
+        version: Some(3),
+        credential: named.then(|| credential.clone()),
+        generation,
+        ..case(name, token)
+    });
+    let rejected = [
+        ("cred-a-number", "cred", json!(7)),
+        ("cred-empty", "cred", json!("")),
+        ("cred-31-digits", "cred", json!(credential[1..])),
+        ("cred-in-capitals", "cred", json!("ABCDEF".repeat(6)[..32])),
+        ("cred-no-hex", "cred", json!("first")),
+        ("cred-in-a-list", "cred", json!([credential])),
+        ("gen-a-text", "gen", json!("7")),
+        ("gen-negative", "gen", json!(-1)),
+        ("gen-a-fraction", "gen", json!(7.5)),
+        ("gen-too-large", "gen", json!(1_u64 << 32)),
+        ("ver-missing-among-them", "ver", json!(null)),
+    ]
+    .map(|(name, field, value)| TokenCase {
+        reason: Some("claims".into()),
+        ..case(name, signed(field, Some(value)))
+    });
+    TokenFile {
+        suite: TokenFile::SUITE.into(),
+        issuer: ISSUER.into(),
+        audience: AUDIENCE.into(),
+        keys: vec![SigningKeyCase {
+            kid: "key-0".into(),
+            seed: hex::encode(seed),
+            x: URL_SAFE_NO_PAD.encode(signing.verifying_key().as_bytes()),
+        }],
+        accepted: accepted.into(),
+        rejected: rejected.into(),
     }
 }
