@@ -1,7 +1,7 @@
 //! `2fapi invite` and `2fapi clients`: what an operator does, through the running server or, where
 //! none runs, on the store itself.
 
-use std::{fmt, io, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -12,12 +12,12 @@ use super::{
     Output,
     client_set::SetArgs,
     client_view::{Clients, OneView},
-    store_file::StoreArgs,
+    store::{Reached, StoreArgs},
 };
-use twofapi_client::{Failure, FailureKind, private_file};
+use twofapi_client::{Failure, private_file};
 use twofapi_server::{
-    ClientsAtRest, Clock, EmbeddedStore, StorePlace, SystemClock,
-    admin::{ClientView, Request, Response, ask, execute, look},
+    Clock, SystemClock,
+    admin::{ClientView, Request, Response},
 };
 
 /// Options of `2fapi invite`.
@@ -115,12 +115,15 @@ pub(crate) fn invite(args: InviteArgs, out: Output) -> Result<(), Failure> {
         true => Request::InviteToReset { client_id: to, ttl },
         false => Request::Invite { client_id: to, ttl },
     };
-    let place = args.store.make()?;
-    let is_new = !place.exists();
-    let Response::Invited { token, expires_at } = perform(&place, request)? else {
+    let store = args.store.make()?;
+    let new = match &store {
+        Reached::File(place) if !place.exists() => Some(place),
+        Reached::File(_) | Reached::Shared(..) => None,
+    };
+    let Response::Invited { token, expires_at } = store.perform(request)? else {
         return Err(unexpected());
     };
-    if let (true, Some(owner)) = (is_new, place.file_owner()) {
+    if let Some((place, owner)) = new.and_then(|place| Some((place, place.file_owner()?))) {
         out.note(format!(
             "A new store was made at {}; the service has to run as its owner, {owner}.",
             place.path().display()
@@ -175,7 +178,7 @@ fn cancel(client_id: String, store: &StoreArgs, out: Output) -> Result<(), Failu
     let request = Request::CancelInvitations {
         client_id: client_id.clone(),
     };
-    let Response::Cancelled { cancelled } = perform(&store.find()?, request)? else {
+    let Response::Cancelled { cancelled } = store.find()?.perform(request)? else {
         return Err(unexpected());
     };
     out.answer(&Cancelled {
@@ -214,7 +217,7 @@ pub(crate) fn clients(args: ClientsArgs, out: Output) -> Result<(), Failure> {
         client,
         details,
         changed,
-    } = perform(&store.find()?, request)?
+    } = store.find()?.perform(request)?
     else {
         return Err(unexpected());
     };
@@ -226,57 +229,17 @@ pub(crate) fn clients(args: ClientsArgs, out: Output) -> Result<(), Failure> {
 }
 
 fn list(store: &StoreArgs, out: Output) -> Result<(), Failure> {
-    let place = store.find()?;
+    let store = store.find()?;
     let mut all = Vec::new();
     loop {
         let after = all.last().map(|last: &ClientView| last.client_id.clone());
-        let Response::Clients { clients, more } = perform(&place, Request::List { after })? else {
+        let Response::Clients { clients, more } = store.perform(Request::List { after })? else {
             return Err(unexpected());
         };
         all.extend(clients);
         if !more {
             return out.answer(&Clients { clients: all });
         }
-    }
-}
-
-/// Through the running server, or on the store itself.
-fn perform(place: &StorePlace, request: Request) -> Result<Response, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::unavailable(format!("cannot start: {error}")))?;
-    let response = runtime.block_on(async {
-        match ask(place, &request)
-            .await
-            .map_err(|error| no_answer(&error))?
-        {
-            Some(response) => Ok::<_, Failure>(response),
-            None if request.only_looks() => Ok(look(&ClientsAtRest::open(place)?, &request)),
-            None => {
-                let store = EmbeddedStore::open_at(place, 2)?;
-                Ok(execute(&store, request, SystemClock::new().wall()).await)
-            }
-        }
-    })?;
-    match response {
-        Response::Failed { code, message } => {
-            let kind = match code.as_str() {
-                "unavailable" => FailureKind::Unavailable,
-                _ => FailureKind::BadInput,
-            };
-            Err(Failure::new(kind, code, message))
-        }
-        response => Ok(response),
-    }
-}
-
-fn no_answer(error: &io::Error) -> Failure {
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        let message = format!("cannot ask the running server: {error}");
-        Failure::new(FailureKind::Unavailable, "untrusted_server", message)
-    } else {
-        Failure::unavailable(format!("the running server does not answer: {error}"))
     }
 }
 

@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args};
 use twofapi_crypto_core::{ClientId, CredentialId};
 use twofapi_server::admin::{Request, Said};
 
-use super::store_file::StoreArgs;
+use super::store::StoreArgs;
 
 /// Options of `2fapi clients set`.
 #[derive(Args, Debug)]

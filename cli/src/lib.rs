@@ -17,6 +17,7 @@ mod environment;
 mod inputs;
 mod join;
 mod keygen;
+mod keys;
 mod link;
 mod link_proof;
 mod listen;
@@ -30,11 +31,13 @@ mod prove;
 mod purpose;
 mod qr;
 mod rotate;
+mod runtime;
 mod secret_input;
 mod serve;
 mod server_args;
 mod show;
-mod store_file;
+mod store;
+mod store_command;
 mod typed;
 mod unlink;
 mod vectors;
@@ -77,12 +80,16 @@ Each command explains itself with --help.";
 enum Command {
     /// See it happen: a server, a client, and the attacks that are refused
     Demo,
-    /// Serve HTTP on the embedded store
+    /// Serve HTTP
     Serve(Box<serve::ServeArgs>),
     /// Make an enrolment token for a client id, or one that resets a client
     Invite(admin::InviteArgs),
     /// List, show, suspend, resume or revoke clients, end their sessions, set what is said of them
     Clients(admin::ClientsArgs),
+    /// Make a store that servers share, or bring one up to date
+    Store(store_command::StoreCommandArgs),
+    /// The operator's keys of a store that servers share
+    Keys(keys::KeysArgs),
     /// Make a credential
     Keygen(keygen::KeygenArgs),
     /// Show the public parts of a credential
@@ -165,6 +172,8 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(*args, out),
         Command::Invite(args) => admin::invite(args, out),
         Command::Clients(args) => admin::clients(args, out),
+        Command::Store(args) => store_command::run(&args, out),
+        Command::Keys(args) => keys::run(&args, out),
         Command::Keygen(args) => keygen::run(args, out),
         Command::Show(args) => show::run(&args, out),
         Command::Enroll(args) => enroll::run(&args, out),

@@ -1,6 +1,6 @@
-//! `2fapi serve`: the HTTP service on the embedded store.
+//! `2fapi serve`: the HTTP service, on the store of one server or on one that servers share.
 
-use std::{io::Write, num::NonZeroU32, path::Path, sync::Arc, time::Duration};
+use std::{io::Write, num::NonZeroU32, sync::Arc, time::Duration};
 
 use axum::http::{HeaderValue, Method, header};
 use clap::{Args, builder::BoolishValueParser};
@@ -15,12 +15,12 @@ use super::{
     demo_page::{self, DemoPageArgs},
     listen::{Listen, Listener},
     log::Log,
-    store_file::StoreArgs,
+    store::{Opened, StoreArgs},
 };
 use twofapi_client::{Failure, Origin};
 use twofapi_server::{
     Clock, Config, Connections, EmbeddedStore, Limits, Patience, RateLimit, Service, Sources,
-    Store, StorePlace, SystemClock, admin::AdminSocket, application, router,
+    Store, SystemClock, admin::AdminSocket, application, router,
 };
 
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -176,15 +176,14 @@ async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
     let unavailable = |error: std::io::Error| Failure::unavailable(error.to_string());
     let page = args.demo.page(listen.is_loopback())?;
     // Whoever opens the page may invite themselves: never into a store that is meant.
-    let place = if page.is_some() {
-        None
-    } else {
-        Some(Arc::new(args.store.make()?))
+    let keys = args.store.keys()?;
+    let Opened { store, place } = match page.is_some() {
+        true => Opened {
+            store: Arc::new(EmbeddedStore::in_memory(args.spent_capacity)?),
+            place: None,
+        },
+        false => args.store.make()?.open(args.spent_capacity).await?,
     };
-    let store: Arc<dyn Store> = Arc::new(match &place {
-        Some(place) => EmbeddedStore::open_at(place, args.spent_capacity)?,
-        None => EmbeddedStore::in_memory(args.spent_capacity)?,
-    });
     let admin = place
         .as_ref()
         .map(AdminSocket::bind)
@@ -207,6 +206,7 @@ async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
         challenge_ttl: ChallengeTtl::from_seconds(args.challenge_ttl)?,
         token_ttl: args.token_ttl,
         rotate_keys_after: args.rotate_keys_after * 24 * 3600,
+        operator_keys: keys,
         ..Config::new(audience)
     };
     let limits = limits(
@@ -215,10 +215,12 @@ async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
         args.trusted_hops,
         args.idle_timeout,
     );
-    let path = place
-        .as_deref()
-        .map_or(Path::new("memory"), StorePlace::path);
-    tracing::info!(store = %path.display(), audience = %config.audience, "starting");
+    let at = match &place {
+        Some(place) => place.path().display().to_string(),
+        None if store.is_shared() => "shared".into(),
+        None => "memory".into(),
+    };
+    tracing::info!(store = at, audience = %config.audience, "starting");
     let service = Arc::new(Service::new(config, store.clone(), clock.clone()).await?);
     let limit = NonZeroU32::new(args.rate_limit).map(|per_second| RateLimit {
         per_second,

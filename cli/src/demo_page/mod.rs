@@ -44,7 +44,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; 
 #[derive(Args, Debug)]
 pub(super) struct DemoPageArgs {
     /// Serve a page to try it on, with an empty store in memory where visitors enrol themselves
-    #[arg(long, conflicts_with_all = ["path", "behind_tls_proxy"])]
+    #[arg(long, conflicts_with_all = ["store", "behind_tls_proxy"])]
     demo: bool,
     /// The one-file build of the client SDK for the page [default: 2fapi.min.js beside this program, or
     /// where `make sdk` puts it below the current directory]

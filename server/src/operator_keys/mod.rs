@@ -34,16 +34,16 @@ struct OperatorKey {
 }
 
 impl OperatorKeys {
-    /// Draws one key, of number 0.
+    /// Draws one key, which gets this number.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the random source fails.
-    pub fn generate() -> Result<Self, Error> {
+    pub fn generate(number: u8) -> Result<Self, Error> {
         let mut bytes = Zeroizing::new([0; LEN]);
         getrandom::fill(bytes.as_mut()).map_err(|_| Error::Unavailable {
             reason: "the random source of the operating system failed".into(),
         })?;
-        Ok(Self(Arc::new([OperatorKey { number: 0, bytes }])))
+        Ok(Self(Arc::new([OperatorKey { number, bytes }])))
     }
 
     /// Reads a key file, which nobody but its owner may be able to read.
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_key_file_is_read_as_it_was_written_the_first_line_first() {
-        let drawn = OperatorKeys::generate().unwrap();
+        let drawn = OperatorKeys::generate(0).unwrap();
         let again = OperatorKeys::parse(&drawn.to_text()).unwrap();
         assert_eq!(again.0[0].bytes, drawn.0[0].bytes);
         let text = format!(
@@ -221,7 +221,7 @@ mod tests {
     #[cfg(feature = "sealing")]
     #[test]
     fn what_a_key_is_expanded_to_for_one_use_tells_nothing_of_another() {
-        let keys = OperatorKeys::generate().unwrap();
+        let keys = OperatorKeys::generate(0).unwrap();
         let key = keys.current();
         assert_ne!(key.expanded(CHALLENGES), key.expanded(SEALING));
         assert_ne!(key.expanded(CHALLENGES), key.bytes);

@@ -20,12 +20,12 @@ fn now() -> u64 {
 }
 
 /// A store in a database of its own, by the clock of its server.
-struct Subject {
-    store: Arc<PostgresStore>,
-    place: Place,
-    capacity: u32,
+pub(crate) struct Subject {
+    pub(crate) store: Arc<PostgresStore>,
+    pub(crate) place: Place,
+    pub(crate) capacity: u32,
     /// A server of its own, for those that end it.
-    server: Option<Server>,
+    pub(crate) server: Option<Server>,
 }
 
 impl Subject {

@@ -4,4 +4,6 @@
 mod battery;
 mod opening;
 mod place;
+mod pool;
+mod processes;
 mod replicas;

@@ -52,7 +52,7 @@ async fn a_store_of_a_newer_version_is_neither_opened_nor_migrated() {
 async fn a_server_with_another_key_file_does_not_start_and_makes_no_signing_key() {
     let place = Place::with_a_store().await;
     let other = Place {
-        keys: OperatorKeys::generate().expect("randomness"),
+        keys: OperatorKeys::generate(0).expect("randomness"),
         ..place.clone()
     };
     let said = refused(&other).await;
@@ -90,7 +90,7 @@ async fn a_server_that_is_not_there_is_named_and_the_password_is_not() {
         "postgres://u:s3cret@127.0.0.1:1/d",
         "postgres://u:s3cret@%2Fnowhere/d",
     ] {
-        let keys = OperatorKeys::generate().expect("randomness");
+        let keys = OperatorKeys::generate(0).expect("randomness");
         let said = PostgresStore::open(url, keys, 100).await;
         let said = said.err().expect("it is refused").to_string();
         assert!(!said.contains("s3cret"), "{said}");

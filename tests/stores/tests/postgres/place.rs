@@ -26,7 +26,7 @@ impl Place {
         let host = server.dir().display().to_string().replace('/', "%2F");
         Self {
             url: format!("postgres://postgres@{host}/{name}"),
-            keys: OperatorKeys::generate().expect("randomness"),
+            keys: OperatorKeys::generate(0).expect("randomness"),
             config: server.config(&name),
         }
     }

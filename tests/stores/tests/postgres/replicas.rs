@@ -27,7 +27,7 @@ async fn try_replica(place: &Place, keys: Option<OperatorKeys>) -> Result<Servic
 }
 
 async fn log_in(at: &Service, name: &ChallengeName, proof: &Proof) -> Result<AccessToken, Error> {
-    at.verify(name, proof).await
+    at.verify(name, None, proof).await
 }
 
 struct Alice {

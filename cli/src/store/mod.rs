@@ -1,0 +1,182 @@
+//! Which store a command works on, and how it is reached: a file of one machine, or an engine that servers share.
+
+mod file;
+mod perform;
+#[cfg_attr(not(feature = "shared-stores"), path = "no_shared.rs")]
+mod shared;
+
+use std::{path::PathBuf, str::FromStr, sync::Arc};
+
+use clap::Args;
+use twofapi_client::Failure;
+use twofapi_server::{EmbeddedStore, OperatorKeys, Store, StorePlace};
+
+pub(crate) use shared::Shared;
+
+/// Which store a command works on.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StoreArgs {
+    /// The store: a file (redb:PATH or PATH), or one that servers share
+    /// (postgres://USER@HOST/DATABASE) [default: 2fapi/2fapi.redb in your data directory]
+    #[arg(
+        long = "store",
+        value_name = "FILE|URL",
+        env = "TWOFAPI_STORE",
+        hide_env_values = true
+    )]
+    store: Option<StoreName>,
+    /// The operator's keys, which a shared store needs: `2fapi keys new FILE` makes them
+    #[arg(long, value_name = "FILE", env = "TWOFAPI_KEY_FILE")]
+    key_file: Option<PathBuf>,
+}
+
+/// A store by its name.
+#[derive(Clone)]
+enum StoreName {
+    File(PathBuf),
+    Shared(Shared),
+}
+
+/// It may have a password in it.
+impl std::fmt::Debug for StoreName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Shared(_) => f.write_str("a shared store"),
+        }
+    }
+}
+
+impl FromStr for StoreName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let scheme = name.split_once("://").map(|(scheme, _)| scheme);
+        match (scheme, name.strip_prefix("redb:")) {
+            (Some(scheme), _) => Shared::parse(scheme, name).map(Self::Shared),
+            (None, Some(path)) => Ok(Self::File(path.into())),
+            (None, None) => Ok(Self::File(name.into())),
+        }
+    }
+}
+
+/// A store that a command was told to work on.
+pub(crate) enum Reached {
+    File(StorePlace),
+    Shared(Shared, OperatorKeys),
+}
+
+/// A store that is open, and the place of its file if it has one.
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) place: Option<Arc<StorePlace>>,
+}
+
+impl StoreArgs {
+    /// A store that may have to be made, where that is a file.
+    pub(crate) fn make(&self) -> Result<Reached, Failure> {
+        self.reached(file::make)
+    }
+
+    /// A store that is there; commands that only look do not make one.
+    pub(crate) fn find(&self) -> Result<Reached, Failure> {
+        self.reached(file::find)
+    }
+
+    fn reached(
+        &self,
+        file: fn(Option<&PathBuf>) -> Result<StorePlace, Failure>,
+    ) -> Result<Reached, Failure> {
+        match &self.store {
+            None => file(None).map(Reached::File),
+            Some(StoreName::File(path)) => file(Some(path)).map(Reached::File),
+            Some(StoreName::Shared(shared)) => {
+                shared.keep_its_password()?;
+                Ok(Reached::Shared(
+                    shared.clone(),
+                    self.keys_of_a_shared_store()?,
+                ))
+            }
+        }
+    }
+
+    /// The shared store that was named, for what only such a one has.
+    pub(crate) fn shared(&self) -> Result<(Shared, OperatorKeys), Failure> {
+        match &self.store {
+            Some(StoreName::Shared(_)) => {}
+            _ => {
+                return Err(Failure::bad_input(
+                    "that is for a store that servers share: name it with --store \
+                     postgres://USER@HOST/DATABASE",
+                ));
+            }
+        }
+        match self.find()? {
+            Reached::Shared(shared, keys) => Ok((shared, keys)),
+            Reached::File(_) => unreachable!("it was named as a shared one"),
+        }
+    }
+
+    /// The operator's keys, if there is a key file.
+    pub(crate) fn keys(&self) -> Result<Option<OperatorKeys>, Failure> {
+        let read = |file: &PathBuf| OperatorKeys::read(file);
+        self.key_file
+            .as_ref()
+            .map(read)
+            .transpose()
+            .map_err(Into::into)
+    }
+
+    fn keys_of_a_shared_store(&self) -> Result<OperatorKeys, Failure> {
+        self.keys()?.ok_or_else(|| {
+            Failure::bad_input(
+                "a shared store needs the operator's keys: name them with --key-file FILE; `2fapi \
+                 keys new FILE` makes them once, and every server gets the same file",
+            )
+        })
+    }
+}
+
+impl Reached {
+    /// Opens it for a server.
+    pub(crate) async fn open(self, spent_capacity: u32) -> Result<Opened, Failure> {
+        match self {
+            Self::File(place) => Ok(Opened {
+                store: Arc::new(EmbeddedStore::open_at(&place, spent_capacity)?),
+                place: Some(Arc::new(place)),
+            }),
+            Self::Shared(shared, keys) => Ok(Opened {
+                store: shared.open(keys, spent_capacity).await?,
+                place: None,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_named_by_its_file_or_by_its_url() {
+        for (name, shown) in [
+            ("a/b.redb", "a/b.redb"),
+            ("redb:/var/lib/x", "/var/lib/x"),
+            ("postgres", "postgres"),
+        ] {
+            let name: StoreName = name.parse().unwrap();
+            assert_eq!(format!("{name:?}"), shown);
+        }
+        for url in ["mysql://u:s3cret@h/d", "http://u:s3cret@h/"] {
+            let said = url.parse::<StoreName>().unwrap_err();
+            assert!(!said.contains("s3cret"), "{said}");
+        }
+    }
+
+    #[cfg(feature = "shared-stores")]
+    #[test]
+    fn the_password_of_a_store_is_not_in_debug_output() {
+        let name: StoreName = "postgres://u:s3cret@h/d".parse().unwrap();
+        assert!(!format!("{name:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,91 @@
+//! A store that servers share, by its URL.
+
+use std::sync::Arc;
+
+use twofapi_client::Failure;
+use twofapi_server::{OperatorKeys, PostgresStore, Store, StoreError};
+
+/// Its URL, which may have a password in it.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    url: String,
+    engine: Engine,
+}
+
+/// What keeps it.
+#[derive(Clone, Copy)]
+enum Engine {
+    Postgres,
+}
+
+impl Shared {
+    /// Quotes nothing but the scheme.
+    pub(super) fn parse(scheme: &str, url: &str) -> Result<Self, String> {
+        let engine = match scheme {
+            "postgres" | "postgresql" => Engine::Postgres,
+            _ => {
+                return Err(
+                    "a store is a file or postgres://USER@HOST/DATABASE; no other scheme is known"
+                        .into(),
+                );
+            }
+        };
+        Ok(Self {
+            url: url.into(),
+            engine,
+        })
+    }
+
+    /// Whoever is on this machine reads its command lines: a password has no place there.
+    pub(super) fn keep_its_password(&self) -> Result<(), Failure> {
+        let authority = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let (user, _) = authority.rsplit_once('@').unwrap_or_default();
+        let in_query = self.url.contains("password=");
+        let on_command_line = || std::env::args().any(|argument| argument.contains(&self.url));
+        match (user.contains(':') || in_query) && on_command_line() {
+            true => Err(Failure::bad_input(
+                "everybody on this machine can read a password on a command line: put the URL in \
+                 TWOFAPI_STORE, or the password where the engine's clients look for it (PGPASSWORD)",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) async fn open(
+        &self,
+        keys: OperatorKeys,
+        spent_capacity: u32,
+    ) -> Result<Arc<dyn Store>, Failure> {
+        match self.engine {
+            Engine::Postgres => PostgresStore::open(&self.url, keys, spent_capacity)
+                .await
+                .map(|store| Arc::new(store) as Arc<dyn Store>)
+                .map_err(cannot),
+        }
+    }
+
+    /// Makes it, or brings one of before up to date. The versions before, 0 for none, and after.
+    pub(crate) async fn migrate(&self, keys: &OperatorKeys) -> Result<(i32, i32), Failure> {
+        match self.engine {
+            Engine::Postgres => PostgresStore::migrate(&self.url, keys)
+                .await
+                .map_err(cannot),
+        }
+    }
+
+    /// Seals anew what is sealed under a key that is not the first. How many that were.
+    pub(crate) async fn rewrap(&self, keys: OperatorKeys) -> Result<usize, Failure> {
+        match self.engine {
+            Engine::Postgres => {
+                let store = PostgresStore::open(&self.url, keys, 2)
+                    .await
+                    .map_err(cannot)?;
+                store.rewrap().await.map_err(cannot)
+            }
+        }
+    }
+}
+
+fn cannot(error: StoreError) -> Failure {
+    Failure::unavailable(format!("cannot use the store: {}", error.0))
+}
