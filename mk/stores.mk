@@ -3,5 +3,5 @@
 TESTS += test-stores
 
 .PHONY: test-stores
-test-stores: setup-build ## the service's stores in PostgreSQL 16, 15 and 18: the battery, replicas, a pool
+test-stores: setup-build ## the service's stores in PostgreSQL 16, 15 and 18, Redis 7 and 8 and Valkey: the battery, replicas, losses
 	tests/stores/run

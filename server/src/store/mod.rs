@@ -6,8 +6,12 @@ mod changes;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod embedded;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod known;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 mod signing_key;
 
 pub use api::{Invitation, InvitationKey, InvitationKind, Store, StoreError};
@@ -15,5 +19,7 @@ pub use changes::{AttributesChange, RecordChange};
 pub use embedded::{ClientsAtRest, EmbeddedStore, StorePlace, User};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 pub(crate) use signing_key::overwrite_stack;
 pub use signing_key::{Seed, SigningKeyRecord};

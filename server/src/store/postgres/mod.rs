@@ -6,7 +6,6 @@
 
 mod connection;
 mod schema;
-mod spent;
 mod statements;
 mod steps;
 
@@ -25,12 +24,12 @@ use twofapi_crypto_core::{
 use super::{
     api::{Invitation, InvitationKey, InvitationKind, Store, StoreError},
     changes::RecordChange,
+    known::Known,
     signing_key::{Seed, SigningKeyRecord},
 };
 use crate::operator_keys::{OperatorKeys, Sealed};
 use connection::{Connections, Typed, failed};
 use schema::StoreId;
-use spent::Known;
 use statements::Statements;
 use steps::{Capacity, Columns, Said, moved};
 

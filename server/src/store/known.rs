@@ -1,4 +1,4 @@
-//! The epoch of the spent set and the clock of PostgreSQL, as a server knows them between two answers.
+//! The epoch of a spent set and the clock of its store, as a server knows them between two answers.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -9,7 +9,7 @@ use twofapi_crypto_core::ceremony::{At, Epoch};
 
 /// What the last answers said.
 #[derive(Default)]
-pub(super) struct Known(Mutex<State>);
+pub(in crate::store) struct Known(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -19,7 +19,7 @@ struct State {
 
 impl Known {
     /// The epoch and the time, unless they have to be asked for.
-    pub(super) fn at(&self) -> Option<At> {
+    pub(in crate::store) fn at(&self) -> Option<At> {
         let state = self.locked();
         let (said, when) = state.clock?;
         Some(At {
@@ -28,20 +28,20 @@ impl Known {
         })
     }
 
-    /// What PostgreSQL said just now.
-    pub(super) fn learn(&self, at: At) {
+    /// What the store said just now.
+    pub(in crate::store) fn learn(&self, at: At) {
         let mut state = self.locked();
         state.epoch = Some(at.epoch);
         state.clock = Some((at.now, Instant::now()));
     }
 
     /// What its clock said just now.
-    pub(super) fn learn_clock(&self, now: u64) {
+    pub(in crate::store) fn learn_clock(&self, now: u64) {
         self.locked().clock = Some((now, Instant::now()));
     }
 
     /// The set has begun another epoch.
-    pub(super) fn forget(&self) {
+    pub(in crate::store) fn forget(&self) {
         *self.locked() = State::default();
     }
 

@@ -1,0 +1,446 @@
+//! A store in Redis 7 or newer, or Valkey, for any number of servers: one node, one that sentinels watch, or a cluster.
+//!
+//! Each call is one script, by which Redis decides everything. What may never be lost is acknowledged when it is on disk
+//! and at as many replicas as the URL says; what is accepted by a spent set goes with that set.
+
+mod about;
+mod connection;
+mod layout;
+mod node;
+mod pages;
+mod place;
+mod reach;
+mod said;
+mod scripts;
+mod signing_keys;
+mod steps;
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU16, Ordering},
+};
+
+use async_trait::async_trait;
+use redis::{Cmd, Value};
+use twofapi_crypto_core::{
+    ClientId, Error, Record, Transition,
+    ceremony::{At, Committed, Epoch, PendingLink, Step},
+};
+
+use super::{
+    api::{Invitation, InvitationKey, InvitationKind, Store, StoreError, failed},
+    changes::RecordChange,
+    known::Known,
+    signing_key::SigningKeyRecord,
+};
+use crate::operator_keys::OperatorKeys;
+use about::About;
+use connection::Connections;
+use layout::{Bucket, kept, record};
+use place::Place;
+use said::{Answer, Said, elsewhere, unexpected};
+use scripts::Name;
+use signing_keys::Kept;
+use steps::{Capacity, SaidStep, of_set, outcome};
+
+/// So often a change is tried whose record somebody else changes meanwhile.
+const TRIES: usize = 16;
+/// The buckets whose nodes a check looks at; the next one goes on where it ended.
+const CHECKED_AT_ONCE: u16 = 8;
+
+/// The store in Redis that servers share.
+///
+/// Its URL is `redis://` or, where it leaves the machine, `rediss://`, with `user:password@`, hosts, and then
+///
+/// | | |
+/// |---|---|
+/// | `host:port/database` | one node |
+/// | `redis+sentinel://host,host/service/database` | the master that sentinels name |
+/// | `redis+cluster://host,host` | a cluster |
+///
+/// | behind `?` | |
+/// |---|---|
+/// | `replicas=N` | how many replicas have to have a change before it is acknowledged: say all that there are. Unless it is said, none has to, and **a failover can lose an enrolment or a revocation that was acknowledged**; a number less than all is no better, for another replica may be promoted. |
+/// | `durability=none` | a change need not be on disk: a crash can lose it. Otherwise the node needs `appendonly yes`, and a Redis before 7.2 `appendfsync always`. |
+/// | `prefix`, `buckets` | for the making of a store: what its keys begin with (to be said later as well), and over how many places of a cluster its clients are spread |
+/// | `connections` | at most so many changes wait at a time |
+/// | `sslrootcert`, `sslcert`, `sslkey` | files for TLS: whom to trust, and by what to be known |
+/// | `tls=disable` | what leaves the machine is not encrypted |
+/// | `sentinel_user`, `sentinel_password` | for sentinels that ask for them |
+///
+/// Nodes must not throw keys away (`maxmemory-policy noeviction`), and whoever can write to them decides who is let in. Its
+/// user needs `+@read +@write +@scripting +info +time +role +wait +waitaof`, on keys that begin with `{prefix:`.
+pub struct RedisStore {
+    connections: Connections,
+    keys: OperatorKeys,
+    about: About,
+    capacity: Capacity,
+    /// Of each bucket.
+    known: Vec<Known>,
+    /// Over which connection that was learnt: what is behind another one may be another master.
+    learnt_over: Mutex<Option<u64>>,
+    checked: AtomicU16,
+}
+
+impl RedisStore {
+    /// Connects to the store that is there, of this version and under these keys.
+    ///
+    /// # Errors
+    /// [`StoreError`], saying what the operator can do.
+    pub async fn open(
+        url: &str,
+        keys: OperatorKeys,
+        spent_capacity: u32,
+    ) -> Result<Self, StoreError> {
+        let connections = Connections::to(Place::parse(url).map_err(StoreError)?);
+        let about = about::check_store(&connections, &keys).await?;
+        let count = about.buckets.count;
+        Ok(Self {
+            connections,
+            keys,
+            capacity: Capacity::of(spent_capacity, count),
+            known: (0..count).map(|_| Known::default()).collect(),
+            learnt_over: Mutex::new(None),
+            checked: AtomicU16::new(0),
+            about,
+        })
+    }
+
+    /// Makes a store, or goes on where making one was cut off. Gives the version that was there, 0 for none, and the one
+    /// that is.
+    ///
+    /// # Errors
+    /// [`StoreError`]; to be tried again then.
+    pub async fn migrate(url: &str, keys: &OperatorKeys) -> Result<(i32, i32), StoreError> {
+        let connections = Connections::to(Place::parse(url).map_err(StoreError)?);
+        about::migrate(&connections, keys).await
+    }
+
+    /// Seals under the current key what is sealed under another one, and says how many seeds that were.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was not sealed anew stays under its key.
+    pub async fn rewrap(&self) -> Result<usize, StoreError> {
+        let mut rewrapped = 0;
+        for kept in self.kept_signing_keys().await? {
+            let Some(again) = kept.rewrapped(&self.keys, &self.about.id)? else {
+                continue;
+            };
+            let first = self.about.buckets.first();
+            let keys = first.signing_keys();
+            let said = self
+                .said(Name::SealKey, first)
+                .key(keys)
+                .with(kept.kid.as_bytes())
+                .with(kept.to_bytes())
+                .with(again.to_bytes());
+            if self.safely(&said).await?.is_done()? {
+                rewrapped += 1;
+            }
+        }
+        about::seal_check(&self.connections, &self.keys, &self.about).await?;
+        Ok(rewrapped)
+    }
+
+    fn bucket(&self, id: &ClientId) -> Bucket {
+        self.about.buckets.of(id)
+    }
+
+    fn said(&self, script: Name, bucket: Bucket) -> Said {
+        Said::new(script, &self.about.id, bucket)
+    }
+
+    /// What may never be lost.
+    async fn safely(&self, said: &Said) -> Result<Answer, StoreError> {
+        self.connections.ask_safely(said, self.about.safety).await
+    }
+
+    /// What a client has under a key of its own, asked of a master of this store.
+    async fn value(&self, bucket: &Bucket, key: String) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut get = redis::cmd("MGET");
+        get.arg(bucket.about()).arg(key);
+        let commands: Vec<Cmd> = vec![get, redis::cmd("ROLE")];
+        let answers: [Value; 2] = self
+            .connections
+            .read(commands)
+            .await?
+            .try_into()
+            .map_err(|_| unexpected())?;
+        let [Value::Array(values), Value::Array(role)] = answers else {
+            return Err(unexpected());
+        };
+        if !matches!(role.first(), Some(Value::BulkString(role)) if role == b"master") {
+            // What a replica has may be old.
+            self.connections.give_up();
+            return Err(StoreError("Redis is no master any longer".into()));
+        }
+        let [about, value]: [Value; 2] = values.try_into().map_err(|_| unexpected())?;
+        match about {
+            Value::BulkString(about) if about == self.about.id => {}
+            Value::BulkString(about) => return Err(elsewhere(&about)),
+            _ => return Err(elsewhere(b"")),
+        }
+        match value {
+            Value::BulkString(value) => Ok(Some(value)),
+            Value::Nil => Ok(None),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn kept_signing_keys(&self) -> Result<Vec<Kept>, StoreError> {
+        let first = self.about.buckets.first();
+        let mut get = redis::cmd("HGETALL");
+        get.arg(first.signing_keys());
+        let mut answers = self.connections.read(vec![get]).await?;
+        signing_keys::all(answers.pop().ok_or_else(unexpected)?)
+    }
+
+    /// What is known of a bucket's spent set, if the connection is the one over which it was learnt.
+    fn known(&self, bucket: &Bucket) -> &Known {
+        let current = self.connections.current();
+        let mut over = self
+            .learnt_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if *over != current {
+            *over = current;
+            self.forget_epochs();
+        }
+        &self.known[usize::from(bucket.number)]
+    }
+
+    fn forget_epochs(&self) {
+        self.known.iter().for_each(Known::forget);
+    }
+}
+
+fn last_millisecond(pending: &PendingLink) -> i64 {
+    let until = i64::try_from(pending.until()).unwrap_or(i64::MAX);
+    until.saturating_mul(1000).saturating_sub(1)
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn look_up(&self, id: &ClientId) -> Result<Option<Record>, StoreError> {
+        let bucket = self.bucket(id);
+        let kept = self.value(&bucket, bucket.client(id)).await?;
+        kept.map(|kept| record(&kept)).transpose()
+    }
+
+    async fn clients_after(
+        &self,
+        after: Option<&ClientId>,
+        limit: usize,
+    ) -> Result<Vec<(ClientId, Record)>, StoreError> {
+        pages::clients_after(&self.connections, &self.about.buckets, after, limit).await
+    }
+
+    async fn change_record(
+        &self,
+        id: &ClientId,
+        change: &RecordChange,
+    ) -> Result<Result<(Transition, Record), Error>, StoreError> {
+        let bucket = self.bucket(id);
+        for _ in 0..TRIES {
+            let Some(before) = self.value(&bucket, bucket.client(id)).await? else {
+                return Ok(Err(Error::NotEnrolled));
+            };
+            let mut record = record(&before)?;
+            let transition = match change.apply(&mut record) {
+                Ok(transition) => transition,
+                Err(error) => return Ok(Err(error)),
+            };
+            // Where nothing changes, what was changed before may not be safe yet: it is waited for as well.
+            let client = bucket.client(id);
+            let said = self
+                .said(Name::Replace, bucket.clone())
+                .key(client)
+                .with(before)
+                .with(kept(&record));
+            if self.safely(&said).await?.is_done()? {
+                return Ok(Ok((transition, record)));
+            }
+        }
+        Err(StoreError(
+            "the record of a client is being changed all the time".into(),
+        ))
+    }
+
+    async fn invite(&self, invitation: &Invitation, _now: u64) -> Result<(), StoreError> {
+        let id = &invitation.client_id;
+        let bucket = self.bucket(id);
+        let invitations = bucket.invitations(id);
+        let kind = match invitation.kind {
+            InvitationKind::Enrol => "e",
+            InvitationKind::Reset => "r",
+        };
+        let said = self
+            .said(Name::Invite, bucket)
+            .key(invitations)
+            .with(kind)
+            .with(invitation.key)
+            .number(invitation.expires_at);
+        self.safely(&said).await.map(drop)
+    }
+
+    async fn invited_to(
+        &self,
+        key: &InvitationKey,
+        id: &ClientId,
+        _now: u64,
+    ) -> Result<Option<InvitationKind>, StoreError> {
+        let bucket = self.bucket(id);
+        let invitations = bucket.invitations(id);
+        let said = self.said(Name::Invited, bucket).key(invitations).with(*key);
+        match self.connections.ask(&said).await?.bytes(0)? {
+            b"" => Ok(None),
+            b"e" => Ok(Some(InvitationKind::Enrol)),
+            b"r" => Ok(Some(InvitationKind::Reset)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn cancel_invitations(&self, id: &ClientId) -> Result<u64, StoreError> {
+        let bucket = self.bucket(id);
+        let invitations = bucket.invitations(id);
+        let said = self.said(Name::Cancel, bucket).key(invitations);
+        self.safely(&said).await?.number(0)
+    }
+
+    async fn pending_link(
+        &self,
+        id: &ClientId,
+        _now: u64,
+    ) -> Result<Option<PendingLink>, StoreError> {
+        let bucket = self.bucket(id);
+        let pending = self.value(&bucket, bucket.link(id)).await?;
+        let read = |bytes: Vec<u8>| PendingLink::from_bytes(&bytes).map_err(failed);
+        pending.map(read).transpose()
+    }
+
+    async fn offer_link(
+        &self,
+        id: &ClientId,
+        offer: &PendingLink,
+        _now: u64,
+    ) -> Result<(), StoreError> {
+        let bucket = self.bucket(id);
+        let link = bucket.link(id);
+        let said = self
+            .said(Name::Offer, bucket)
+            .key(link)
+            .with(offer.to_bytes())
+            .number(last_millisecond(offer));
+        self.connections.ask(&said).await.map(drop)
+    }
+
+    async fn replace_pending_link(
+        &self,
+        id: &ClientId,
+        before: &PendingLink,
+        after: &PendingLink,
+        _now: u64,
+    ) -> Result<bool, StoreError> {
+        let bucket = self.bucket(id);
+        let link = bucket.link(id);
+        let said = self
+            .said(Name::Join, bucket)
+            .key(link)
+            .with(before.to_bytes())
+            .with(after.to_bytes())
+            .number(last_millisecond(after));
+        self.connections.ask(&said).await?.is_done()
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
+        let kept = self.kept_signing_keys().await?;
+        let unsealed = kept
+            .into_iter()
+            .map(|kept| kept.unsealed(&self.keys, &self.about.id));
+        unsealed.collect()
+    }
+
+    async fn add_signing_key(
+        &self,
+        key: &SigningKeyRecord,
+        others: &[String],
+    ) -> Result<bool, StoreError> {
+        let kept = Kept::sealed(key, &self.keys, &self.about.id)?;
+        let first = self.about.buckets.first();
+        let keys = first.signing_keys();
+        let mut said = self
+            .said(Name::AddKey, first)
+            .key(keys)
+            .with(kept.kid.as_bytes())
+            .with(kept.to_bytes());
+        for other in others {
+            said = said.with(other.as_bytes());
+        }
+        self.safely(&said).await?.is_done()
+    }
+
+    async fn remove_signing_key(&self, kid: &str) -> Result<(), StoreError> {
+        let first = self.about.buckets.first();
+        let keys = first.signing_keys();
+        let said = self.said(Name::RemoveKey, first).key(keys).with(kid);
+        self.safely(&said).await.map(drop)
+    }
+
+    async fn epoch(&self, id: &ClientId, _now: u64) -> Result<At, StoreError> {
+        let bucket = self.bucket(id);
+        if let Some(at) = self.known(&bucket).at() {
+            return Ok(at);
+        }
+        let drawn = Epoch::generate(&mut getrandom::SysRng).map_err(failed)?;
+        let said =
+            of_set(Name::Epoch, &self.about.id, bucket.clone()).with(drawn.as_bytes().as_slice());
+        let answer = self.connections.ask(&said).await?;
+        let epoch = answer.bytes(0)?.try_into().map_err(|_| unexpected())?;
+        let at = At {
+            epoch: Epoch::from_bytes(epoch),
+            now: answer.number(1)?,
+        };
+        self.known(&bucket).learn(at);
+        Ok(at)
+    }
+
+    async fn commit(&self, step: &Step, _now: u64) -> Result<Committed, StoreError> {
+        let bucket = self.bucket(&step.client_id);
+        let step = SaidStep::of(step, &self.about.id, bucket.clone(), self.capacity)
+            .ok_or_else(|| StoreError("no ceremony makes such a step".into()))?;
+        let answer = match step.lasts {
+            true => self.safely(&step.said).await?,
+            false => self.connections.ask(&step.said).await?,
+        };
+        let (committed, clock) = outcome(&answer)?;
+        match (committed, clock) {
+            // One node has lost its sets, and so may others have.
+            (Committed::StaleEpoch, _) => self.forget_epochs(),
+            (_, Some(now)) => self.known(&bucket).learn_clock(now),
+            (_, None) => {}
+        }
+        Ok(committed)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let buckets = &self.about.buckets;
+        let few = CHECKED_AT_ONCE.min(buckets.count);
+        let from = self.checked.fetch_add(few, Ordering::Relaxed);
+        for ahead in 0..few {
+            let bucket = buckets.number(from.wrapping_add(ahead) % buckets.count);
+            // Whose value there is, says whether the store is there.
+            self.value(&bucket, bucket.fence()).await?;
+            if node::check_node(&self.connections, &bucket).await? != self.about.safety {
+                return Err(StoreError(
+                    "Redis is of another version than when the store was opened; start again"
+                        .into(),
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! The store in Redis, on the server that `TWOFAPI_REDIS_SERVER` names: it passes the battery, and does what only it does.
+
+mod battery;
+mod losses;
+mod opening;
+mod place;
+mod replicas;
