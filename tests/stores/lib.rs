@@ -45,27 +45,36 @@ pub struct Alice {
 }
 
 impl Alice {
+    /// Somebody of this name, who is enrolled nowhere yet.
+    #[must_use]
+    pub fn called(id: &str) -> Self {
+        Self {
+            id: id.parse().expect("a client id"),
+            credential: Credential::generate(&mut getrandom::SysRng).expect("randomness"),
+        }
+    }
+
     /// Enrols her at a server.
     pub async fn enrolled_at(service: &Service) -> Self {
-        let rng = &mut getrandom::SysRng;
-        let alice = Self {
-            id: "alice".parse().expect("a client id"),
-            credential: Credential::generate(rng).expect("randomness"),
-        };
+        Self::called("alice").enrolled(service).await
+    }
+
+    /// Enrols her at a server.
+    pub async fn enrolled(self, service: &Service) -> Self {
         let possession = Enrolment {
-            client_id: &alice.id,
+            client_id: &self.id,
         };
-        let proof = prove(&alice.credential, &possession, rng).expect("a proof");
+        let proof = prove(&self.credential, &possession, &mut getrandom::SysRng);
         service
             .enrol(
-                &alice.id,
-                alice.credential.commitment(),
-                &proof,
+                &self.id,
+                self.credential.commitment(),
+                &proof.expect("a proof"),
                 EnrolmentPermission::HostApplication,
             )
             .await
             .expect("she may");
-        alice
+        self
     }
 
     /// A challenge of this server, and a proof that answers it.

@@ -1,0 +1,373 @@
+//! The store over a cluster: its buckets are spread over the nodes, of which each decides about its own, and loses nothing
+//! but its own.
+
+use std::{
+    process::Command,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use redis::Value;
+use twofapi_crypto_core::{Error, Proof};
+use twofapi_server::{
+    ChallengeName, OperatorKeys, RedisStore, Service, Store, conformance::StoreUnderTest,
+};
+use twofapi_tests_redis::{Server, wait_until};
+use twofapi_tests_stores::{Alice, log_in, server_over};
+
+use crate::place::{DURABLE, say};
+
+/// Nodes with all slots between them.
+struct Cluster {
+    nodes: Vec<Server>,
+}
+
+impl Cluster {
+    /// Three masters, each with as many replicas.
+    fn start(replicas: usize) -> Self {
+        let configuration = format!(
+            "{DURABLE}\ncluster-enabled yes\ncluster-node-timeout 2000\ncluster-require-full-coverage no"
+        );
+        let nodes: Vec<_> = (0..3 * (1 + replicas))
+            .map(|_| Server::start_without_module(&[], &configuration))
+            .collect();
+        let mut create = Command::new("redis-cli");
+        create.args(["--cluster", "create"]);
+        for node in &nodes {
+            create.arg(format!("127.0.0.1:{}", node.port()));
+        }
+        create.args(["--cluster-replicas", &replicas.to_string(), "--cluster-yes"]);
+        let output = create.output().expect("redis-cli");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
+        let cluster = Self { nodes };
+        for node in &cluster.nodes {
+            wait_until("the cluster is complete", || {
+                let info = say(node, &["CLUSTER", "INFO"]);
+                let info: String = redis::from_redis_value(info).expect("text");
+                let known = format!("cluster_known_nodes:{}", cluster.nodes.len());
+                info.contains("cluster_state:ok") && info.contains(&known)
+            });
+        }
+        for master in cluster.masters() {
+            wait_until("its replicas are there", || replicas_of(master) == replicas);
+        }
+        cluster
+    }
+
+    fn url(&self, rest: &str) -> String {
+        let hosts: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|node| format!("127.0.0.1:{}", node.port()))
+            .collect();
+        format!("redis+cluster://{}?{rest}", hosts.join(","))
+    }
+
+    fn masters(&self) -> impl Iterator<Item = &Server> {
+        self.nodes.iter().filter(|node| is_master(node))
+    }
+
+    /// The master that has a key.
+    fn home(&self, key: &str) -> usize {
+        let has = |node: &Server| {
+            let exists = redis::cmd("EXISTS").arg(key).query(&mut node.connect());
+            is_master(node) && exists == Ok(1)
+        };
+        self.nodes.iter().position(has).expect("a home")
+    }
+}
+
+fn role(node: &Server) -> Vec<Value> {
+    match say(node, &["ROLE"]) {
+        Value::Array(role) => role,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn is_master(node: &Server) -> bool {
+    matches!(&role(node)[0], Value::BulkString(role) if role == b"master")
+}
+
+fn replicas_of(node: &Server) -> usize {
+    match &role(node)[2] {
+        Value::Array(replicas) => replicas.len(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The cluster of all tests that leave it as it is. Its nodes end with the thread that starts them, which stays.
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            sender.send(Cluster::start(0)).expect("somebody waits");
+            loop {
+                std::thread::park();
+            }
+        });
+        receiver.recv().expect("a cluster")
+    })
+}
+
+/// What keys of a store begin with that nobody else has.
+fn prefix() -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    format!("store-{}", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+async fn made(url: &str) -> OperatorKeys {
+    let keys = OperatorKeys::generate(0).expect("randomness");
+    let migrated = RedisStore::migrate(url, &keys).await;
+    assert_eq!(migrated.expect("it works").0, 0);
+    keys
+}
+
+async fn service(url: &str, keys: &OperatorKeys) -> Service {
+    let store = RedisStore::open(url, keys.clone(), 100_000).await;
+    let store = Arc::new(store.expect("the store opens"));
+    let served = server_over(store, Some(keys.clone())).await;
+    served.expect("a server")
+}
+
+struct Subject {
+    store: Arc<RedisStore>,
+    prefix: String,
+}
+
+#[async_trait]
+impl StoreUnderTest for Subject {
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    fn now(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.expect("a clock").as_secs()
+    }
+
+    async fn wait(&mut self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    async fn lose_spent_set(&mut self) {
+        for node in &cluster().nodes {
+            let pattern = format!("{{{}:*}}spent", self.prefix);
+            let sets: Vec<String> =
+                redis::from_redis_value(say(node, &["KEYS", &pattern])).expect("keys");
+            for set in sets {
+                say(node, &["DEL", &set]);
+            }
+        }
+    }
+}
+
+mod on_a_cluster {
+    use super::{Arc, RedisStore, Subject, cluster, made, prefix};
+
+    async fn open(capacity: u32) -> Subject {
+        let prefix = prefix();
+        let url = cluster().url(&format!("buckets=64&prefix={prefix}"));
+        let keys = made(&url).await;
+        let store = RedisStore::open(&url, keys, capacity).await;
+        Subject {
+            store: Arc::new(store.expect("the store opens")),
+            prefix,
+        }
+    }
+
+    twofapi_server::store_conformance!(open =>
+        a_client_is_found_as_it_was_enrolled
+        a_client_id_is_enrolled_once
+        of_many_enrolments_of_one_client_id_one_is_done
+        pages_of_clients_are_in_order_and_complete
+        a_status_changes_as_the_rules_say
+        a_revoked_client_id_is_never_enrolled_again
+        of_many_rotations_of_one_version_one_is_done
+        a_rotation_spends_its_challenge_in_the_same_action
+        what_an_operator_says_of_a_client_is_kept
+        a_step_of_before_sessions_were_ended_is_refused
+        a_credential_that_was_linked_is_let_in_until_it_is_unlinked
+        of_many_changes_of_one_version_one_is_done
+        a_link_by_a_credential_that_is_being_unlinked_is_not_done
+        an_expired_client_or_credential_is_not_let_in_by_the_step
+        a_client_has_one_offer_and_a_newer_one_takes_its_place
+        what_is_pending_is_gone_when_its_time_is_over
+        of_many_that_join_one_is_first
+        a_link_of_what_joined_uses_it_up
+        a_link_of_what_has_clashed_meanwhile_is_not_done
+        an_invitation_enrols_its_client_once
+        an_invitation_is_good_for_its_client_id_alone
+        an_invitation_that_has_expired_is_good_no_longer
+        a_refused_enrolment_leaves_its_invitation_good
+        of_many_enrolments_by_one_invitation_one_is_done
+        an_invitation_to_reset_replaces_all_credentials_once
+        an_invitation_of_one_kind_is_none_of_the_other
+        a_client_has_one_invitation_to_reset_it_and_a_newer_one_voids_it
+        invitations_of_a_client_can_be_cancelled
+        an_invitation_to_reset_ends_with_its_time_and_with_the_client
+        of_many_resets_by_one_invitation_one_is_done
+        signing_keys_are_kept_by_the_time_at_which_they_activate
+        a_signing_key_is_added_only_to_those_that_its_maker_knows
+        of_many_first_signing_keys_one_is_kept
+        a_challenge_is_accepted_once
+        of_many_steps_with_one_challenge_one_is_done
+        of_a_login_and_a_rotation_with_one_challenge_one_is_done
+        a_step_of_a_record_that_was_changed_is_refused
+        a_client_that_was_suspended_before_the_step_is_not_let_in
+        a_challenge_that_has_expired_is_refused
+        a_challenge_of_a_spent_set_that_was_lost_is_refused
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_challenge_of_each_is_good_at_every_other_and_once_among_all() {
+    // As many buckets as a cluster gets.
+    let url = cluster().url(&format!("prefix={}", prefix()));
+    let keys = made(&url).await;
+    let (one, other) = (service(&url, &keys).await, service(&url, &keys).await);
+    one.check().await.expect("it works");
+    twofapi_tests_stores::a_challenge_of_each_is_good_at_every_other_and_once_among_all(
+        &one, &other,
+    )
+    .await;
+}
+
+/// Somebody who has used a challenge, and has another one.
+struct Person {
+    alice: Alice,
+    used: (ChallengeName, Proof),
+    unused: (ChallengeName, Proof),
+}
+
+impl Person {
+    async fn at(service: &Service, id: &str) -> Self {
+        let alice = Alice::called(id).enrolled(service).await;
+        let used = alice.proven(service).await;
+        let unused = alice.proven(service).await;
+        let let_in = log_in(service, &used.0, &used.1).await;
+        let_in.expect("she is let in");
+        Self {
+            alice,
+            used,
+            unused,
+        }
+    }
+
+    /// Where the client is.
+    fn key(&self, cluster: &Cluster) -> String {
+        let pattern = format!("*client:{}", self.alice.id);
+        let found = cluster.masters().find_map(|node| {
+            let keys: Vec<String> =
+                redis::from_redis_value(say(node, &["KEYS", &pattern])).expect("keys");
+            keys.into_iter().next()
+        });
+        found.expect("a key")
+    }
+
+    /// Neither is good any longer, and she is let in with a new one as soon as there is a master for her.
+    async fn is_over_and_goes_on_at(&self, service: &Service) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        for (name, proof) in [&self.used, &self.unused, &self.used] {
+            loop {
+                match log_in(service, name, proof).await.map(drop) {
+                    Err(Error::Denied) => break,
+                    Err(error) => assert!(Instant::now() < deadline, "{error}"),
+                    Ok(()) => panic!("it was accepted"),
+                }
+            }
+        }
+        let (name, proof) = self.alice.proven(service).await;
+        let let_in = log_in(service, &name, &proof).await;
+        assert!(let_in.is_ok(), "{let_in:?}");
+    }
+}
+
+/// Two whose records are on different nodes of a cluster.
+async fn two_apart(cluster: &Cluster, service: &Service) -> (Person, Person) {
+    let one = Person::at(service, "alice").await;
+    let home = cluster.home(&one.key(cluster));
+    for number in 0.. {
+        let other = Person::at(service, &format!("client-{number}")).await;
+        if cluster.home(&other.key(cluster)) != home {
+            return (one, other);
+        }
+    }
+    unreachable!("there are several nodes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_started_again_ends_its_own_challenges_and_no_others() {
+    let mut cluster = Cluster::start(0);
+    let url = cluster.url("buckets=64");
+    let keys = made(&url).await;
+    let service = service(&url, &keys).await;
+    let (one, other) = two_apart(&cluster, &service).await;
+    let home = cluster.home(&one.key(&cluster));
+    cluster.nodes[home].kill();
+    // The others go on meanwhile.
+    let again = log_in(&service, &other.used.0, &other.used.1).await;
+    assert_eq!(again.map(drop), Err(Error::Denied));
+    let let_in = log_in(&service, &other.unused.0, &other.unused.1).await;
+    assert!(let_in.is_ok(), "{let_in:?}");
+    cluster.nodes[home].launch();
+    one.is_over_and_goes_on_at(&service).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_what_was_acknowledged_is_there_and_no_challenge_of_before_is_good() {
+    let mut cluster = Cluster::start(1);
+    let url = cluster.url("buckets=64&replicas=1");
+    let keys = made(&url).await;
+    let service = service(&url, &keys).await;
+    let (one, other) = two_apart(&cluster, &service).await;
+    let home = cluster.home(&one.key(&cluster));
+    cluster.nodes[home].kill();
+    // Her record was acknowledged, and so the replica that is promoted has it.
+    one.is_over_and_goes_on_at(&service).await;
+    let again = log_in(&service, &other.used.0, &other.used.1).await;
+    assert_eq!(again.map(drop), Err(Error::Denied));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_to_another_node_ends_its_challenges() {
+    let cluster = Cluster::start(0);
+    let url = cluster.url("buckets=64");
+    let keys = made(&url).await;
+    let service = service(&url, &keys).await;
+    let one = Person::at(&service, "alice").await;
+    let key = one.key(&cluster);
+    let from = cluster.home(&key);
+    let to = (from + 1) % cluster.nodes.len();
+    let (from, to) = (&cluster.nodes[from], &cluster.nodes[to]);
+    let text = |value: Value| -> String { redis::from_redis_value(value).expect("text") };
+    let slot = match say(from, &["CLUSTER", "KEYSLOT", &key]) {
+        Value::Int(slot) => slot.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let (from_id, to_id) = (
+        text(say(from, &["CLUSTER", "MYID"])),
+        text(say(to, &["CLUSTER", "MYID"])),
+    );
+    say(to, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
+    say(from, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
+    let keys: Vec<String> =
+        redis::from_redis_value(say(from, &["CLUSTER", "GETKEYSINSLOT", &slot, "100"]))
+            .expect("keys");
+    assert!(keys.contains(&key));
+    let port = to.port().to_string();
+    let mut migrate = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+    migrate.extend(keys.iter().map(String::as_str));
+    say(from, &migrate);
+    for node in [to, from] {
+        say(node, &["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
+    }
+    assert_eq!(cluster.nodes[cluster.home(&key)].port(), to.port());
+    one.is_over_and_goes_on_at(&service).await;
+}
