@@ -197,10 +197,20 @@ async fn record(
             json!({ "client_id": client_id.as_str(), "status": "not enrolled" }),
         ));
     };
+    let others = record.credentials().iter().skip(1);
+    let others: Vec<_> = others
+        .map(|other| {
+            json!({
+                "name": other.name().as_str(),
+                "commitment": hex::encode(other.commitment()),
+            })
+        })
+        .collect();
     Ok(Json(json!({
         "client_id": client_id.as_str(),
         "commitment": hex::encode(record.first().commitment()),
         "commitment_version": record.version(),
         "status": record.status().as_str(),
+        "others": others,
     })))
 }

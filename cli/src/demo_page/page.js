@@ -3,7 +3,7 @@
 
 const { TwoFApiClient, TwoFApi } = globalThis;
 const $ = (id) => document.getElementById(id);
-const button = { replay: $('replay'), login: $('login'), rotate: $('rotate'), forget: $('forget') };
+const button = Object.fromEntries(['replay', 'login', 'rotate', 'offer', 'forget'].map((id) => [id, $(id)]));
 const typed = $('typed');
 
 /** The last proof that was sent, as whoever listens has it. */
@@ -29,11 +29,12 @@ const pretty = (text) => {
 
 /** Does what `fetch` does, and shows below the step what went out and what came back. */
 async function shown(input, init) {
+  // What goes on by itself, between the steps, is shown nowhere.
+  const wire = current ? $(`${current}-wire`) : element('div', {}, element('ol'));
   const request = new Request(input, init);
   const { pathname } = new URL(request.url);
   const sent = await request.clone().text();
   const bearer = request.headers.get('Authorization');
-  const wire = $(`${current}-wire`);
   const response = await fetch(request);
   const answer = await response.clone().text();
   if (pathname.endsWith('/verify')) recorded = sent;
@@ -80,13 +81,14 @@ function list(into, values) {
 
 async function refresh() {
   const has = enrolled && (await client.hasCredential({ clientId }));
-  for (const name of ['login', 'rotate', 'forget']) button[name].disabled = !has;
+  for (const name of ['login', 'rotate', 'offer', 'forget']) button[name].disabled = !has;
   button.replay.disabled = !recorded;
   const lost = enrolled && !has;
   typed.disabled = !lost;
   $('recover').querySelector('button').disabled = !lost;
   $('enrol').querySelector('button').disabled = enrolled;
   $('client-id').disabled = enrolled;
+  for (const control of $('join').elements) control.disabled = enrolled;
   const session = client.session;
   list($('here'), {
     secret: has ? '64 bytes, sealed under a key that no script can take away' : 'none',
@@ -94,11 +96,12 @@ async function refresh() {
     engine: await TwoFApi.engineName(),
   });
   if (enrolled) {
-    const { client_id, commitment, commitment_version, status } = await ask('/demo/record');
+    const { client_id, commitment, commitment_version, status, others = [] } = await ask('/demo/record');
     list($('host'), {
       'client id': client_id,
       status,
       ...(commitment ? { commitment, version: commitment_version } : {}),
+      ...Object.fromEntries(others.map((other) => [`also ${other.name}`, other.commitment])),
     });
   }
 }
@@ -202,8 +205,124 @@ button.rotate.addEventListener('click', () => {
   });
 });
 
+/** What is on offer for a second device, and what looks after it. */
+let offer;
+
+function endOffer() {
+  clearTimeout(offer?.timer);
+  offer = undefined;
+  $('offered').hidden = true;
+}
+
+async function showOffer() {
+  const { code, expiresAt } = await client.offerLink();
+  const svg = await TwoFApi.linkCodeSvg(code);
+  // An image: nothing in it is part of the page.
+  $('qr').src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
+  $('code').value = code;
+  $('good-until').textContent = `Good until ${new Date(expiresAt).toLocaleTimeString()}, and renewed before.`;
+  $('offered').hidden = false;
+  offer = { expiresAt };
+  look();
+}
+
+/** Sees whether a device has joined, and renews the code before it ends. */
+function look() {
+  const mine = offer;
+  mine.timer = setTimeout(async () => {
+    if (current) return look();
+    try {
+      const { state, name } = await client.pendingLink();
+      if (offer !== mine) return;
+      if (state === 'joined') {
+        $('link-outcome').className = 'outcome';
+        $('link-outcome').textContent = `A device that calls itself “${name}” has joined. Type the number that it shows.`;
+        return;
+      }
+      if (state === 'clashed') {
+        endOffer();
+        $('link-outcome').className = 'outcome bad';
+        $('link-outcome').textContent = 'Two devices have joined, and neither is linked. Show another code.';
+        return;
+      }
+      if (mine.expiresAt - Date.now() < 30_000) await showOffer();
+      else look();
+    } catch {
+      // The next step says what is wrong.
+      if (offer === mine) look();
+    }
+  }, 1500);
+}
+
+async function showCredentials() {
+  const credentials = await client.credentials();
+  $('h-credentials').hidden = false;
+  $('credentials').replaceChildren(
+    ...credentials.map(({ commitment, name, isThis }) => {
+      const item = element('li', {}, element('span', { textContent: isThis ? `${name} (this one)` : name }));
+      if (credentials.length > 1 && !isThis) {
+        const unlink = element('button', { type: 'button', textContent: 'Unlink' });
+        unlink.setAttribute('aria-label', `Unlink ${name}`);
+        unlink.addEventListener('click', () => {
+          void step('link', async () => {
+            await client.unlink({ commitment });
+            await showCredentials();
+            return `Unlinked: ${name} is out, and its tokens have ended.`;
+          });
+        });
+        item.append(unlink);
+      }
+      return item;
+    }),
+  );
+}
+
+button.offer.addEventListener('click', () => {
+  void step('link', async () => {
+    endOffer();
+    await showOffer();
+    return 'Waiting for the other device …';
+  });
+});
+
+$('confirm').addEventListener('submit', (event) => {
+  event.preventDefault();
+  void step('link', async () => {
+    const { name } = await client.confirmLink({ number: $('typed-number').value });
+    $('typed-number').value = '';
+    endOffer();
+    await showCredentials();
+    return `Linked: ${name} is you as well.`;
+  });
+});
+
+$('join').addEventListener('submit', (event) => {
+  event.preventDefault();
+  void step('join', async () => {
+    const joined = await client.joinLink({ code: $('typed-code').value, name: $('device').value.trim() });
+    clientId = joined.clientId;
+    $('number').textContent = joined.number.replace(/^.../, '$& ');
+    $('joined').hidden = false;
+    return `This device asks to be linked to ${clientId}.`;
+  });
+});
+
+$('linked').addEventListener('click', () => {
+  void step('join', async () => {
+    await client.login();
+    enrolled = true;
+    remembered.set(clientId);
+    $('client-id').value = clientId;
+    $('joined').hidden = true;
+    $('typed-code').value = '';
+    await showCredentials();
+    return `This device is ${clientId} now, by a secret of its own.`;
+  });
+});
+
 button.forget.addEventListener('click', () => {
   void step('recover', async () => {
+    endOffer();
     await client.forget();
     return 'Forgotten. Without the phrase nobody can log in as you again, not even you.';
   });

@@ -85,22 +85,68 @@ async function everything(page, picture = async () => {}) {
   return phrases;
 }
 
+/** Links a second browser, in which another person of the same name sits, by mouse. Gives that one's page. */
+async function linkAnother(page, { url = server.url, picture = async () => {}, ...look } = {}) {
+  const context = await browser.newContext(look);
+  const other = await context.newPage();
+  other.setDefaultTimeout(15_000);
+  const heard = listenTo(other);
+  await other.goto(url);
+  await page.getByRole('button', { name: 'Show a code' }).click();
+  await page.locator('#link-outcome', { hasText: 'Waiting for the other device' }).waitFor();
+  await page.waitForFunction(() => document.getElementById('qr').naturalWidth > 0);
+  const code = await page.getByRole('textbox', { name: 'The code as text' }).inputValue();
+  await picture(page, '4-offered');
+  await other.getByRole('textbox', { name: 'The code of the other device' }).fill(code);
+  await other.getByRole('textbox', { name: 'What this device is to be called' }).fill('tablet');
+  await other.getByRole('button', { name: 'Ask' }).click();
+  assert.match(await outcome(other, 'join'), /asks to be linked/);
+  const number = await other.locator('#number').textContent();
+  assert.match(number, /^\d{3} \d{3}$/);
+  await picture(other, '5-joined');
+  await other.getByRole('button', { name: /log in$/ }).click();
+  assert.match(await outcome(other, 'join', 'bad'), /\(denied\)/);
+  await page.locator('#link-outcome', { hasText: '“tablet” has joined' }).waitFor();
+  const wrong = String((Number(number.replace(' ', '')) + 1) % 1_000_000).padStart(6, '0');
+  const field = page.getByRole('textbox', { name: 'The number that the other device shows' });
+  await field.fill(wrong);
+  await page.getByRole('button', { name: 'Link it' }).click();
+  assert.match(await outcome(page, 'link', 'bad'), /\(wrong_number\)/);
+  await field.fill(number);
+  await page.getByRole('button', { name: 'Link it' }).click();
+  assert.match(await outcome(page, 'link'), /Linked: tablet/);
+  await other.getByRole('button', { name: /log in$/ }).click();
+  assert.match(await outcome(other, 'join'), /by a secret of its own/);
+  await picture(page, '6-linked');
+  await picture(other, '7-second-device');
+  return { other, heard, close: () => context.close() };
+}
+
 for (const [size, viewport] of [['desktop', DESKTOP], ['phone', PHONE]]) {
   for (const colorScheme of ['light', 'dark']) {
     test(`every step on a ${size} in ${colorScheme} colours, and axe finds nothing wrong`, () =>
       onPage(
         async (page, heard) => {
           const complaints = [];
-          const picture = async (name) => {
-            await page.screenshot({ path: join(screenshots, `${size}-${colorScheme}-${name}.png`), fullPage: true });
-            const { violations, incomplete } = await page.evaluate(`${axe}; axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })`);
+          const picture = async (name, on = page) => {
+            await on.screenshot({ path: join(screenshots, `${size}-${colorScheme}-${name}.png`), fullPage: true });
+            const { violations, incomplete } = await on.evaluate(`${axe}; axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })`);
             for (const { id, nodes } of [...violations, ...incomplete.filter(({ id }) => id === 'color-contrast')]) {
               complaints.push(`${name}: ${id}: ${nodes.map(({ html }) => html.slice(0, 80)).join(' | ')}`);
             }
-            const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+            const wider = await on.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
             assert.equal(wider, 0, `${name} scrolls sideways`);
           };
           await everything(page, picture);
+          const look = { viewport, colorScheme, ...(size === 'phone' ? { hasTouch: true, isMobile: true, deviceScaleFactor: 2 } : {}) };
+          const second = await linkAnother(page, { picture: (on, name) => picture(name, on), ...look });
+          await page.getByRole('button', { name: 'Unlink tablet' }).click();
+          assert.match(await outcome(page, 'link'), /tablet is out/);
+          await second.other.getByRole('button', { name: 'Log in', exact: true }).click();
+          assert.match(await outcome(second.other, 'login', 'bad'), /\(denied\)/);
+          assert.deepEqual(second.heard.errors, []);
+          assert.deepEqual(second.heard.console.filter((text) => !/status of 401/.test(text)), []);
+          await second.close();
           assert.deepEqual(complaints, []);
           // The browser says of two answers that they were refusals; there is nothing else to say.
           assert.deepEqual(heard.errors, []);
@@ -204,13 +250,44 @@ test('every step by keyboard alone, the focus always in sight and never lost', (
     await step('Rotate', 'Space', 'rotate');
   }));
 
+test('a second device is linked by keyboard alone', () =>
+  onPage(async (page) => {
+    await enrol(page);
+    const other = await (await browser.newContext()).newPage();
+    try {
+      other.setDefaultTimeout(15_000);
+      await other.goto(server.url);
+      const press = async (on, name, key = 'Enter') => {
+        await tabTo(on, on.getByRole('button', { name, exact: true }), name);
+        await on.keyboard.press(key);
+      };
+      await press(page, 'Show a code');
+      await page.locator('#link-outcome', { hasText: 'Waiting' }).waitFor();
+      const code = page.getByRole('textbox', { name: 'The code as text' });
+      await tabTo(page, code, 'the code');
+      await tabTo(other, other.getByRole('textbox', { name: 'The code of the other device' }), 'the field for it');
+      await other.keyboard.insertText(await code.inputValue());
+      await press(other, 'Ask', 'Space');
+      await outcome(other, 'join');
+      await tabTo(page, page.getByRole('textbox', { name: 'The number that the other device shows' }), 'the number');
+      await page.keyboard.type(await other.locator('#number').textContent());
+      await page.keyboard.press('Enter');
+      assert.match(await outcome(page, 'link'), /^Linked/);
+      await press(other, 'I typed it there: log in');
+      assert.match(await outcome(other, 'join'), /by a secret of its own/);
+      await other.waitForFunction(() => document.activeElement !== document.body && !document.activeElement.disabled);
+    } finally {
+      await other.context().close();
+    }
+  }));
+
 test('a screen reader is told of every outcome, of names and of the parts of the page', () =>
   onPage(async (page) => {
     assert.match(
       await page.locator('body').ariaSnapshot(),
       /banner[\s\S]*heading "Prove that you hold a secret\. Never send it\." \[level=1\][\s\S]*main[\s\S]*region "1? ?Enrol"[\s\S]*heading "1? ?Enrol" \[level=2\][\s\S]*contentinfo/,
     );
-    for (const step of ['enrol', 'login', 'replay', 'rotate', 'recover']) {
+    for (const step of ['enrol', 'login', 'replay', 'rotate', 'link', 'join', 'recover']) {
       // A live region has to be there before it says something.
       assert.equal(await page.locator(`#${step}-outcome`).getAttribute('role'), 'status');
     }
