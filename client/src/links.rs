@@ -1,5 +1,33 @@
 //! A client of several credentials: linking from one device or from two, unlinking, and the list of them.
 //! What the server says is checked here as well: a joining proof by the first device itself.
+//!
+//! The first of two devices:
+//!
+//! ```no_run
+//! use twofapi_client::{
+//!     Failure, credential::OpenedCredential, exchange::Exchange, links::{Linked, Pending},
+//! };
+//!
+//! fn link(exchange: &Exchange, alice: &OpenedCredential) -> Result<Option<Linked>, Failure> {
+//!     let token = exchange.login(alice)?.token;
+//!     let offer = exchange.offer(&alice.client_id, &token)?;
+//!     println!("{}", offer.code.to_text()); // for the second device, which calls Exchange::join
+//!     loop {
+//!         match exchange.pending(&offer.code, &token)? {
+//!             Pending::Open => std::thread::sleep(std::time::Duration::from_secs(1)),
+//!             Pending::None | Pending::Clashed => return Ok(None),
+//!             Pending::Joined(joined) => {
+//!                 let mut typed = String::new(); // what the second device shows
+//!                 std::io::stdin().read_line(&mut typed).map_err(|_| Failure::bad_input("nothing"))?;
+//!                 return match joined.is_shown_as(&typed) {
+//!                     true => exchange.link_joined(alice, &joined).map(Some),
+//!                     false => Ok(None),
+//!                 };
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
 
 use std::fmt;
 
