@@ -10,6 +10,7 @@ use std::{
 
 use redis::{Connection, Value, cmd};
 use tempfile::TempDir;
+use twofapi_crypto_core::CredentialId;
 use twofapi_tests_redis::{
     OPERATOR_PASSWORD, Server, printed_client_rule, readme_block, wait_until,
 };
@@ -81,6 +82,14 @@ impl Home {
         self.says("node", &["--input-type=module", "-e", script])
     }
 
+    fn commitment(&self) -> String {
+        let shown = self.says("2fapi", &["show", "alice"]);
+        let commitment = shown
+            .lines()
+            .find_map(|line| line.strip_prefix("commitment"));
+        commitment.expect("a commitment").trim().to_owned()
+    }
+
     /// Enrols alice, on each server that would be her home.
     fn enrol(&self, at: &mut Connection, more_rights: &[&str]) -> bool {
         let _: Value = cmd("ACL")
@@ -90,16 +99,12 @@ impl Home {
             .arg(more_rights)
             .query(at)
             .unwrap();
-        let shown = self.says("2fapi", &["show", "alice"]);
-        let commitment = shown
-            .lines()
-            .find_map(|line| line.strip_prefix("commitment"))
-            .expect("a commitment");
+        let commitment = self.commitment();
         let proof = self.says("2fapi", &["prove", "alice", "--enrollment"]);
         let words = [
             "2FAPI.ENROLL",
             "alice",
-            commitment.trim(),
+            &commitment,
             "PROOF",
             &proof,
             "USER",
@@ -148,6 +153,76 @@ fn the_examples_for_libraries_work_line_by_line() {
     let log = format!("{:?}", ask(&mut operator, &["ACL", "LOG"]).unwrap());
     for word in ["setname", "setinfo", "select", "hello"] {
         assert!(!log.to_lowercase().contains(word), "{word}: {log}");
+    }
+}
+
+#[test]
+fn a_linked_device_says_in_each_library_which_credential_is_its_own() {
+    let (server, mut operator, phone) = scene(&[]);
+    let (port, laptop) = (server.port(), Home::new());
+    let (challenge, nonce): (String, String) = cmd("2FAPI.CHALLENGE")
+        .arg("alice")
+        .query(&mut operator)
+        .unwrap();
+    let commitment = laptop.commitment();
+    let prove = ["prove", "alice", "--nonce", &nonce];
+    let linking = phone.says("2fapi", &[&prove[..], &["--linking", &commitment]].concat());
+    let joining = laptop.says("2fapi", &[&prove[..], &["--joining"]].concat());
+    let words = [
+        "2FAPI.LINK",
+        "alice",
+        &challenge,
+        &linking,
+        &commitment,
+        "PROOF",
+        &joining,
+        "NAME",
+        "laptop",
+    ];
+    assert_eq!(ask(&mut operator, &words), Ok(Value::Okay));
+    let bytes = hex::decode(&commitment).unwrap();
+    let id = CredentialId::of(bytes.as_slice().try_into().unwrap());
+
+    let python = |named: &str| {
+        laptop.python(&format!(
+            r#"
+import redis
+from twofapi_redis import by_command, proving
+alice = redis.Redis(port={port}, redis_connect_func=proving("alice", by_command("alice"){named}))
+try:
+    print(alice.execute_command("2FAPI.WHOAMI"))
+except redis.ResponseError as error:
+    print(error)
+"#
+        ))
+    };
+    assert_eq!(python(&format!(", \"{id}\"")), "b'alice'");
+    assert!(python("").starts_with("DENIED"));
+    let said = laptop.node(&format!(
+        "
+import Redis from 'ioredis';
+import {{ byCommand, proving }} from './ioredis.mjs';
+const alice = new Redis({{ port: {port}, Connector: proving('alice', byCommand('alice'), '{id}') }});
+console.log(await alice.call('2FAPI.WHOAMI'));
+alice.disconnect();
+"
+    ));
+    assert_eq!(said, "alice");
+    if takes_a_proof_by_auth(&mut operator) {
+        let said = laptop.node(&format!(
+            "
+import {{ createClient }} from 'redis';
+import {{ byCommand, proving }} from './node-redis.mjs';
+const socket = {{ host: '127.0.0.1', port: {port} }};
+const credentialsProvider = proving('alice', byCommand('alice'), socket, '{id}');
+const alice = createClient({{ socket, credentialsProvider }});
+alice.on('error', (error) => console.error(error.message));
+await alice.connect();
+console.log(await alice.sendCommand(['2FAPI.WHOAMI']));
+alice.destroy();
+"
+        ));
+        assert_eq!(said, "alice");
     }
 }
 
