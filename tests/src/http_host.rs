@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use twofapi_conformance::{Act, Answer, HostUnderTest, Issued};
+use twofapi_conformance::{Act, Answer, By, Devices, HostUnderTest, Issued};
 use twofapi_crypto_core::AuthenticationBinding;
 
 use crate::Api;
@@ -14,6 +14,11 @@ pub trait Operator: Send + Sync {
     /// The client id of somebody of this name.
     fn client_id(&self, name: &str) -> String {
         name.to_owned()
+    }
+
+    /// Whether its clients have several credentials.
+    fn has_devices(&self) -> bool {
+        true
     }
 
     /// A token with which this client id may be enrolled.
@@ -45,6 +50,12 @@ impl HttpHost {
             operator,
             token: None,
         }
+    }
+
+    /// With the token of this connection.
+    fn get(&self, path: &str) -> Value {
+        let answer = self.api.get(path, self.token.as_deref());
+        answer.expect("an answer").body
     }
 
     fn post(&self, path: &str, token: Option<&str>, body: &Value) -> (Answer, Value) {
@@ -129,8 +140,86 @@ impl HostUnderTest for HttpHost {
         body["client_id"].as_str().map(str::to_owned)
     }
 
+    fn devices(&mut self) -> Option<&mut dyn Devices> {
+        self.operator.has_devices().then_some(self as _)
+    }
+
     fn another(&self) -> Box<dyn HostUnderTest + Send> {
         Box::new(Self::new(self.api.clone(), Arc::clone(&self.operator)))
+    }
+}
+
+/// The body of an attempt, without what it is about.
+fn attempt(by: By<'_>, proof: &[u8]) -> Value {
+    let mut body = json!({ "challenge_id": by.challenge_id, "proof": hex::encode(proof) });
+    if let Some(credential) = by.credential_id {
+        body["credential_id"] = credential.into();
+    }
+    body
+}
+
+impl Devices for HttpHost {
+    fn authenticate_by(&mut self, by: By<'_>, proof: &[u8]) -> Answer {
+        let (answer, body) = self.post("/auth/zkp/verify", None, &attempt(by, proof));
+        self.token = body["access_token"].as_str().map(str::to_owned);
+        answer
+    }
+
+    fn link(
+        &mut self,
+        by: By<'_>,
+        proof: &[u8],
+        commitment_new: &[u8],
+        joining: Option<(&[u8], &str)>,
+    ) -> Answer {
+        let mut body = attempt(by, proof);
+        body["commitment_new"] = hex::encode(commitment_new).into();
+        if let Some((proof, name)) = joining {
+            body["proof_new"] = hex::encode(proof).into();
+            body["name"] = name.into();
+        }
+        self.post("/auth/zkp/link", None, &body).0
+    }
+
+    fn unlink(&mut self, by: By<'_>, proof: &[u8], commitment_old: &[u8]) -> Answer {
+        let mut body = attempt(by, proof);
+        body["commitment_old"] = hex::encode(commitment_old).into();
+        self.post("/auth/zkp/unlink", None, &body).0
+    }
+
+    fn offer(&mut self, challenge_id: &str) -> Answer {
+        let body = json!({ "challenge_id": challenge_id });
+        let token = self.token.as_deref();
+        self.post("/auth/zkp/link/offer", token, &body).0
+    }
+
+    fn pending(&mut self) -> String {
+        let body = self.get("/auth/zkp/link/offer");
+        body["state"].as_str().expect("a state").to_owned()
+    }
+
+    fn join(
+        &mut self,
+        _: &str,
+        challenge_id: &str,
+        commitment: &[u8],
+        proof: &[u8],
+        name: &str,
+    ) -> Answer {
+        let body = json!({
+            "challenge_id": challenge_id,
+            "commitment": hex::encode(commitment),
+            "proof": hex::encode(proof),
+            "name": name,
+        });
+        self.post("/auth/zkp/link/join", None, &body).0
+    }
+
+    fn credentials(&mut self) -> Vec<String> {
+        let body = self.get("/auth/zkp/credentials");
+        let credentials = body["credentials"].as_array().expect("credentials");
+        let id = |one: &Value| one["credential_id"].as_str().expect("an id").to_owned();
+        credentials.iter().map(id).collect()
     }
 }
 

@@ -28,6 +28,8 @@ struct Node {
     origin: String,
     /// Whether its clients are known by UUIDs only.
     has_uuids: bool,
+    /// Whether they have several credentials.
+    has_devices: bool,
 }
 
 impl Node {
@@ -54,6 +56,7 @@ impl Node {
             pipes: Mutex::new(Some((stdin, lines))),
             origin,
             has_uuids: store == "postgresStore",
+            has_devices: store != "pgExtensionStore",
         }
     }
 
@@ -78,6 +81,10 @@ impl Operator for Node {
         let hex = hex::encode(&Sha256::digest(name)[..16]);
         let cuts = [0..8, 8..12, 12..16, 16..20, 20..32];
         cuts.map(|cut| &hex[cut]).join("-")
+    }
+
+    fn has_devices(&self) -> bool {
+        self.has_devices
     }
 
     fn invite(&self, client_id: &str) -> Result<String, Answer> {

@@ -6,14 +6,16 @@ use twofapi_crypto_core::{Audience, AuthenticationBinding, Enrolment, Proof, Sta
 
 use crate::{Act, Answer, HostUnderTest, Issued, Person};
 
-type Host<'a> = &'a mut dyn HostUnderTest;
+pub(crate) type Host<'a> = &'a mut dyn HostUnderTest;
 pub(crate) type Behaviour = fn(Host<'_>);
 
 macro_rules! behaviours {
     ($($name:ident),* $(,)?) => {
-        pub(crate) const ALL: &[(&str, Behaviour)] = &[$((stringify!($name), $name)),*];
+        pub(crate) const ALL: &[(&str, $crate::behaviours::Behaviour)] =
+            &[$((stringify!($name), $name)),*];
     };
 }
+pub(crate) use behaviours;
 
 behaviours!(
     an_enrolled_client_is_accepted_and_has_a_session,
@@ -46,10 +48,11 @@ behaviours!(
 /// The names of all behaviours, in order.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
-    ALL.iter().map(|(name, _)| *name).collect()
+    let all = ALL.iter().chain(crate::devices::ALL);
+    all.map(|(name, _)| *name).collect()
 }
 
-fn denied() -> Answer {
+pub(crate) fn denied() -> Answer {
     Answer::refused("denied")
 }
 

@@ -81,6 +81,59 @@ pub trait HostUnderTest {
     /// Whose session this connection has, if it has one that is good.
     fn whoami(&mut self) -> Option<String>;
 
+    /// What it offers to clients with several credentials, if it does: the behaviours of those are run then.
+    fn devices(&mut self) -> Option<&mut dyn Devices> {
+        None
+    }
+
     /// Another connection to the same host, without a session.
     fn another(&self) -> Box<dyn HostUnderTest + Send>;
+}
+
+/// Which challenge of which client is answered, and by which credential.
+#[derive(Clone, Copy, Debug)]
+pub struct By<'a> {
+    /// The client.
+    pub client_id: &'a str,
+    /// The id of the challenge, as the host gave it.
+    pub challenge_id: &'a str,
+    /// The id of the credential in text; the first is meant where none is named.
+    pub credential_id: Option<&'a str>,
+}
+
+/// What a host offers to clients with several credentials.
+pub trait Devices {
+    /// Answers a challenge by the credential that is named.
+    fn authenticate_by(&mut self, by: By<'_>, proof: &[u8]) -> Answer;
+
+    /// Asks for another credential: with its joining proof and name, or of a second device that has joined.
+    fn link(
+        &mut self,
+        by: By<'_>,
+        proof: &[u8],
+        commitment_new: &[u8],
+        joining: Option<(&[u8], &str)>,
+    ) -> Answer;
+
+    /// Asks for a credential to be taken away.
+    fn unlink(&mut self, by: By<'_>, proof: &[u8], commitment_old: &[u8]) -> Answer;
+
+    /// Offers a challenge to a second device, as the client whose session this connection has.
+    fn offer(&mut self, challenge_id: &str) -> Answer;
+
+    /// How far the link of a second device is, as that client: `none`, `open`, `joined` or `clashed`.
+    fn pending(&mut self) -> String;
+
+    /// Joins an offer, as a second device.
+    fn join(
+        &mut self,
+        client_id: &str,
+        challenge_id: &str,
+        commitment: &[u8],
+        proof: &[u8],
+        name: &str,
+    ) -> Answer;
+
+    /// The ids of the credentials of that client, in their order.
+    fn credentials(&mut self) -> Vec<String>;
 }

@@ -5,11 +5,12 @@
 //! kept under `target/conformance`, from where `cargo run -p twofapi-conformance` prints host × behaviour.
 
 mod behaviours;
+mod devices;
 mod host;
 mod person;
 mod report;
 
 pub use behaviours::names;
-pub use host::{Act, Answer, HostUnderTest, Issued};
+pub use host::{Act, Answer, By, Devices, HostUnderTest, Issued};
 pub use person::Person;
 pub use report::{Report, run, table};

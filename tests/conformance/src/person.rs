@@ -2,11 +2,11 @@
 
 use getrandom::SysRng;
 use twofapi_crypto_core::{
-    Authentication, AuthenticationBinding, ClientId, Commitment, Credential, Enrolment, Nonce,
-    Proof, Rotation, Statement, prove,
+    Authentication, AuthenticationBinding, ClientId, Commitment, Credential, CredentialId,
+    Enrolment, Joining, Linking, Nonce, Proof, Rotation, Statement, Unlinking, prove,
 };
 
-use crate::{Answer, HostUnderTest, Issued};
+use crate::{Answer, By, Devices, HostUnderTest, Issued};
 
 /// A client id with a credential.
 pub struct Person {
@@ -64,7 +64,7 @@ impl Person {
     /// The proof that answers a challenge of a host with this binding.
     #[must_use]
     pub fn answer(&self, issued: &Issued, binding: &AuthenticationBinding) -> [u8; Proof::LEN] {
-        let nonce = Nonce::from_bytes(&issued.nonce).expect("a nonce of a permitted length");
+        let nonce = nonce(issued);
         self.prove(&Authentication {
             client_id: &self.id,
             nonce: &nonce,
@@ -87,7 +87,7 @@ impl Person {
         binding: &AuthenticationBinding,
         new: &Commitment,
     ) -> [u8; Proof::LEN] {
-        let nonce = Nonce::from_bytes(&issued.nonce).expect("a nonce of a permitted length");
+        let nonce = nonce(issued);
         let statement = Rotation::new(&self.id, &nonce, new, binding).expect("room for a rotation");
         self.prove(&statement)
     }
@@ -121,9 +121,103 @@ impl Person {
         )
     }
 
+    /// The id of the credential.
+    #[must_use]
+    pub fn credential_id(&self) -> String {
+        CredentialId::of(self.commitment().as_bytes()).to_string()
+    }
+
+    /// Challenge, proof, answer, by the credential that is named.
+    pub fn log_in_by_name(&self, host: &mut dyn HostUnderTest) -> Answer {
+        let issued = self.challenge(host);
+        let proof = self.answer(&issued, &host.binding());
+        let id = self.credential_id();
+        devices(host).authenticate_by(self.by(&issued, &id), &proof)
+    }
+
+    /// Adds the credential of `new`, at the same device.
+    pub fn link(&self, host: &mut dyn HostUnderTest, new: &Self) -> Answer {
+        let issued = self.challenge(host);
+        let proof = self.linking(&issued, &host.binding(), new.commitment());
+        let joining = new.joining(&issued, &host.binding());
+        self.link_with(host, &issued, &proof, new, Some(&joining))
+    }
+
+    /// The same, with these proofs.
+    pub fn link_with(
+        &self,
+        host: &mut dyn HostUnderTest,
+        issued: &Issued,
+        proof: &[u8],
+        new: &Self,
+        joining: Option<&[u8]>,
+    ) -> Answer {
+        let id = self.credential_id();
+        let joining = joining.map(|proof| (proof, "laptop"));
+        let new = new.commitment().as_bytes();
+        devices(host).link(self.by(issued, &id), proof, new, joining)
+    }
+
+    /// Takes the credential of `old` away.
+    pub fn unlink(&self, host: &mut dyn HostUnderTest, old: &Self) -> Answer {
+        let issued = self.challenge(host);
+        let nonce = nonce(&issued);
+        let binding = host.binding();
+        let commitment = old.commitment().as_bytes();
+        let statement = Unlinking::new(&self.id, &nonce, commitment, &binding);
+        let proof = self.prove(&statement.expect("room for an unlinking"));
+        let id = self.credential_id();
+        devices(host).unlink(self.by(&issued, &id), &proof, commitment)
+    }
+
+    /// The proof by this credential that adds another one.
+    #[must_use]
+    pub fn linking(
+        &self,
+        issued: &Issued,
+        binding: &AuthenticationBinding,
+        new: &Commitment,
+    ) -> [u8; Proof::LEN] {
+        let nonce = nonce(issued);
+        let statement = Linking::new(&self.id, &nonce, new.as_bytes(), binding);
+        self.prove(&statement.expect("room for a link"))
+    }
+
+    /// The proof by this credential that it joins.
+    #[must_use]
+    pub fn joining(&self, issued: &Issued, binding: &AuthenticationBinding) -> [u8; Proof::LEN] {
+        let nonce = nonce(issued);
+        let statement = Joining::new(&self.id, &nonce, binding);
+        self.prove(&statement.expect("room for a link"))
+    }
+
+    /// Joins what is on offer.
+    pub fn join(&self, host: &mut dyn HostUnderTest, offer: &Issued) -> Answer {
+        let proof = self.joining(offer, &host.binding());
+        let (id, commitment) = (self.id.as_str(), self.commitment().as_bytes());
+        devices(host).join(id, &offer.id, commitment, &proof, "phone")
+    }
+
+    fn by<'a>(&'a self, issued: &'a Issued, credential_id: &'a str) -> By<'a> {
+        By {
+            client_id: self.id.as_str(),
+            challenge_id: &issued.id,
+            credential_id: Some(credential_id),
+        }
+    }
+
     fn prove(&self, statement: &(impl Statement + ?Sized)) -> [u8; Proof::LEN] {
         prove(&self.credential, statement, &mut SysRng)
             .expect("randomness")
             .to_bytes()
     }
+}
+
+fn nonce(issued: &Issued) -> Nonce {
+    Nonce::from_bytes(&issued.nonce).expect("a nonce of a permitted length")
+}
+
+/// Of a host whose clients have several credentials.
+pub(crate) fn devices(host: &mut dyn HostUnderTest) -> &mut dyn Devices {
+    host.devices().expect("a host that links credentials")
 }

@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{HostUnderTest, behaviours};
+use crate::{HostUnderTest, behaviours, devices};
 
 /// How one host did.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,7 +68,11 @@ impl Report {
 /// When the result cannot be kept.
 pub fn run(name: &str, host: &mut dyn HostUnderTest) -> Report {
     let mut outcomes = BTreeMap::new();
-    for (behaviour, check) in behaviours::ALL {
+    let of_devices = match host.devices() {
+        Some(_) => devices::ALL,
+        None => &[],
+    };
+    for (behaviour, check) in behaviours::ALL.iter().chain(of_devices) {
         let outcome = catch_unwind(AssertUnwindSafe(|| check(host)));
         let why = outcome.err().map(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -111,8 +115,8 @@ pub fn table() -> std::io::Result<String> {
         "behaviour",
         numbers(&|at| (at + 1).to_string())
     ));
-    for (name, _) in behaviours::ALL {
-        let cell = |at: usize| match reports[at].outcomes.get(*name) {
+    for name in behaviours::names() {
+        let cell = |at: usize| match reports[at].outcomes.get(name) {
             Some(None) => "ok".to_owned(),
             Some(Some(_)) => "NO".to_owned(),
             None => "-".to_owned(),
