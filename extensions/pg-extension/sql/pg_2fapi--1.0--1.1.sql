@@ -62,6 +62,10 @@ COMMENT ON COLUMN twofapi.pending_links.client_id IS 'whose link it is; one at a
 COMMENT ON COLUMN twofapi.pending_links.pending IS 'the offer, and what a second device left';
 COMMENT ON COLUMN twofapi.pending_links.until IS 'when it is over';
 
+ALTER TABLE twofapi.audit_log ADD COLUMN credential_id text;
+COMMENT ON COLUMN twofapi.audit_log.credential_id IS
+    'the credential that was proven, or that came, or was to go; NULL where none was named';
+
 -- Functions with a further argument take the place of those without.
 DROP FUNCTION twofapi.authenticate(text, text, bytea, bytea);
 DROP FUNCTION twofapi.verify(text, text, bytea, bytea);

@@ -11,7 +11,7 @@ use twofapi_crypto_core::{
 
 use crate::{
     attempt, audit_table,
-    calls::{Bytes, answer, client_id, commitment, ended, given, is_accepted, proof},
+    calls::{About, Bytes, answer, client_id, commitment, ended, given, is_accepted, proof},
     clients,
     columns::{self, Texts},
     errors,
@@ -33,7 +33,8 @@ fn enroll(id: Bytes<'_>, c: Bytes<'_>, p: Bytes<'_>) -> bool {
         };
         ended(attempt::enrolment(shared, &request)).map(is_accepted)
     };
-    answer(shared, Action::Enrol, id.as_ref().ok(), enrol())
+    let about = About::with(id.as_ref().ok(), c);
+    answer(shared, Action::Enrol, about, enrol())
 }
 
 /// Puts one credential in the place of all that a client has.
@@ -50,7 +51,8 @@ fn reset_client(id: Bytes<'_>, c: Bytes<'_>, p: Bytes<'_>) -> bool {
         };
         ended(attempt::reset(shared, &request)).map(is_accepted)
     };
-    answer(shared, Action::Reset, id.as_ref().ok(), reset())
+    let about = About::with(id.as_ref().ok(), c);
+    answer(shared, Action::Reset, about, reset())
 }
 
 #[pg_extern]
@@ -82,7 +84,8 @@ fn import_client(id: Bytes<'_>, c: Bytes<'_>, version: Option<i32>, status: Byte
             false => Err(Error::AlreadyEnrolled),
         }
     };
-    answer(shared, Action::Import, id.as_ref().ok(), import())
+    let about = About::with(id.as_ref().ok(), c);
+    answer(shared, Action::Import, about, import())
 }
 
 const fn invalid(what: &'static str, expected: &'static str) -> Error {

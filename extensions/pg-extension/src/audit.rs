@@ -9,7 +9,7 @@
 use core::{cell::OnceCell, ffi::CStr, net::IpAddr};
 
 use pgrx::{datum::Inet, direct_function_call, pg_sys};
-use twofapi_crypto_core::ClientId;
+use twofapi_crypto_core::{ClientId, CredentialId};
 
 use crate::{
     backend, clock, gucs,
@@ -22,13 +22,15 @@ use crate::{
 };
 
 /// Records how an attempt ended.
-pub(crate) fn record(shared: Shared, action: Action, outcome: Outcome, client: Option<&ClientId>) {
-    record_key(
-        shared,
-        action,
-        outcome,
-        client.map(|id| ClientKey::new(backend::database(), id)),
-    );
+pub(crate) fn record(
+    shared: Shared,
+    action: Action,
+    outcome: Outcome,
+    client: Option<&ClientId>,
+    credential: Option<CredentialId>,
+) {
+    let client = client.map(|id| ClientKey::new(backend::database(), id));
+    record_key(shared, action, outcome, client, credential);
 }
 
 pub(crate) fn record_key(
@@ -36,6 +38,7 @@ pub(crate) fn record_key(
     action: Action,
     outcome: Outcome,
     client: Option<ClientKey>,
+    credential: Option<CredentialId>,
 ) {
     let (as_row, as_line) = (gucs::audit_log(), gucs::log_events());
     if !as_row && !as_line {
@@ -60,6 +63,7 @@ pub(crate) fn record_key(
         client,
         address: address(),
         application: application(),
+        credential,
     };
     if as_line {
         log(&event);
@@ -126,7 +130,7 @@ fn log(event: &Event) {
     }
     // SAFETY: the server's own sequence for a message of its log: asked first whether it wants one,
     // then told. All strings end in zero and outlive their calls. Nothing is dropped by a jump: there
-    // is nothing to drop while the server's functions run, but for the two strings if memory is out.
+    // is nothing to drop while the server's functions run, but for three strings if memory is out.
     unsafe {
         pg_sys::ffi::pg_guard_ffi_boundary(|| {
             if !errstart(pg_sys::LOG_SERVER_ONLY as i32, core::ptr::null()) {
@@ -136,8 +140,12 @@ fn log(event: &Event) {
                 "" => String::new(),
                 reason => format!(" ({reason})"),
             };
+            let credential = match event.credential {
+                None => String::new(),
+                Some(id) => format!(" credential={id}"),
+            };
             let line = format!(
-                "2fapi: {} {}{reason} client=\"{}\"\0",
+                "2fapi: {} {}{reason} client=\"{}\"{credential}\0",
                 event.action.as_str(),
                 event.outcome.as_str(),
                 event.client.id_str(),

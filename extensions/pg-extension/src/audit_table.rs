@@ -33,6 +33,9 @@ const COLUMNS: [Column; 12] = [
     column("run", pg_sys::INT8OID),
 ];
 
+/// Behind them since version 1.1, wherever an upgrade put it.
+const CREDENTIAL: Column = column("credential_id", pg_sys::TEXTOID);
+
 unsafe extern "C-unwind" {
     /// Not among pgrx's bindings.
     fn nextval_internal(sequence: Oid, check_permissions: bool) -> i64;
@@ -78,6 +81,7 @@ pub(crate) fn insert(events: &[Event], run: i64) -> Result<(), Error> {
         return Err(missing());
     }
     let relation = table.relation();
+    let credential_at = table.place_of(&CREDENTIAL);
     // SAFETY: the executor's own sequence for adding rows to an open table: state, result relation
     // and slot live from here to the end of this block, and the slot has a place for each column of
     // the table, of which the first are those of `COLUMNS`. Without trigger descriptions no trigger
@@ -100,9 +104,12 @@ pub(crate) fn insert(events: &[Event], run: i64) -> Result<(), Error> {
             let nulls = core::slice::from_raw_parts_mut((*slot).tts_isnull, columns);
             values.fill(Datum::null());
             nulls.fill(true);
-            let row = row(event, nextval(sequence), run);
-            for ((value, null), given) in values.iter_mut().zip(nulls).zip(row) {
-                (*value, *null) = (given.unwrap_or(Datum::null()), given.is_none());
+            let row = row(event, nextval(sequence), run).into_iter().enumerate();
+            let credential = event.credential.and_then(|id| id.to_string().into_datum());
+            for (at, given) in row.chain(credential_at.map(|at| (at, credential))) {
+                if let (Some(value), Some(null)) = (values.get_mut(at), nulls.get_mut(at)) {
+                    (*value, *null) = (given.unwrap_or(Datum::null()), given.is_none());
+                }
             }
             pg_sys::ExecStoreVirtualTuple(slot);
             pg_sys::ExecSimpleRelationInsert(result, state, slot);

@@ -5,7 +5,7 @@
 use core::sync::atomic::Ordering;
 
 use twofapi_crypto_core::{
-    ClientId, Error,
+    ClientId, CredentialId, Error,
     ceremony::{Named, Refused},
 };
 
@@ -71,25 +71,50 @@ pub(crate) fn is_accepted<T>(ended: Result<T, Outcome>) -> (bool, Outcome) {
     }
 }
 
+/// Whom and what an action is about, for the audit.
+#[derive(Clone, Copy)]
+pub(crate) struct About<'a> {
+    pub(crate) client: Option<&'a ClientId>,
+    pub(crate) credential: Option<CredentialId>,
+}
+
+impl<'a> About<'a> {
+    /// The credential with this commitment, if that can be one.
+    pub(crate) fn with(client: Option<&'a ClientId>, commitment: Bytes<'_>) -> Self {
+        let commitment = commitment.and_then(|bytes| bytes.try_into().ok());
+        Self {
+            client,
+            credential: commitment.map(CredentialId::of),
+        }
+    }
+}
+
+impl<'a> From<Option<&'a ClientId>> for About<'a> {
+    fn from(client: Option<&'a ClientId>) -> Self {
+        Self {
+            client,
+            credential: None,
+        }
+    }
+}
+
 /// Records how an action ended and answers, or raises.
-pub(crate) fn answer<T>(
+pub(crate) fn answer<'a, T>(
     shared: Shared,
     action: Action,
-    client: Option<&ClientId>,
+    about: impl Into<About<'a>>,
     result: Result<(T, Outcome), Error>,
 ) -> T {
+    let About { client, credential } = about.into();
+    let outcome = match &result {
+        Ok((_, outcome)) => *outcome,
+        Err(error) => Outcome::of_error(error.code()),
+    };
+    count(shared, outcome);
+    audit::record(shared, action, outcome, client, credential);
     match result {
-        Ok((answer, outcome)) => {
-            count(shared, outcome);
-            audit::record(shared, action, outcome, client);
-            answer
-        }
-        Err(error) => {
-            let outcome = Outcome::of_error(error.code());
-            count(shared, outcome);
-            audit::record(shared, action, outcome, client);
-            errors::raise(&error)
-        }
+        Ok((answer, _)) => answer,
+        Err(error) => errors::raise(&error),
     }
 }
 

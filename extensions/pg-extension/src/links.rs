@@ -15,7 +15,8 @@ use twofapi_crypto_core::{
 use crate::{
     attempt,
     calls::{
-        Bytes, answer, challenge_id, client_id, commitment, ended, given, is_accepted, named, proof,
+        About, Bytes, answer, challenge_id, client_id, commitment, ended, given, is_accepted,
+        named, proof,
     },
     clients, clock, errors,
     errors::must_be_writable,
@@ -57,7 +58,8 @@ fn link_credential(
         };
         ended(attempt::linking(shared, &request)).map(is_accepted)
     };
-    answer(shared, Action::Link, id.as_ref().ok(), link())
+    let about = About::with(id.as_ref().ok(), commitment_new);
+    answer(shared, Action::Link, about, link())
 }
 
 #[pg_extern]
@@ -81,7 +83,8 @@ fn unlink_credential(
         };
         ended(attempt::unlinking(shared, &request)).map(is_accepted)
     };
-    answer(shared, Action::Unlink, id.as_ref().ok(), unlink())
+    let about = About::with(id.as_ref().ok(), commitment_old);
+    answer(shared, Action::Unlink, about, unlink())
 }
 
 /// A second device's part: its credential waits for the first one.
@@ -108,7 +111,8 @@ fn join_link(
         };
         ended(attempt::joining(shared, &request)).map(is_accepted)
     };
-    answer(shared, Action::Join, id.as_ref().ok(), join())
+    let about = About::with(id.as_ref().ok(), c);
+    answer(shared, Action::Join, about, join())
 }
 
 fn named_so(name: Bytes<'_>) -> Result<&[u8], Error> {

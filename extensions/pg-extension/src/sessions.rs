@@ -13,7 +13,7 @@ use twofapi_crypto_core::{ClientId, ClientStatus, Error};
 
 use crate::{
     backend,
-    calls::{Bytes, answer, client_id},
+    calls::{About, Bytes, answer, client_id},
     clients, clock, errors,
     errors::must_be_writable,
     gucs, known,
@@ -52,7 +52,11 @@ fn session_from_token(token: Bytes<'_>) -> bool {
         );
     };
     let opened = open(shared, &token);
-    answer(shared, Action::Token, Some(&token.client_id), opened)
+    let about = About {
+        client: Some(&token.client_id),
+        credential: token.credential,
+    };
+    answer(shared, Action::Token, about, opened)
 }
 
 /// What the token says, if it is one of the configured service; an error when none is configured.

@@ -17,14 +17,16 @@ use pgrx::{
     prelude::{FromDatum, TimestampWithTimeZone},
 };
 use twofapi_crypto_core::{
-    ClientId, Error,
+    ClientId, CredentialId, Error,
     ceremony::{AuthenticationRequest, RotationRequest},
 };
 
 use crate::{
     attempt::{self, Authenticated},
     audit, backend,
-    calls::{Bytes, answer, challenge_id, client_id, commitment, ended, is_accepted, named, proof},
+    calls::{
+        About, Bytes, answer, challenge_id, client_id, commitment, ended, is_accepted, named, proof,
+    },
     clock, errors,
     errors::must_be_writable,
     postings, row,
@@ -153,6 +155,7 @@ impl Attempt<'_> {
     ) -> bool {
         strict::check_those_of_role_and_database();
         let id = client_id(self.id);
+        let mut credential = self.credential.and_then(|id| CredentialId::parse(id).ok());
         let attempt = || {
             let request = AuthenticationRequest {
                 of: named(id.as_ref().map_err(Clone::clone)?, self.challenge)?,
@@ -161,13 +164,20 @@ impl Attempt<'_> {
                 binding: self.binding,
             };
             let opened = match ended(attempt::authentication(shared, &request))? {
-                Ok(proven) => Ok(accepted(proven)?),
+                Ok(proven) => {
+                    credential = Some(*proven.accepted.credential_id());
+                    Ok(accepted(proven)?)
+                }
                 Err(outcome) => Err(outcome),
             };
             Ok(is_accepted(opened))
         };
         let result = attempt();
-        answer(shared, self.action, id.as_ref().ok(), result)
+        let about = About {
+            client: id.as_ref().ok(),
+            credential,
+        };
+        answer(shared, self.action, about, result)
     }
 }
 
@@ -194,7 +204,8 @@ fn rotate_commitment_by(
         };
         ended(attempt::rotation(shared, &request)).map(is_accepted)
     };
-    answer(shared, Action::Rotate, id.as_ref().ok(), rotate())
+    let about = About::with(id.as_ref().ok(), commitment_new);
+    answer(shared, Action::Rotate, about, rotate())
 }
 
 /// As version 1.0 declares it.
@@ -225,7 +236,7 @@ fn logout() -> bool {
     let shared = preloaded();
     let whose = session::end(shared);
     if whose.is_some() {
-        audit::record_key(shared, Action::Logout, Outcome::Accepted, whose);
+        audit::record_key(shared, Action::Logout, Outcome::Accepted, whose, None);
     }
     whose.is_some()
 }

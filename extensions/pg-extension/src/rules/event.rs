@@ -3,7 +3,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use twofapi_crypto_core::{CLIENT_ID_MAX, ClientId, ErrorCode, ceremony::Cause};
+use twofapi_crypto_core::{CLIENT_ID_MAX, ClientId, CredentialId, ErrorCode, ceremony::Cause};
 
 use super::ClientKey;
 
@@ -223,6 +223,8 @@ pub(crate) struct Event {
     pub(crate) address: Option<IpAddr>,
     /// What the connection calls itself.
     pub(crate) application: ShortText,
+    /// Which credential was proven, or came or went, as far as it is known.
+    pub(crate) credential: Option<CredentialId>,
 }
 
 /// Text of at most [`ShortText::MAX`] bytes, in the encoding of the server.
@@ -258,11 +260,19 @@ impl ShortText {
 pub(crate) struct Encoded([u8; Self::LEN]);
 
 impl Encoded {
-    pub(crate) const LEN: usize =
+    pub(crate) const LEN: usize = Self::LEN_BEFORE + 1 + CredentialId::LEN;
+    /// In version 1.0, which knew of no credential.
+    pub(crate) const LEN_BEFORE: usize =
         8 + 8 + 4 + 4 + 1 + 1 + 4 + 1 + CLIENT_ID_MAX + 17 + 1 + ShortText::MAX;
 
-    pub(crate) const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        Self(bytes)
+    /// Bytes that a file holds, of this version or of 1.0.
+    pub(crate) fn from_file(bytes: &[u8]) -> Option<Self> {
+        let mut whole = [0; Self::LEN];
+        match bytes.len() {
+            Self::LEN | Self::LEN_BEFORE => whole.get_mut(..bytes.len())?.copy_from_slice(bytes),
+            _ => return None,
+        }
+        Some(Self(whole))
     }
 
     pub(crate) const fn as_bytes(&self) -> &[u8; Self::LEN] {
@@ -284,6 +294,8 @@ impl Encoded {
         let address: [u8; 16] = take(&mut rest)?;
         let [application_len] = take(&mut rest)?;
         let application: [u8; ShortText::MAX] = take(&mut rest)?;
+        let [of_a_credential] = take(&mut rest)?;
+        let credential = take(&mut rest)?;
         let id = match id_len {
             0 => None,
             len => Some(ClientId::from_bytes(id.get(..len as usize)?).ok()?),
@@ -304,6 +316,11 @@ impl Encoded {
                 _ => return None,
             },
             application: ShortText::new(application.get(..application_len as usize)?),
+            credential: match of_a_credential {
+                0 => None,
+                1 => Some(CredentialId::from_bytes(credential)),
+                _ => return None,
+            },
         })
     }
 }
@@ -330,6 +347,9 @@ impl Event {
             }
             Some(IpAddr::V6(address)) => (6, address.octets()),
         };
+        let credential = self
+            .credential
+            .map_or([0; CredentialId::LEN], |id| *id.as_bytes());
         let mut bytes = [0; Encoded::LEN];
         let mut left = &mut bytes[..];
         for part in [
@@ -345,6 +365,8 @@ impl Event {
             &address,
             &[self.application.len],
             &self.application.bytes,
+            &[u8::from(self.credential.is_some())],
+            &credential,
         ] {
             let (place, rest) = left.split_at_mut(part.len());
             place.copy_from_slice(part);
@@ -367,6 +389,7 @@ mod tests {
             id in proptest::option::of("[a-z0-9.@_-]{1,128}"),
             address in proptest::option::of(any::<IpAddr>()),
             application in proptest::collection::vec(any::<u8>(), 0..80),
+            credential in proptest::option::of(any::<[u8; 16]>()),
         ) {
             let (at, transaction, backend, role, database) = numbers;
             let id = id.and_then(|id| id.parse().ok());
@@ -380,6 +403,7 @@ mod tests {
                 client: ClientKey::of(database, id.as_ref()),
                 address,
                 application: ShortText::new(&application),
+                credential: credential.map(CredentialId::from_bytes),
             };
             let back = event.encode().decode().unwrap();
             prop_assert_eq!(
@@ -388,13 +412,16 @@ mod tests {
             );
             prop_assert!(back.client == event.client);
             prop_assert_eq!((back.address, back.application), (address, event.application));
-            let (again, before) = (back.encode(), event.encode());
-            prop_assert_eq!(again.as_bytes(), before.as_bytes());
+            prop_assert_eq!(back.credential, event.credential);
+            let (again, encoded) = (back.encode(), event.encode());
+            prop_assert_eq!(again.as_bytes(), encoded.as_bytes());
+            let before = Encoded::from_file(&encoded.as_bytes()[..Encoded::LEN_BEFORE]).unwrap();
+            prop_assert_eq!(before.decode().unwrap().credential, None);
         }
 
         #[test]
         fn any_bytes_are_an_event_or_none(bytes in proptest::collection::vec(any::<u8>(), Encoded::LEN)) {
-            let _ = Encoded::from_bytes(bytes.try_into().unwrap()).decode();
+            let _ = Encoded::from_file(&bytes).unwrap().decode();
         }
     }
 }

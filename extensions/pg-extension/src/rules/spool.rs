@@ -4,6 +4,8 @@ use super::event::Encoded;
 
 const MAGIC: [u8; 8] = *b"2FAPIEV\x01";
 const RECORD: usize = 4 + Encoded::LEN;
+/// What version 1.0 wrote.
+const RECORD_BEFORE: usize = 4 + Encoded::LEN_BEFORE;
 const HEAD: usize = MAGIC.len() + 8 + 4 + 4;
 const SUM: usize = 8;
 
@@ -29,7 +31,7 @@ impl Spool {
         bytes
     }
 
-    /// `None` for what another version wrote, or nobody finished.
+    /// `None` for what a newer version wrote, or nobody finished.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (body, found) = bytes.split_last_chunk::<SUM>()?;
         if u64::from_le_bytes(*found) != sum(body) {
@@ -40,16 +42,16 @@ impl Spool {
         let (record, rest) = rest.split_first_chunk()?;
         let (count, records) = rest.split_first_chunk()?;
         let count = u32::from_le_bytes(*count) as usize;
+        let record = u32::from_le_bytes(*record) as usize;
         if *magic != MAGIC
-            || u32::from_le_bytes(*record) as usize != RECORD
-            || Some(records.len()) != count.checked_mul(RECORD)
+            || ![RECORD, RECORD_BEFORE].contains(&record)
+            || Some(records.len()) != count.checked_mul(record)
         {
             return None;
         }
-        let events = records.chunks_exact(RECORD).map(|record| {
+        let events = records.chunks_exact(record).map(|record| {
             let (database, event) = record.split_first_chunk()?;
-            let event = Encoded::from_bytes(event.try_into().ok()?);
-            Some((u32::from_le_bytes(*database), event))
+            Some((u32::from_le_bytes(*database), Encoded::from_file(event)?))
         });
         Some(Self {
             dropped: u64::from_le_bytes(*dropped),
@@ -74,7 +76,12 @@ mod tests {
         Spool {
             dropped: 7,
             events: (0..count)
-                .map(|n| (u32::from(n), Encoded::from_bytes([n; Encoded::LEN])))
+                .map(|n| {
+                    (
+                        u32::from(n),
+                        Encoded::from_file(&[n; Encoded::LEN]).unwrap(),
+                    )
+                })
                 .collect(),
         }
     }
@@ -90,6 +97,27 @@ mod tests {
                 assert_eq!(event.as_bytes(), &[n as u8; Encoded::LEN]);
             }
         }
+    }
+
+    #[test]
+    fn what_version_1_0_saved_is_read_as_well() {
+        let mut bytes = Vec::from(MAGIC);
+        bytes.extend(7_u64.to_le_bytes());
+        bytes.extend((RECORD_BEFORE as u32).to_le_bytes());
+        bytes.extend(2_u32.to_le_bytes());
+        for n in [8, 9] {
+            bytes.extend(u32::from(n).to_le_bytes());
+            bytes.extend([n; Encoded::LEN_BEFORE]);
+        }
+        bytes.extend(sum(&bytes).to_le_bytes());
+        let read = Spool::from_bytes(&bytes).unwrap();
+        let databases: Vec<_> = read.events.iter().map(|(database, _)| *database).collect();
+        assert_eq!(databases, [8, 9]);
+        let (_, event) = &read.events[1];
+        assert_eq!(
+            event.as_bytes()[..Encoded::LEN_BEFORE],
+            [9; Encoded::LEN_BEFORE]
+        );
     }
 
     proptest! {

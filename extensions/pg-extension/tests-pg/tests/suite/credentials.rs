@@ -306,7 +306,7 @@ fn a_session_that_is_open_ends_when_its_credential_expires() {
     does(
         &mut s.admin,
         &format!(
-            "SELECT twofapi.set_credential_expiry('alice', '{laptop}', now() + interval '3 seconds')"
+            "SELECT twofapi.set_credential_expiry('alice', '{laptop}', now() + interval '10 seconds')"
         ),
     );
     assert_eq!(inside(&mut connections), [true, true]);
@@ -646,4 +646,21 @@ fn links_unlinks_and_resets_are_in_the_audit() {
         let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         rows == expected
     });
+    // What is gone can still be told.
+    let about = "SELECT credential_id FROM twofapi.audit_log ORDER BY id";
+    let about: Vec<Option<String>> = admin
+        .query(about, &[])
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    let named = [&phone, &laptop, &laptop, &laptop, &laptop, &new];
+    assert_eq!(
+        about,
+        named.map(|client| Some(client.credential_id().to_string()))
+    );
+    assert!(server.log().contains(&format!(
+        "2fapi: unlink accepted client=\"alice\" credential={}",
+        laptop.credential_id()
+    )));
 }

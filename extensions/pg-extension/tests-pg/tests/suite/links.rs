@@ -218,9 +218,9 @@ fn an_offer_and_what_joined_are_over_in_their_time() {
     assert_eq!(state(&mut s.first).as_deref(), Some("none"));
     let offered = s.offered();
     assert!(join(&mut s.second, &laptop, &offered));
-    server.set_clock("+720s");
+    server.set_clock("+600s");
     assert_eq!(state(&mut s.first).as_deref(), Some("joined"));
-    server.set_clock("+722s");
+    server.set_clock("+800s");
     assert_eq!(state(&mut s.first).as_deref(), Some("none"));
     assert!(!s.linked(&laptop));
     // What is over is taken away with the next offer of anybody.
@@ -312,4 +312,53 @@ fn offers_and_joins_are_in_the_audit() {
         let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         rows == expected
     });
+}
+
+#[test]
+fn a_device_that_joins_while_the_first_one_links_undoes_the_link() {
+    let mut s = scene();
+    let (laptop, thief) = (Client::new("alice"), Client::new("alice"));
+    let offered = s.offered();
+    assert!(join(&mut s.second, &laptop, &offered));
+    let mut others = s.database.connect();
+    // The link has seen what joined, and waits for the client's row.
+    s.admin
+        .batch_execute("BEGIN; SELECT FROM twofapi.clients FOR UPDATE")
+        .unwrap();
+    let challenge = s.phone.challenge(&mut s.first);
+    let proof = s
+        .phone
+        .linking_proof(&challenge, laptop.credential.commitment());
+    let (first, admin) = (&mut s.first, &mut s.admin);
+    let linked = thread::scope(|scope| {
+        let link = scope.spawn(|| {
+            let row = first.query_one(
+                "SELECT twofapi.link_credential('alice', $1, $2, $3)",
+                &[&challenge.id, &proof, &laptop.commitment()],
+            );
+            row.unwrap().get::<_, bool>(0)
+        });
+        // Whatever comes of it: the transaction ends.
+        let joined = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let waits = "SELECT count(*) FROM pg_stat_activity
+                         WHERE wait_event_type = 'Lock' AND datname = current_database()";
+            eventually("the link waits", || {
+                others.query_one(waits, &[]).unwrap().get::<_, i64>(0) == 1
+            });
+            join(&mut others, &thief, &offered)
+        }));
+        admin.batch_execute("COMMIT").unwrap();
+        assert!(!joined.unwrap());
+        link.join().unwrap()
+    });
+    assert!(!linked);
+    assert_eq!(state(&mut s.first).as_deref(), Some("clashed"));
+    assert!(!laptop.log_in_by_name(&mut s.second) && !thief.log_in_by_name(&mut s.second));
+    // The challenge was not spent.
+    let proof = s.phone.proof(&challenge);
+    assert!(
+        s.phone
+            .authenticate(&mut s.first, &challenge, &proof)
+            .unwrap()
+    );
 }

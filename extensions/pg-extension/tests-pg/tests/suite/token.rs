@@ -211,9 +211,10 @@ fn a_token_that_names_a_credential_is_good_while_the_client_has_it_here() {
     assert_eq!(current_client(&mut other), None);
     assert!(!opens(&mut other, &token_of(&laptop)));
     assert!(opens(&mut other, &token_of(&phone)));
+    let before = token_of(&phone);
     let end = "SELECT twofapi.end_sessions('alice')";
     assert_eq!(admin.query_one(end, &[]).unwrap().get::<_, i32>(0), 2);
-    assert!(!opens(&mut other, &token_of(&phone)));
+    assert!(!opens(&mut other, &before));
     let expire = "SELECT twofapi.set_client_expiry('alice', now() - interval '1 second')";
     admin.batch_execute(expire).unwrap();
     let fresh = token_with("alice", |claims| {

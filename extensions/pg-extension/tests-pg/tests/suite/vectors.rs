@@ -186,3 +186,139 @@ fn rejected_vectors_are_refused_for_their_reasons() {
         "{enrolments} {attempts} {unenrollable}"
     );
 }
+
+const LINKING: &str = "2FApi-v1.0-Linking";
+
+/// A client with the credential of a case.
+fn client_of(case: &Value) -> Client {
+    Client {
+        id: case["client_id"].as_str().unwrap().parse().unwrap(),
+        credential: Credential::from_bytes(&bytes(case, "secret"), &bytes(case, "blinding"))
+            .unwrap(),
+    }
+}
+
+#[test]
+fn the_credentials_of_the_linking_vectors_are_linked_and_their_proofs_enrol_nobody() {
+    let mut connection = database().connect();
+    let files = vectors::files(LINKING);
+    let mut linked = 0;
+    for case in vectors::cases(&files, "accepted") {
+        let name = &case["name"];
+        let expected = if is_enrolment(case) {
+            "accepted"
+        } else {
+            "denied"
+        };
+        assert_eq!(enrols(&mut connection, case), expected, "{name}");
+        connection
+            .batch_execute("TRUNCATE twofapi.clients")
+            .unwrap();
+        let new = client_of(case);
+        let first = Client::enrolled(&mut connection, new.id.as_str());
+        assert!(first.link(&mut connection, &new, "new"), "{name}");
+        assert!(new.log_in_by_name(&mut connection), "{name}");
+        assert!(new.unlink(&mut connection, &first), "{name}");
+        linked += 1;
+    }
+    assert!(linked > 10);
+}
+
+#[test]
+fn refused_links_of_the_vectors_link_and_unlink_nothing() {
+    let mut connection = database().connect();
+    let files = vectors::files(LINKING);
+    let (mut malformed, mut denied) = (0, 0);
+    for case in vectors::cases(&files, "rejected") {
+        let name = case["name"].as_str().unwrap();
+        let call = match case["purpose"].as_str().unwrap() {
+            "linking" => "SELECT twofapi.link_credential($1, $2, $3, $4)",
+            "unlinking" => "SELECT twofapi.unlink_credential($1, $2, $3, $4)",
+            "joining" => "SELECT twofapi.join_link($1, $2, $4, $3, 'new')",
+            _ => continue,
+        };
+        let id = case["client_id"].as_str().unwrap();
+        connection
+            .execute(
+                "INSERT INTO twofapi.clients (client_id, commitment, commitment_version, status)
+                 VALUES ($1, $2, 1, 'active') ON CONFLICT (client_id) DO UPDATE SET commitment = $2",
+                &[&id, &bytes(case, "commitment")],
+            )
+            .unwrap();
+        let issued = connection.query_one("SELECT twofapi.issue_challenge($1)", &[&id]);
+        let Ok(challenge) = issued.map(|row| row.get::<_, String>(0)) else {
+            assert_eq!(case["reason"], "client_id", "{name}");
+            continue;
+        };
+        // What follows "rotation:" and the byte that says what follows.
+        let binding = bytes(case, "channel_binding");
+        let ours = ["point_encoding", "identity"].contains(&case["reason"].as_str().unwrap());
+        let commitment = match binding.get(10..42) {
+            Some(named) if ours => named.to_vec(),
+            _ => bytes(case, "commitment"),
+        };
+        let proof = bytes(case, "proof");
+        let answer = answer(connection.query_one(call, &[&id, &challenge, &proof, &commitment]));
+        if ours {
+            assert_eq!(answer, "22023", "{name}");
+            malformed += 1;
+        } else {
+            assert_eq!(answer, "denied", "{name}");
+            denied += 1;
+        }
+    }
+    assert!(malformed > 10 && denied > 50, "{malformed} {denied}");
+}
+
+#[test]
+fn credential_ids_and_names_are_judged_as_the_vectors_say() {
+    let mut connection = database().connect();
+    let files = vectors::files(LINKING);
+    for case in vectors::cases(&files, "credential_ids") {
+        connection
+            .batch_execute("TRUNCATE twofapi.clients")
+            .unwrap();
+        let import = "SELECT twofapi.import_client('alice', $1)";
+        connection
+            .execute(import, &[&bytes(case, "commitment")])
+            .unwrap();
+        let shown = "SELECT credential_id FROM twofapi.client_credentials('alice')";
+        let shown: String = connection.query_one(shown, &[]).unwrap().get(0);
+        assert_eq!(case["credential_id"], shown.as_str(), "{}", case["name"]);
+    }
+    connection
+        .batch_execute("TRUNCATE twofapi.clients")
+        .unwrap();
+    let alice = Client::enrolled(&mut connection, "alice");
+    let challenge = alice.challenge(&mut connection);
+    let proof = alice.proof(&challenge);
+    for id in vectors::cases(&files, "no_credential_ids") {
+        let call = "SELECT twofapi.verify('alice', $1, $2, credential_id => $3)";
+        let id = id.as_str().unwrap();
+        let told = answer(connection.query_one(call, &[&challenge.id, &proof, &id]));
+        assert_eq!(told, "22023", "{id:?}");
+    }
+    let new = Client::new("alice");
+    for (kind, valid) in [("credential_names", true), ("no_credential_names", false)] {
+        for name in vectors::cases(&files, kind) {
+            let name = name.as_str().unwrap();
+            if name.contains('\0') {
+                // No text of PostgreSQL holds a zero byte.
+                continue;
+            }
+            let call = "SELECT twofapi.join_link('alice', $1, $2, $3, $4)";
+            let told = answer(connection.query_one(
+                call,
+                &[
+                    &challenge.id,
+                    &new.commitment(),
+                    &new.joining_proof(&challenge),
+                    &name,
+                ],
+            ));
+            // Well-formed, and about no offer.
+            let expected = if valid { "denied" } else { "22023" };
+            assert_eq!(told, expected, "{name:?}");
+        }
+    }
+}
