@@ -17,7 +17,7 @@ pub(crate) use shared::Shared;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct StoreArgs {
     /// The store: a file (redb:PATH or PATH), or one that servers share
-    /// (postgres://USER@HOST/DATABASE) [default: 2fapi/2fapi.redb in your data directory]
+    /// (postgres://USER@HOST/DATABASE, redis://HOST/0) [default: 2fapi/2fapi.redb in your data directory]
     #[arg(
         long = "store",
         value_name = "FILE|URL",
@@ -107,7 +107,7 @@ impl StoreArgs {
             _ => {
                 return Err(Failure::bad_input(
                     "that is for a store that servers share: name it with --store \
-                     postgres://USER@HOST/DATABASE",
+                     postgres://USER@HOST/DATABASE or redis://HOST/0",
                 ));
             }
         }

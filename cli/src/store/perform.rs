@@ -11,7 +11,7 @@ use twofapi_server::{
 use super::Reached;
 
 /// An operator's acts spend nothing.
-const NOTHING_SPENT: u32 = 2;
+pub(super) const NOTHING_SPENT: u32 = 2;
 
 impl Reached {
     /// Has it done.

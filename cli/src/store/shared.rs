@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::perform::NOTHING_SPENT;
 use twofapi_client::Failure;
-use twofapi_server::{OperatorKeys, PostgresStore, Store, StoreError};
+use twofapi_server::{OperatorKeys, PostgresStore, RedisStore, Store, StoreError};
 
 /// Its URL, which may have a password in it.
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub(crate) struct Shared {
 #[derive(Clone, Copy)]
 enum Engine {
     Postgres,
+    Redis,
 }
 
 impl Shared {
@@ -23,9 +25,12 @@ impl Shared {
     pub(super) fn parse(scheme: &str, url: &str) -> Result<Self, String> {
         let engine = match scheme {
             "postgres" | "postgresql" => Engine::Postgres,
+            "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
+            | "rediss+cluster" => Engine::Redis,
             _ => {
                 return Err(
-                    "a store is a file or postgres://USER@HOST/DATABASE; no other scheme is known"
+                    "a store is a file, postgres://USER@HOST/DATABASE, redis://HOST/0 (rediss:// over \
+                     TLS), redis+sentinel://HOST,HOST/SERVICE or redis+cluster://HOST,HOST"
                         .into(),
                 );
             }
@@ -56,33 +61,40 @@ impl Shared {
         keys: OperatorKeys,
         spent_capacity: u32,
     ) -> Result<Arc<dyn Store>, Failure> {
-        match self.engine {
-            Engine::Postgres => PostgresStore::open(&self.url, keys, spent_capacity)
+        let url = &self.url;
+        let opened: Result<Arc<dyn Store>, _> = match self.engine {
+            Engine::Postgres => PostgresStore::open(url, keys, spent_capacity)
                 .await
-                .map(|store| Arc::new(store) as Arc<dyn Store>)
-                .map_err(cannot),
-        }
+                .map(|store| Arc::new(store) as _),
+            Engine::Redis => RedisStore::open(url, keys, spent_capacity)
+                .await
+                .map(|store| Arc::new(store) as _),
+        };
+        opened.map_err(cannot)
     }
 
     /// Makes it, or brings one of before up to date. The versions before, 0 for none, and after.
     pub(crate) async fn migrate(&self, keys: &OperatorKeys) -> Result<(i32, i32), Failure> {
-        match self.engine {
-            Engine::Postgres => PostgresStore::migrate(&self.url, keys)
-                .await
-                .map_err(cannot),
-        }
+        let migrated = match self.engine {
+            Engine::Postgres => PostgresStore::migrate(&self.url, keys).await,
+            Engine::Redis => RedisStore::migrate(&self.url, keys).await,
+        };
+        migrated.map_err(cannot)
     }
 
     /// Seals anew what is sealed under a key that is not the first. How many that were.
     pub(crate) async fn rewrap(&self, keys: OperatorKeys) -> Result<usize, Failure> {
-        match self.engine {
-            Engine::Postgres => {
-                let store = PostgresStore::open(&self.url, keys, 2)
-                    .await
-                    .map_err(cannot)?;
-                store.rewrap().await.map_err(cannot)
-            }
-        }
+        let rewrapped = match self.engine {
+            Engine::Postgres => match PostgresStore::open(&self.url, keys, NOTHING_SPENT).await {
+                Ok(store) => store.rewrap().await,
+                Err(error) => Err(error),
+            },
+            Engine::Redis => match RedisStore::open(&self.url, keys, NOTHING_SPENT).await {
+                Ok(store) => store.rewrap().await,
+                Err(error) => Err(error),
+            },
+        };
+        rewrapped.map_err(cannot)
     }
 }
 
