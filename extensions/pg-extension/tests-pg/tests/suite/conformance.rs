@@ -1,7 +1,7 @@
 //! pg_2fapi does what every host does.
 
-use postgres::Client as Connection;
-use twofapi_conformance::{Act, Answer, HostUnderTest, Issued, run};
+use postgres::{Client as Connection, types::ToSql};
+use twofapi_conformance::{Act, Answer, By, Devices, HostUnderTest, Issued, run};
 use twofapi_crypto_core::AuthenticationBinding;
 use twofapi_tests_pg::{Database, bin_dir};
 
@@ -126,8 +126,95 @@ impl HostUnderTest for Sql {
         current_client(&mut self.connection)
     }
 
+    fn devices(&mut self) -> Option<&mut dyn Devices> {
+        Some(self)
+    }
+
     fn another(&self) -> Box<dyn HostUnderTest + Send> {
         Box::new(Self::to(self.database.clone()))
+    }
+}
+
+impl Sql {
+    /// What a function answers on the client's connection.
+    fn says(&mut self, call: &str, parameters: &[&(dyn ToSql + Sync)]) -> Answer {
+        let row = self.connection.query_one(call, parameters);
+        answer(row.map(|row| row.get(0)))
+    }
+}
+
+impl Devices for Sql {
+    fn authenticate_by(&mut self, by: By<'_>, proof: &[u8]) -> Answer {
+        self.says(
+            "SELECT twofapi.authenticate($1, $2, $3, credential_id => $4)",
+            &[&by.client_id, &by.challenge_id, &proof, &by.credential_id],
+        )
+    }
+
+    fn link(
+        &mut self,
+        by: By<'_>,
+        proof: &[u8],
+        commitment_new: &[u8],
+        joining: Option<(&[u8], &str)>,
+    ) -> Answer {
+        let (proof_new, name) = joining.unzip();
+        self.says(
+            "SELECT twofapi.link_credential($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                &by.client_id,
+                &by.challenge_id,
+                &proof,
+                &commitment_new,
+                &proof_new,
+                &name,
+                &by.credential_id,
+            ],
+        )
+    }
+
+    fn unlink(&mut self, by: By<'_>, proof: &[u8], commitment_old: &[u8]) -> Answer {
+        self.says(
+            "SELECT twofapi.unlink_credential($1, $2, $3, $4, $5)",
+            &[
+                &by.client_id,
+                &by.challenge_id,
+                &proof,
+                &commitment_old,
+                &by.credential_id,
+            ],
+        )
+    }
+
+    fn offer(&mut self, challenge_id: &str) -> Answer {
+        self.says("SELECT twofapi.offer_link($1)", &[&challenge_id])
+    }
+
+    fn pending(&mut self) -> String {
+        let row = self
+            .connection
+            .query_one("SELECT state FROM twofapi.pending_link()", &[]);
+        row.expect("a session").get(0)
+    }
+
+    fn join(
+        &mut self,
+        client_id: &str,
+        challenge_id: &str,
+        commitment: &[u8],
+        proof: &[u8],
+        name: &str,
+    ) -> Answer {
+        self.says(
+            "SELECT twofapi.join_link($1, $2, $3, $4, $5)",
+            &[&client_id, &challenge_id, &commitment, &proof, &name],
+        )
+    }
+
+    fn credentials(&mut self) -> Vec<String> {
+        let ids = "SELECT credential_id FROM twofapi.credentials()";
+        let rows = self.connection.query(ids, &[]).expect("an answer");
+        rows.iter().map(|row| row.get(0)).collect()
     }
 }
 
