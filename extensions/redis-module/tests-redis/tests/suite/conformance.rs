@@ -1,8 +1,8 @@
 //! redis-2fapi does what every host does.
 
 use redis::{Connection, RedisResult, Value};
-use std::sync::Arc;
-use twofapi_conformance::{Act, Answer, HostUnderTest, Issued, run};
+use std::{collections::HashMap, sync::Arc};
+use twofapi_conformance::{Act, Answer, By, Devices, HostUnderTest, Issued, run};
 use twofapi_crypto_core::AuthenticationBinding;
 use twofapi_tests_redis::Server;
 
@@ -116,8 +116,86 @@ impl HostUnderTest for Redis {
         whoami(&mut self.connection)
     }
 
+    fn devices(&mut self) -> Option<&mut dyn Devices> {
+        Some(self)
+    }
+
     fn another(&self) -> Box<dyn HostUnderTest + Send> {
         Box::new(Self::to(Arc::clone(&self.server)))
+    }
+}
+
+impl Redis {
+    /// What the client's connection is told of a command about a challenge, by the credential that is named.
+    fn says(&mut self, command: &str, by: By<'_>, more: &[&str]) -> Answer {
+        let mut words = vec![command, by.client_id, by.challenge_id];
+        words.extend(more);
+        words.extend(by.credential_id.iter().flat_map(|id| ["CREDENTIAL", id]));
+        answer(ask(&mut self.connection, &words))
+    }
+}
+
+impl Devices for Redis {
+    fn authenticate_by(&mut self, by: By<'_>, proof: &[u8]) -> Answer {
+        self.says("2FAPI.VERIFY", by, &[&hex::encode(proof)])
+    }
+
+    fn link(
+        &mut self,
+        by: By<'_>,
+        proof: &[u8],
+        commitment_new: &[u8],
+        joining: Option<(&[u8], &str)>,
+    ) -> Answer {
+        let (proof, commitment) = (hex::encode(proof), hex::encode(commitment_new));
+        let joining = joining.map(|(proof, name)| (hex::encode(proof), name));
+        let mut words = vec![&*proof, &commitment];
+        if let Some((proof, name)) = &joining {
+            words.extend(["PROOF", proof, "NAME", name]);
+        }
+        self.says("2FAPI.LINK", by, &words)
+    }
+
+    fn unlink(&mut self, by: By<'_>, proof: &[u8], commitment_old: &[u8]) -> Answer {
+        let words = [proof, commitment_old].map(hex::encode);
+        self.says("2FAPI.UNLINK", by, &[&words[0], &words[1]])
+    }
+
+    fn offer(&mut self, challenge_id: &str) -> Answer {
+        answer(ask(&mut self.connection, &["2FAPI.OFFER", challenge_id]))
+    }
+
+    fn pending(&mut self) -> String {
+        let pending: HashMap<String, Value> = redis::cmd("2FAPI.PENDING")
+            .query(&mut self.connection)
+            .expect("a session");
+        redis::from_redis_value(pending["state"].clone()).expect("a text")
+    }
+
+    fn join(
+        &mut self,
+        client_id: &str,
+        challenge_id: &str,
+        commitment: &[u8],
+        proof: &[u8],
+        name: &str,
+    ) -> Answer {
+        let by = By {
+            client_id,
+            challenge_id,
+            credential_id: None,
+        };
+        let words = [commitment, proof].map(hex::encode);
+        self.says("2FAPI.JOIN", by, &[&words[0], &words[1], name])
+    }
+
+    fn credentials(&mut self) -> Vec<String> {
+        let listed: Vec<HashMap<String, Value>> = redis::cmd("2FAPI.CREDENTIALS")
+            .query(&mut self.connection)
+            .expect("a session");
+        let ids = listed.iter().map(|one| one["credential_id"].clone());
+        ids.map(|id| redis::from_redis_value(id).expect("a text"))
+            .collect()
     }
 }
 
