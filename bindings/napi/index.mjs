@@ -42,6 +42,7 @@ export const {
   readPendingLink,
   readRecord,
   recomputeChallenge,
+  recordOfParts,
   recordOfRow,
   recordWithAttributes,
   recordWithExpiry,

@@ -209,7 +209,7 @@ export declare function credentialId(commitment: Uint8Array): string
 
 /** A credential of a client. */
 export interface CredentialParts {
-  /** 32 hex digits. */
+  /** 32 hex digits; what a record is made from may leave it empty. */
   credentialId: string
   /** 32 bytes. */
   commitment: Uint8Array
@@ -325,6 +325,9 @@ export declare function readRecord(record: Uint8Array): RecordParts
 
 /** A challenge that somebody claims to have been issued, computed again. */
 export declare function recomputeChallenge(clientId: string, challengeId: string, challengeKey: Uint8Array, ttl: number, now: number): Challenge
+
+/** The record of a host that keeps what it says in columns. */
+export declare function recordOfParts(parts: RecordParts): Uint8Array
 
 /**
  * The record of a row that has columns for one credential, and bytes beside them where there is more to say. The

@@ -7,11 +7,11 @@ use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 use twofapi_crypto_core::{
     Attributes, Claims, ClientRecord, ClientStatus, Commitment, CredentialId, CredentialName,
-    Record, Scopes, Sources, Transition, ceremony::PendingLink,
+    EnrolledCredential, Record, Scopes, Sources, SuiteId, Transition, ceremony::PendingLink,
 };
 
 use crate::{
-    error::{Fault, fault, invalid_encoding},
+    error::{Fault, fault, invalid_encoding, invalid_length},
     spent::{seconds, shown_seconds},
 };
 
@@ -50,9 +50,9 @@ fn credential_of(id: &str) -> Result<CredentialId, Fault> {
 }
 
 /// A credential of a client.
-#[napi(object, object_from_js = false)]
+#[napi(object)]
 pub struct CredentialParts {
-    /// 32 hex digits.
+    /// 32 hex digits; what a record is made from may leave it empty.
     pub credential_id: String,
     /// 32 bytes.
     pub commitment: Uint8Array,
@@ -84,7 +84,7 @@ pub struct AttributesParts {
 }
 
 /// What a record says.
-#[napi(object, object_from_js = false)]
+#[napi(object)]
 pub struct RecordParts {
     /// 1 at enrolment.
     pub version: u32,
@@ -92,7 +92,7 @@ pub struct RecordParts {
     pub generation: u32,
     /// `active`, `suspended` or `revoked`.
     #[napi(ts_type = "'active' | 'suspended' | 'revoked'")]
-    pub status: &'static str,
+    pub status: String,
     /// In their order: 1 to 16.
     pub credentials: Vec<CredentialParts>,
     /// What the operator says.
@@ -108,7 +108,7 @@ pub fn read_record(record: &[u8]) -> Result<RecordParts, Fault> {
     Ok(RecordParts {
         version: record.version(),
         generation: record.generation(),
-        status: record.status().as_str(),
+        status: record.status().as_str().to_owned(),
         credentials: record
             .credentials()
             .iter()
@@ -197,14 +197,8 @@ pub fn change_record(record: &[u8], change: String) -> Result<Option<Uint8Array>
     })
 }
 
-/// The record with what its operator says of the client, in the place of what was said before.
-#[napi(catch_unwind)]
-pub fn record_with_attributes(
-    record: &[u8],
-    attributes: AttributesParts,
-) -> Result<Uint8Array, Fault> {
-    let mut record = stored(record)?;
-    let said = Attributes {
+fn said_of(attributes: AttributesParts) -> Result<Attributes, Fault> {
+    Ok(Attributes {
         expires_at: attributes.expires_at.map(seconds).transpose()?,
         scopes: Scopes::new(attributes.scopes.iter().map(String::as_str)).map_err(fault)?,
         claims: match attributes.claims.as_str() {
@@ -225,7 +219,50 @@ pub fn record_with_attributes(
             .tenant
             .map(|tenant| tenant.parse().map_err(fault))
             .transpose()?,
+    })
+}
+
+/// The record of a host that keeps what it says in columns.
+#[napi(catch_unwind)]
+pub fn record_of_parts(parts: RecordParts) -> Result<Uint8Array, Fault> {
+    let credential = |one: &CredentialParts| {
+        let commitment = one
+            .commitment
+            .as_ref()
+            .try_into()
+            .map_err(|_| invalid_length("commitment must be 32 bytes"))?;
+        EnrolledCredential::from_parts(
+            commitment,
+            CredentialName::parse(one.name.as_bytes()).map_err(fault)?,
+            seconds(one.created)?,
+            one.since,
+            SuiteId::Sigma,
+            one.expires_at.map(seconds).transpose()?,
+        )
+        .map_err(fault)
     };
+    let record = Record::from_parts(
+        parts.version,
+        parts.generation,
+        parts.status.parse().map_err(fault)?,
+        parts
+            .credentials
+            .iter()
+            .map(credential)
+            .collect::<Result<_, _>>()?,
+        said_of(parts.attributes)?,
+    );
+    Ok(Uint8Array::new(record.map_err(fault)?.to_bytes()))
+}
+
+/// The record with what its operator says of the client, in the place of what was said before.
+#[napi(catch_unwind)]
+pub fn record_with_attributes(
+    record: &[u8],
+    attributes: AttributesParts,
+) -> Result<Uint8Array, Fault> {
+    let mut record = stored(record)?;
+    let said = said_of(attributes)?;
     record.set_attributes(said).map_err(fault)?;
     Ok(Uint8Array::new(record.to_bytes()))
 }

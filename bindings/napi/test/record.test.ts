@@ -103,6 +103,25 @@ test('columns that people have changed by hand count, and revocation is for ever
   assert.equal(read({ record: revoked, status: 'active' }).status, 'revoked');
 });
 
+test('a record is made again from what it says, and from nothing that none can say', () => {
+  const said = addon.recordWithAttributes(addon.recordWithExpiry(fresh, credentialId, NOW), { tenant: 'example', claims: { a: [1] } });
+  const parts = addon.readRecord(said);
+  assert.deepEqual(addon.recordOfParts(parts), said);
+  const [one] = parts.credentials;
+  assert(one);
+  for (const bad of [
+    { credentials: [] },
+    { credentials: [one, one] },
+    { credentials: [{ ...one, since: parts.version + 1 }] },
+    { credentials: [{ ...one, name: ' x' }] },
+    { credentials: [{ ...one, commitment: new Uint8Array(31) }] },
+    { status: 'asleep' as never },
+    { attributes: { scopes: ['a b'] } },
+  ]) {
+    assert.throws(() => addon.recordOfParts({ ...parts, ...bad }), { code: 'unavailable' }, JSON.stringify(bad));
+  }
+});
+
 test('a record of before, of 37 bytes, is read', () => {
   const old = Buffer.concat([Buffer.from([0, 0, 0, 0, 5]), commitment]);
   const { version, generation, status, credentials } = addon.readRecord(old);

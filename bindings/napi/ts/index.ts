@@ -74,6 +74,7 @@ export {
   credentialIdOf,
   honours,
   readRecord,
+  recordOfParts,
   recordOfRow,
   recordWithAttributes,
   recordWithExpiry,

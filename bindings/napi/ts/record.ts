@@ -4,7 +4,7 @@
 import type { ClientStatus } from '@2fapi/protocol-spec';
 
 import { calling, TwoFApiError } from './errors.js';
-import { bytes, moment, object, text, textOrNothing, whole } from './inputs.js';
+import { bytes, list, moment, object, text, textOrNothing, whole } from './inputs.js';
 import { native } from './load.js';
 
 /** What a store gives. Damage in it is not the fault of who proves, and is no error that such a one is told. */
@@ -96,6 +96,20 @@ export function recordOfRow(row: RecordRow): Uint8Array {
   }
 }
 
+/** The record of a host that keeps what it says in columns; `unavailable` for what no record can be. */
+export function recordOfParts(parts: RecordParts): Uint8Array {
+  const { version, generation, status, credentials, attributes } = object(parts, 'the parts');
+  try {
+    const said = saidOf(attributes);
+    return calling(() =>
+      native.recordOfParts({ version, generation, status, credentials: [...list(credentials, 'credentials')], attributes: said }),
+    );
+  } catch (error) {
+    if (!(error instanceof TwoFApiError)) throw error;
+    throw new TwoFApiError('unavailable', `what is stored of a client is damaged: ${error.message}`);
+  }
+}
+
 /** What an operator does to a client. `end_sessions` ends its sessions and tokens, and nothing else. */
 export type RecordChange = 'suspend' | 'resume' | 'revoke' | 'end_sessions';
 
@@ -105,14 +119,13 @@ export function changeRecord(record: Uint8Array, change: RecordChange): Uint8Arr
   return calling(() => native.changeRecord(...words)) ?? undefined;
 }
 
-/** The record with what its operator says of the client, in the place of all that was said before. */
-export function recordWithAttributes(record: Uint8Array, attributes: Attributes): Uint8Array {
+function saidOf(attributes: Attributes) {
   const { expiresAt, scopes = [], claims = {}, sources = [], requestsPerMinute, tenant } = object(attributes, 'attributes');
   const texts = (values: readonly unknown[], name: string): string[] => {
     if (!Array.isArray(values)) throw new TwoFApiError('invalid_encoding', `${name} must be an array of strings`);
     return values.map((value) => text(value, name));
   };
-  const said = {
+  return {
     scopes: texts(scopes, 'scopes'),
     claims: JSON.stringify(object(claims, 'claims')),
     sources: texts(sources, 'sources'),
@@ -122,6 +135,11 @@ export function recordWithAttributes(record: Uint8Array, attributes: Attributes)
       : { requestsPerMinute: whole(requestsPerMinute, 'requestsPerMinute', 1, 0xffff_ffff) }),
     ...(tenant === undefined ? {} : { tenant: text(tenant, 'tenant') }),
   };
+}
+
+/** The record with what its operator says of the client, in the place of all that was said before. */
+export function recordWithAttributes(record: Uint8Array, attributes: Attributes): Uint8Array {
+  const said = saidOf(attributes);
   return calling(() => native.recordWithAttributes(storedBytes(record), said));
 }
 

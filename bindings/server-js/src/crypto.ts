@@ -17,6 +17,7 @@ export {
   honours,
   readPendingLink,
   readRecord,
+  recordOfParts,
   recordOfRow,
   recordWithAttributes,
   recordWithExpiry,
@@ -26,6 +27,7 @@ export {
   type Commit,
   type Named,
   type PendingLink,
+  type RecordParts,
   type Spend,
   type Wanted,
 } from '@2fapi/crypto-napi';

@@ -11,6 +11,7 @@ import {
   createTwoFApi,
   generateSigningKey,
   memoryStore,
+  pgExtensionStore,
   postgresSchema,
   postgresStore,
   redisModuleStore,
@@ -82,6 +83,24 @@ const SCENES: Record<string, () => Promise<Scene>> = {
     return {
       store: postgresStore(pools[0]),
       elsewhere: postgresStore(pools[1]),
+      give: (token) => pools[0].query('INSERT INTO invitations VALUES ($1)', [token]),
+      redeem: (token) => async (step: PgStep) =>
+        (await step.query('DELETE FROM invitations WHERE token = $1', [token])).rowCount === 1,
+      close: async () => {
+        for (const pool of pools) await pool.end();
+        await server.stop();
+      },
+    };
+  },
+  pgExtensionStore: async () => {
+    const configuration = `shared_preload_libraries = 'pg_2fapi'\ntwofapi.audience = '${AUDIENCE}'`;
+    const server = await startPostgres(setting('TWOFAPI_PG_EXTENSION_BIN'), configuration);
+    const pools = [poolOf(server), poolOf(server)] as const;
+    await pools[0].query('CREATE EXTENSION pg_2fapi; CREATE TABLE invitations (token text PRIMARY KEY)');
+    return {
+      // Links from a second device are for clients that talk to the database themselves.
+      store: pgExtensionStore(pools[0]) as Store & Links,
+      elsewhere: pgExtensionStore(pools[1]) as Store & Links,
       give: (token) => pools[0].query('INSERT INTO invitations VALUES ($1)', [token]),
       redeem: (token) => async (step: PgStep) =>
         (await step.query('DELETE FROM invitations WHERE token = $1', [token])).rowCount === 1,
@@ -177,7 +196,8 @@ for (const [name, open] of Object.entries(SCENES)) {
       await refused(second.verify());
     });
 
-    test('a second device joins an offer, the first one checks it and links it, and the offer is used up', async () => {
+    test('a second device joins an offer, the first one checks it and links it, and the offer is used up', async (context) => {
+      if (typeof scene.store.offerLink !== 'function') return context.skip('this store has no links from a second device');
       const first = await enrolled();
       const token = await first.token();
       assert.deepEqual(await accepted(get('/auth/zkp/link/offer', token)), { state: 'none' });
@@ -206,7 +226,8 @@ for (const [name, open] of Object.entries(SCENES)) {
       await refused(first.link(second, {}));
     });
 
-    test('two devices that join destroy the offer, and neither is linked', async () => {
+    test('two devices that join destroy the offer, and neither is linked', async (context) => {
+      if (typeof scene.store.offerLink !== 'function') return context.skip('this store has no links from a second device');
       const first = await enrolled();
       const token = await first.token();
       const offer = await first.challenge();
@@ -225,7 +246,8 @@ for (const [name, open] of Object.entries(SCENES)) {
       await accepted(first.link(second, {}));
     });
 
-    test('an offer needs a token of its client, and joining an offer of that challenge', async () => {
+    test('an offer needs a token of its client, and joining an offer of that challenge', async (context) => {
+      if (typeof scene.store.offerLink !== 'function') return context.skip('this store has no links from a second device');
       const [first, mallory] = [await enrolled(), await enrolled()];
       const offer = await first.challenge();
       const body = { challenge_id: offer.challenge_id };
@@ -362,7 +384,8 @@ for (const [name, open] of Object.entries(SCENES)) {
       }
     });
 
-    test('of two links of one device that has joined, at once, one gets through', async () => {
+    test('of two links of one device that has joined, at once, one gets through', async (context) => {
+      if (typeof scene.store.offerLink !== 'function') return context.skip('this store has no links from a second device');
       const first = await enrolled();
       const offer = await first.challenge();
       await accepted(first.post('/auth/zkp/link/offer', { challenge_id: offer.challenge_id }, await first.token()));
@@ -424,7 +447,9 @@ for (const [name, open] of Object.entries(SCENES)) {
 
     test('every link, joining, unlinking and reset is told to who keeps a record of it', () => {
       const events = new Set(heard.map(({ event }) => event));
-      for (const event of ['enrolled', 'authenticated', 'rotated', 'linked', 'unlinked', 'offered', 'joined', 'reset'] as const) {
+      const expected = ['enrolled', 'authenticated', 'rotated', 'linked', 'unlinked', 'reset'] as const;
+      const offers = typeof scene.store.offerLink === 'function' ? (['offered', 'joined'] as const) : [];
+      for (const event of [...expected, ...offers]) {
         assert(events.has(event), event);
       }
       assert.doesNotMatch(JSON.stringify(heard), /proof|token|nonce/);

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { changeRecord, credentialIdOf, recordWithAttributes } from '@2fapi/crypto-napi';
+import { changeRecord, credentialIdOf, recordOfRow, recordWithAttributes } from '@2fapi/crypto-napi';
 
 import { storeOver, type Accepted, type Kept, type Store, type Records } from '../src/index.js';
-import { atOneVersion } from '../src/stores/version.js';
+import { loggedInElsewhere } from '../src/stores/elsewhere.js';
 import { BINDING, TestClient } from './client.js';
 
 /** A host of one client, whose record `meanwhile` changes when its proof was found good and nothing is done yet. */
@@ -119,16 +119,22 @@ test('a damaged record is an error of the store, and not of who asks', async () 
   }
 });
 
-test('a rotation between a proof that is accepted elsewhere and its token leaves no token', async () => {
-  const accepted = async () => 'accepted' as const;
-  const versions = (...known: number[]) => {
+test('a change between a proof that is accepted elsewhere and its token leaves no token', async () => {
+  const { commitment } = new TestClient('alice').enrollment();
+  const first = recordOfRow({ commitment, commitmentVersion: 1, status: 'active' });
+  const rotated = recordOfRow({ commitment: new TestClient('alice').enrollment().commitment, commitmentVersion: 2, status: 'active' });
+  const verdict = (...known: (Uint8Array | undefined)[]) => {
     const left = [...known];
-    return async () => ({ status: 'active' as const, commitmentVersion: left.shift() ?? 0 });
+    return loggedInElsewhere(async () => left.shift(), undefined, async () => 'accepted');
   };
-  assert.deepEqual(await atOneVersion(versions(1, 1), accepted), { outcome: 'accepted', commitmentVersion: 1 });
-  assert.deepEqual(await atOneVersion(versions(1, 2), accepted), { outcome: 'denied' });
-  const isSuspended = async () => ({ status: 'suspended' as const, commitmentVersion: 1 });
-  assert.deepEqual(await atOneVersion(isSuspended, accepted), { outcome: 'denied' });
-  assert.deepEqual(await atOneVersion(async () => undefined, accepted), { outcome: 'denied' });
-  assert.deepEqual(await atOneVersion(versions(1, 1), async () => ({ outcome: 'denied' })), { outcome: 'denied' });
+  const named = { credentialId: credentialIdOf(commitment), since: 1, generation: 0 };
+  assert.deepEqual(await verdict(first, first), { outcome: 'accepted', commitmentVersion: 1, named });
+  for (const [before, after] of [[first, rotated], [first, suspended(first)], [undefined, first], [first, undefined]]) {
+    assert.deepEqual(await verdict(before, after), { outcome: 'denied' });
+  }
+  const ended = changeRecord(first, 'end_sessions');
+  assert.deepEqual(await verdict(first, ended), { outcome: 'denied' });
+  const refused = await loggedInElsewhere(async () => first, undefined, async () => ({ outcome: 'denied' }));
+  assert.deepEqual(refused, { outcome: 'denied' });
+  assert.deepEqual(await loggedInElsewhere(async () => first, '0'.repeat(32), async () => 'accepted'), { outcome: 'denied' });
 });

@@ -4,19 +4,13 @@ import { unixSeconds } from '../clock.js';
 import * as crypto from '../crypto.js';
 import { once } from '../once.js';
 import type { LifecycleChange, Links, Offer, Store, Verdict } from '../store.js';
+import { changedElsewhere, loggedInElsewhere } from './elsewhere.js';
 import { errorLine, fields, sender, text, type RedisClient } from './redis-client.js';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 /** The words by which a command names a credential. */
 const naming = (credentialId: string | undefined): string[] => (credentialId === undefined ? [] : ['CREDENTIAL', credentialId]);
-
-/** What tokens name of a credential that a record has; undefined when it has it no longer. */
-function namedOf(record: Uint8Array, credentialId: string | undefined): crypto.Named | undefined {
-  const { credentials, generation } = crypto.readRecord(record);
-  const found = credentialId === undefined ? credentials[0] : credentials.find((it) => it.credentialId === credentialId);
-  return found && { credentialId: found.credentialId, since: found.since, generation };
-}
 
 /**
  * Clients of redis-2fapi. The connection must be allowed all of `2FAPI.*`, and be this store's own: an
@@ -66,22 +60,6 @@ export function redisModuleStore(client: RedisClient): Store<never> & Links<neve
       if (errorLine(error).startsWith('NOCLIENT')) return undefined;
       throw error;
     }
-  }
-
-  const versionOf = (record: Uint8Array | undefined): number => (record === undefined ? 0 : crypto.readRecord(record).version);
-
-  /** The verdict of an attempt that changed the record, and of which `named` is told. */
-  async function changed(
-    clientId: string,
-    attempt: Promise<unknown>,
-    named: (after: Uint8Array) => crypto.Named | undefined,
-  ): Promise<Verdict> {
-    const answer = await outcome(attempt);
-    if (answer !== 'accepted') return answer;
-    // Of no other use than to be told: a later change may have come between.
-    const after = await recordOf(clientId);
-    const known = after && named(after);
-    return { outcome: 'accepted', commitmentVersion: versionOf(after), ...(known && { named: known }) };
   }
 
   /** Until when an offer or what has joined it is good. */
@@ -149,15 +127,11 @@ export function redisModuleStore(client: RedisClient): Store<never> & Links<neve
       if (credentialId !== undefined) crypto.mustBeCredentialId(credentialId);
       crypto.mustBeProof(proof);
       await ready(channelBinding);
-      const before = await recordOf(clientId);
-      const answer = await outcome(send('2FAPI.VERIFY', clientId, challengeId, hex(proof), ...naming(credentialId)));
-      if (answer !== 'accepted') return answer;
-      await send('2FAPI.LOGOUT');
-      // What was there before and is honoured after was in force between. Otherwise it was changed meanwhile.
-      const named = before && namedOf(before, credentialId);
-      const after = await recordOf(clientId);
-      if (named === undefined || after === undefined || !crypto.honours(after, named, unixSeconds())) return { outcome: 'denied' };
-      return { outcome: 'accepted', commitmentVersion: versionOf(after), named };
+      return loggedInElsewhere(() => recordOf(clientId), credentialId, async () => {
+        const answer = await outcome(send('2FAPI.VERIFY', clientId, challengeId, hex(proof), ...naming(credentialId)));
+        if (answer === 'accepted') await send('2FAPI.LOGOUT');
+        return answer;
+      });
     },
 
     async rotate({ clientId, challengeId, credentialId, proofOld, commitmentNew, proofNew, channelBinding }) {
@@ -168,8 +142,8 @@ export function redisModuleStore(client: RedisClient): Store<never> & Links<neve
       crypto.mustBeProof(proofNew);
       await ready(channelBinding);
       const words = [hex(proofOld), hex(commitmentNew), hex(proofNew), ...naming(credentialId)];
-      const attempt = send('2FAPI.ROTATE', clientId, challengeId, ...words);
-      return changed(clientId, attempt, (after) => namedOf(after, crypto.credentialIdOf(commitmentNew)));
+      const attempt = () => outcome(send('2FAPI.ROTATE', clientId, challengeId, ...words));
+      return changedElsewhere(() => recordOf(clientId), crypto.credentialIdOf(commitmentNew), attempt);
     },
 
     async link({ clientId, challengeId, credentialId, proof, commitmentNew, proofNew, name, channelBinding }) {
@@ -182,7 +156,8 @@ export function redisModuleStore(client: RedisClient): Store<never> & Links<neve
       await ready(channelBinding);
       const joining = [...(proofNew === undefined ? [] : ['PROOF', hex(proofNew)]), ...(name === undefined ? [] : ['NAME', name])];
       const words = [hex(proof), hex(commitmentNew), ...joining, ...naming(credentialId)];
-      return changed(clientId, send('2FAPI.LINK', clientId, challengeId, ...words), (after) => namedOf(after, credentialId));
+      const attempt = () => outcome(send('2FAPI.LINK', clientId, challengeId, ...words));
+      return changedElsewhere(() => recordOf(clientId), credentialId, attempt);
     },
 
     async unlink({ clientId, challengeId, credentialId, proof, commitmentOld, channelBinding }) {
@@ -192,7 +167,8 @@ export function redisModuleStore(client: RedisClient): Store<never> & Links<neve
       crypto.mustBeCommitment(commitmentOld);
       await ready(channelBinding);
       const words = [hex(proof), hex(commitmentOld), ...naming(credentialId)];
-      return changed(clientId, send('2FAPI.UNLINK', clientId, challengeId, ...words), (after) => namedOf(after, credentialId));
+      const attempt = () => outcome(send('2FAPI.UNLINK', clientId, challengeId, ...words));
+      return changedElsewhere(() => recordOf(clientId), credentialId, attempt);
     },
 
     async offerLink(of, { clientId, challengeId, channelBinding }) {
