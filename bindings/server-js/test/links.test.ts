@@ -457,6 +457,74 @@ for (const [name, open] of Object.entries(SCENES)) {
   });
 }
 
+/** Stores in which something happens between a proof that is good and the step. */
+const INTERRUPTED: Record<string, (happens: () => Promise<unknown>) => Promise<{ store: Store; close(): Promise<void> }>> = {
+  redisStore: async (happens) => {
+    const server = await startRedis();
+    const client = new Redis(server.port);
+    const store = redisStore({
+      sendCommand: async (words: string[]) => {
+        if (words[1]?.includes('stale_epoch') === true) await happens();
+        return client.call(...(words as [string, ...string[]]));
+      },
+    });
+    return {
+      store,
+      close: async () => {
+        client.disconnect();
+        await server.stop();
+      },
+    };
+  },
+  postgresStore: async (happens) => {
+    const server = await startPostgres(setting('TWOFAPI_PG_BIN'), '');
+    const pool = poolOf(server);
+    await pool.query(postgresSchema());
+    const store = postgresStore({
+      query: async (text, values) => {
+        if (text.includes('RETURNING expires_at')) await happens();
+        return pool.query(text, values as unknown[]);
+      },
+    });
+    return {
+      store,
+      close: async () => {
+        await pool.end();
+        await server.stop();
+      },
+    };
+  },
+};
+
+for (const [name, open] of Object.entries(INTERRUPTED)) {
+  test(`${name}: a second device that joins between the proof and the step is not passed over`, async () => {
+    let happens: () => Promise<unknown> = async () => {};
+    const { store, close } = await open(() => happens());
+    try {
+      const settings = { store, audience: AUDIENCE, signingKey: await generateSigningKey(), mayEnroll: () => true };
+      const twoFApi = await createTwoFApi({ ...settings, limits: false });
+      const post = async (path: string, body: object, token?: string): Promise<Response> => {
+        const headers = { 'Content-Type': 'application/json', ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) };
+        const request = new Request(`http://localhost${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+        return (await twoFApi.handle(request)) ?? assert.fail(path);
+      };
+      const first = new Device(post, randomUUID());
+      await accepted(first.enroll(), 201);
+      const offer = await first.challenge();
+      await accepted(post('/auth/zkp/link/offer', { challenge_id: offer.challenge_id }, await first.token()));
+      const [second, stranger] = [first.another(), first.another()];
+      await accepted(second.join(offer));
+      happens = () => refused(stranger.join(offer));
+      await refused(first.link(second, {}));
+      happens = async () => {};
+      await refused(second.verify());
+      await accepted(first.verify());
+    } finally {
+      await close();
+    }
+  });
+}
+
 test('an expired client is kept out by the clock of the store in the step, whatever was read before', async () => {
   const server = await startRedis();
   const client = new Redis(server.port);
