@@ -57,7 +57,7 @@ impl Statements {
         let incarnation = format!(
             "(pg_postmaster_start_time()::text || ' ' || pg_relation_filepath('{s}.spent'))"
         );
-        // How many entries were ever made. It goes with the table when a crash empties that.
+        // How many entries were ever made. What of them is gone was counted with the epoch that was begun then.
         let made = format!("(SELECT last_value - (NOT is_called)::integer FROM {s}.spent_number)");
         let not_moved = format!("NOT EXISTS (SELECT FROM {s}.about WHERE moved_to IS NOT NULL)");
         Self {

@@ -7,3 +7,4 @@ mod place;
 mod pool;
 mod processes;
 mod replicas;
+mod standby;

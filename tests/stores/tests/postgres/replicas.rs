@@ -8,7 +8,7 @@ use twofapi_tests_stores::{Alice, log_in, server_over};
 
 use crate::place::Place;
 
-async fn replica(place: &Place) -> Service {
+pub(crate) async fn replica(place: &Place) -> Service {
     try_replica(place, Some(place.keys.clone()))
         .await
         .expect("a server")

@@ -49,7 +49,10 @@ CREATE UNLOGGED TABLE {schema}.spent (
   PRIMARY KEY (share, key)
 );
 CREATE INDEX spent_by_expiry ON {schema}.spent (expires_at);
-CREATE UNLOGGED SEQUENCE {schema}.spent_number;
+
+-- Numbers the entries that were ever made, so that they need not be counted at each login. It is logged: one that is not
+-- cannot be used after a standby was promoted (seen on PostgreSQL 16.14).
+CREATE SEQUENCE {schema}.spent_number;
 
 CREATE UNLOGGED TABLE {schema}.pending_links (
   client_id text COLLATE "C" PRIMARY KEY,
