@@ -61,20 +61,26 @@ impl Alice {
 
     /// Enrols her at a server.
     pub async fn enrolled(self, service: &Service) -> Self {
+        self.enrol(service).await.expect("she may");
+        self
+    }
+
+    /// Has a server enrol her, if it does.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn enrol(&self, service: &Service) -> Result<(), Error> {
         let possession = Enrolment {
             client_id: &self.id,
         };
-        let proof = prove(&self.credential, &possession, &mut getrandom::SysRng);
-        service
-            .enrol(
-                &self.id,
-                self.credential.commitment(),
-                &proof.expect("a proof"),
-                EnrolmentPermission::HostApplication,
-            )
-            .await
-            .expect("she may");
-        self
+        let proof = prove(&self.credential, &possession, &mut getrandom::SysRng)?;
+        let enrolled = service.enrol(
+            &self.id,
+            self.credential.commitment(),
+            &proof,
+            EnrolmentPermission::HostApplication,
+        );
+        enrolled.await.map(drop)
     }
 
     /// A challenge of this server, and a proof that answers it.

@@ -2,10 +2,13 @@
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use twofapi_crypto_core::ceremony::{At, Epoch};
+
+/// So long an epoch is taken for what it was. A server whose challenges all go to others is not told that it is another.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
 
 /// What the last answers said.
 #[derive(Default)]
@@ -13,7 +16,7 @@ pub(in crate::store) struct Known(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    epoch: Option<Epoch>,
+    epoch: Option<(Epoch, Instant)>,
     clock: Option<(u64, Instant)>,
 }
 
@@ -22,8 +25,12 @@ impl Known {
     pub(in crate::store) fn at(&self) -> Option<At> {
         let state = self.locked();
         let (said, when) = state.clock?;
+        let (epoch, learnt) = state.epoch?;
+        if learnt.elapsed() >= KNOWN_FOR {
+            return None;
+        }
         Some(At {
-            epoch: state.epoch?,
+            epoch,
             now: said.saturating_add(when.elapsed().as_secs()),
         })
     }
@@ -31,8 +38,9 @@ impl Known {
     /// What the store said just now.
     pub(in crate::store) fn learn(&self, at: At) {
         let mut state = self.locked();
-        state.epoch = Some(at.epoch);
-        state.clock = Some((at.now, Instant::now()));
+        let now = Instant::now();
+        state.epoch = Some((at.epoch, now));
+        state.clock = Some((at.now, now));
     }
 
     /// What its clock said just now.

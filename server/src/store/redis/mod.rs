@@ -69,7 +69,8 @@ const CHECKED_AT_ONCE: u16 = 8;
 /// | `sentinel_user`, `sentinel_password` | for sentinels that ask for them |
 ///
 /// Nodes must not throw keys away (`maxmemory-policy noeviction`), and whoever can write to them decides who is let in. Its
-/// user needs `+@read +@write +@scripting +info +time +role +wait +waitaof`, on keys that begin with `{prefix:`.
+/// user needs `+@read +@write +@scripting +select +info +time +role +wait +waitaof`, on keys that begin with `{prefix:`; in a
+/// cluster `+cluster` as well, and before Redis 7.2 `+config|get`.
 pub struct RedisStore {
     connections: Connections,
     keys: OperatorKeys,
@@ -410,6 +411,7 @@ impl Store for RedisStore {
 
     async fn commit(&self, step: &Step, _now: u64) -> Result<Committed, StoreError> {
         let bucket = self.bucket(&step.client_id);
+        let epoch = step.spend.as_ref().map(|spend| spend.epoch);
         let step = SaidStep::of(step, &self.about.id, bucket.clone(), self.capacity)
             .ok_or_else(|| StoreError("no ceremony makes such a step".into()))?;
         let answer = match step.lasts {
@@ -417,11 +419,13 @@ impl Store for RedisStore {
             false => self.connections.ask(&step.said).await?,
         };
         let (committed, clock) = outcome(&answer)?;
-        match (committed, clock) {
+        match (committed, clock, epoch) {
             // One node has lost its sets, and so may others have.
-            (Committed::StaleEpoch, _) => self.forget_epochs(),
-            (_, Some(now)) => self.known(&bucket).learn_clock(now),
-            (_, None) => {}
+            (Committed::StaleEpoch, ..) => self.forget_epochs(),
+            (Committed::Changed, Some(now), _) => self.known(&bucket).learn_clock(now),
+            // Of every other answer the epoch was the set's.
+            (_, Some(now), Some(epoch)) => self.known(&bucket).learn(At { epoch, now }),
+            _ => {}
         }
         Ok(committed)
     }

@@ -1,11 +1,11 @@
 //! Whatever takes something from Redis: no challenge is accepted twice, and nothing is acknowledged that is not as safe as
 //! the URL says.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use redis::Value;
 use twofapi_crypto_core::{ClientStatus, Error, Proof};
-use twofapi_server::{ChallengeName, RecordChange, Service, Store};
+use twofapi_server::{ChallengeName, Invitation, InvitationKind, RecordChange, Service, Store};
 use twofapi_tests_redis::{Server, wait_until};
 use twofapi_tests_stores::{Alice, log_in, server_over};
 
@@ -85,6 +85,8 @@ async fn after_flushall_there_is_no_store_and_nobody_is_let_in_or_enrolled() {
             "{refused:?}"
         );
     }
+    // Nor enrolled, for whoever was revoked would be as well.
+    assert!(scene.alice.enrol(&scene.service).await.is_err());
     assert!(scene.service.check().await.is_err());
     assert_eq!(place.keys_like("*"), Vec::<String>::new());
     // Another store in its place knows nobody.
@@ -93,6 +95,7 @@ async fn after_flushall_there_is_no_store_and_nobody_is_let_in_or_enrolled() {
     let again = log_in(&other, &scene.used.0, &scene.used.1).await;
     assert_eq!(again.map(drop), Err(Error::Denied));
     // And who had the old one open does not use it.
+    assert!(scene.alice.enrol(&scene.service).await.is_err());
     assert!(scene.service.check().await.is_err());
 }
 
@@ -186,16 +189,16 @@ async fn a_promoted_replica_that_lacks_a_used_challenge_does_not_accept_it() {
 async fn a_node_that_was_demoted_answers_nothing_of_what_it_has() {
     let place = Place::with_a_store("").await;
     let scene = Scene::at(&place).await;
-    let other = Server::start_without_module(&[], DURABLE);
     let token = {
         let (name, proof) = scene.alice.proven(&scene.service).await;
         log_in(&scene.service, &name, &proof)
             .await
             .expect("she is let in")
     };
-    // Of a master that is not there it has nothing new, and keeps what it had.
+    let fresh = place.open(100).await;
+    // Of a master that is not there it has nothing new, and keeps what it had. That it can be written to makes it no master.
+    say(&place.server, &["CONFIG", "SET", "replica-read-only", "no"]);
     say(&place.server, &["REPLICAOF", "127.0.0.1", "1"]);
-    drop(other);
     for (name, proof) in [&scene.used, &scene.unused] {
         let refused = log_in(&scene.service, name, proof).await.map(drop);
         assert!(
@@ -204,6 +207,7 @@ async fn a_node_that_was_demoted_answers_nothing_of_what_it_has() {
         );
     }
     assert!(scene.service.authenticate(&token.jwt).await.is_err());
+    assert!(fresh.epoch(&scene.alice.id, 0).await.is_err());
     // As itself again it has another history.
     say(&place.server, &["REPLICAOF", "NO", "ONE"]);
     scene.is_over_and_goes_on_at(&scene.service).await;
@@ -212,6 +216,15 @@ async fn a_node_that_was_demoted_answers_nothing_of_what_it_has() {
         .authenticate(&token.jwt)
         .await
         .expect("it is good");
+}
+
+/// Has a server stand still, or go on.
+fn signal(server: &Server, signal: &str) {
+    let pid = server.pid().to_string();
+    let sent = std::process::Command::new("kill")
+        .args([signal, &pid])
+        .status();
+    assert!(sent.expect("kill").success());
 }
 
 #[tokio::test]
@@ -230,26 +243,36 @@ async fn what_too_few_replicas_have_is_not_acknowledged_not_even_the_second_time
     let served = server_over(store.clone(), Some(place.keys.clone())).await;
     let service = served.expect("a server");
     let alice = Alice::enrolled_at(&service).await;
-    say(&replica, &["REPLICAOF", "127.0.0.1", "1"]);
+    let invitation = Invitation {
+        key: [7; 32],
+        client_id: "bob".parse().expect("a client id"),
+        kind: InvitationKind::Enrol,
+        expires_at: u64::from(u32::MAX),
+    };
+    store.invite(&invitation, 0).await.expect("it works");
+    // The replica stands still: it is there, and has what came before.
+    signal(&replica, "-STOP");
     let revoke = async || store.change_record(&alice.id, &RecordChange::Revoke).await;
+    let cancel = async || store.cancel_invitations(&invitation.client_id).await;
     for time in ["first", "second"] {
-        let said = revoke().await.expect_err(time).to_string();
-        assert!(said.contains("not known to be durable"), "{time}: {said}");
-    }
-    // It is done all the same, and says so when the replica has it.
-    let kept = store.look_up(&alice.id).await.expect("it works");
-    assert_eq!(kept.expect("a record").status(), ClientStatus::Revoked);
-    say(&replica, &["REPLICAOF", "127.0.0.1", &port]);
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    loop {
-        match revoke().await {
-            Ok(done) => {
-                done.expect("the rules permit it");
-                break;
-            }
-            Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
+        // The second time there is nothing left to do, and still nothing to acknowledge.
+        let (revoked, cancelled) = tokio::join!(revoke(), cancel());
+        for said in [
+            revoked.expect_err(time).to_string(),
+            cancelled.expect_err(time).to_string(),
+        ] {
+            assert!(said.contains("not known to be durable"), "{time}: {said}");
         }
     }
+    // It is done all the same, and said to be when the replica has it.
+    let kept = store.look_up(&alice.id).await.expect("it works");
+    assert_eq!(kept.expect("a record").status(), ClientStatus::Revoked);
+    signal(&replica, "-CONT");
+    assert_eq!(cancel().await.expect("it works"), 0);
+    revoke()
+        .await
+        .expect("it works")
+        .expect("the rules permit it");
     assert_eq!(
         say(&replica, &["GET", "{2fapi:0000}client:alice"]),
         say(&place.server, &["GET", "{2fapi:0000}client:alice"])

@@ -193,4 +193,6 @@ async fn a_store_that_was_moved_takes_no_step_any_longer() {
     let refused = twofapi_tests_stores::log_in(&service, &name, &proof).await;
     assert!(refused.is_err());
     assert!(store.look_up(&alice.id).await.is_err());
+    let bob = twofapi_tests_stores::Alice::called("bob");
+    assert!(bob.enrol(&service).await.is_err());
 }

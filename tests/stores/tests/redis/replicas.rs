@@ -1,6 +1,9 @@
 //! Several servers over one store: a challenge of each is good at every other, once.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use twofapi_server::Service;
 use twofapi_tests_stores::{Alice, log_in, server_over};
@@ -29,6 +32,27 @@ async fn a_server_of_a_shared_store_does_not_start_without_the_operators_keys() 
     let said = server_over(Arc::new(place.open(1000).await), None).await;
     let said = said.err().expect("it is refused").to_string();
     assert!(said.contains("key file"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_whose_challenges_all_go_to_another_learns_that_they_are_dead() {
+    let place = Place::with_a_store("").await;
+    let (issuer, verifier) = (server(&place).await, server(&place).await);
+    let alice = Alice::enrolled_at(&issuer).await;
+    let (name, proof) = alice.proven(&issuer).await;
+    log_in(&verifier, &name, &proof)
+        .await
+        .expect("she is let in");
+    place.say(&["DEL", "{2fapi:0000}spent"]);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (name, proof) = alice.proven(&issuer).await;
+        match log_in(&verifier, &name, &proof).await {
+            Ok(_) => break,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]
