@@ -9,7 +9,7 @@ use super::{
 use crate::cases::CeremonyScript;
 
 pub(super) fn all(rng: &mut ChaCha20Rng) -> Vec<CeremonyScript> {
-    let scripts = [links, joins, unlinkings, named, life, names];
+    let scripts = [links, joins, unlinkings, named, life, names, outlived];
     scripts.map(|script| script(rng).script).into()
 }
 
@@ -285,5 +285,58 @@ fn names(rng: &mut ChaCha20Rng) -> Writing<'_> {
     host.link(&phone, &other, "<b>first</b>", "accepted", Some(3));
     let alike = host.person("alice");
     host.link(&phone, &alike, "first", "accepted", Some(4));
+    host
+}
+
+/// What a join does not ask, and what does not end an offer or what was left with it.
+fn outlived(rng: &mut ChaCha20Rng) -> Writing<'_> {
+    let mut host = Writing::new(rng, "what-an-offer-outlives");
+    let phone = host.enrolled("alice");
+    let [laptop, tablet, next, new] = [(); 4].map(|()| host.person("alice"));
+    // A challenge that is spent is offered all the same, and spending it later changes nothing.
+    let challenge = host.challenge(NOW, "alice");
+    let of = format!("{}.alice", challenge.id);
+    host.authenticate(NOW, &phone, &challenge, "accepted");
+    host.offer_as(NOW, "alice", &of, "accepted");
+    host.join(NOW, &challenge, &laptop, "accepted");
+    // Offered again, it is open again.
+    host.offer_as(NOW, "alice", &of, "accepted");
+    host.pending(NOW, "alice", "open", Some(NOW + 120));
+    // Who joins a client that is suspended is not told.
+    host.operate("suspend", "alice", "changed");
+    host.join(NOW, &challenge, &laptop, "accepted");
+    host.operate("resume", "alice", "changed");
+    // Another link and a rotation leave it.
+    host.link(&phone, &tablet, "tablet", "accepted", Some(2));
+    let fresh = host.challenge(NOW, "alice");
+    host.rotate(&phone, &next, &fresh, "accepted", Some(3));
+    // The same commitment again: name, proof and time stay those of the first time.
+    let again = laptop.joining(host.rng, &challenge.nonce, &host.binding.clone());
+    host.join_as(
+        NOW + 119,
+        &challenge,
+        &laptop,
+        (&again, "other"),
+        "accepted",
+    );
+    host.join(NOW + 120, &challenge, &laptop, "denied");
+    // A reset leaves it as well.
+    host.now = NOW + 120;
+    host.reset(&new, true, "accepted", Some(4));
+    host.pending_of(NOW + 120, &laptop, NOW + 600);
+    host.link_joined(NOW + 120, &new, &laptop, "accepted", Some(5));
+    // Whether the record has a commitment, or places, is asked by the link.
+    let offer = host.offer(NOW + 120, "alice");
+    host.join(NOW + 120, &offer, &laptop, "accepted");
+    host.link_joined(NOW + 120, &new, &laptop, "denied", None);
+    host.record(
+        "alice",
+        [5, 2],
+        "active",
+        vec![
+            listed(&new, "first", NOW + 120, 4),
+            listed(&laptop, "laptop", NOW + 120, 5),
+        ],
+    );
     host
 }
