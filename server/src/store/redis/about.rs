@@ -78,7 +78,7 @@ pub(super) async fn migrate(
 ) -> Result<(i32, i32), StoreError> {
     let place = &connections.place;
     let first = Buckets::new(&place.prefix, 1).first();
-    node::check_node(connections, &first).await?;
+    node::check_node(connections, &first).await??;
     let mut id: StoreId = [0; 16];
     getrandom::fill(&mut id)
         .map_err(|_| StoreError("the random source of the operating system failed".into()))?;
@@ -124,7 +124,7 @@ pub(super) async fn check_store(
     keys: &OperatorKeys,
 ) -> Result<About, StoreError> {
     let first = Buckets::new(&connections.place.prefix, 1).first();
-    let safety = node::check_node(connections, &first).await?;
+    let safety = node::check_node(connections, &first).await??;
     let mut fields = redis::cmd("HGETALL");
     fields.arg(first.store());
     let fields = Fields::read(one(connections, fields).await?)?;
@@ -151,7 +151,8 @@ pub(super) async fn check_store(
         if there != id {
             return Err(elsewhere(&there));
         }
-        if connections.place.is_cluster() && node::check_node(connections, &bucket).await? != safety
+        if connections.place.is_cluster()
+            && node::check_node(connections, &bucket).await?? != safety
         {
             return Err(StoreError(
                 "the nodes of the cluster are of several versions".into(),

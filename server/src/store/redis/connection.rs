@@ -65,8 +65,11 @@ impl Live {
         self.broken.load(Ordering::Acquire)
     }
 
+    /// Has it made anew. One to a cluster does that itself, for each node.
     fn give_up(&self) {
-        self.broken.store(true, Ordering::Release);
+        if matches!(self.to, To::Node(_)) {
+            self.broken.store(true, Ordering::Release);
+        }
     }
 
     /// The answer to each command.
@@ -127,7 +130,7 @@ impl Connections {
             answer => answer,
         };
         let answer = Answer::read(answer);
-        if answer.is_err() && !self.place.is_cluster() {
+        if answer.is_err() {
             // Whoever is no master any longer, or another one, is not asked again.
             live.give_up();
         }

@@ -46,7 +46,7 @@ use steps::{Capacity, SaidStep, of_set, outcome};
 /// So often a change is tried whose record somebody else changes meanwhile.
 const TRIES: usize = 16;
 /// The buckets whose nodes a check looks at; the next one goes on where it ended.
-const CHECKED_AT_ONCE: u16 = 8;
+const CHECKED_AT_ONCE: u16 = 4;
 
 /// The store in Redis that servers share.
 ///
@@ -434,17 +434,29 @@ impl Store for RedisStore {
         let buckets = &self.about.buckets;
         let few = CHECKED_AT_ONCE.min(buckets.count);
         let from = self.checked.fetch_add(few, Ordering::Relaxed);
+        // Where one node of a cluster is away, the others go on.
+        let mut answered = Err(StoreError("no node answers".into()));
         for ahead in 0..few {
             let bucket = buckets.number(from.wrapping_add(ahead) % buckets.count);
-            // Whose value there is, says whether the store is there.
-            self.value(&bucket, bucket.fence()).await?;
-            if node::check_node(&self.connections, &bucket).await? != self.about.safety {
-                return Err(StoreError(
-                    "Redis is of another version than when the store was opened; start again"
-                        .into(),
-                ));
+            let asked = async {
+                // It says whether the store is there, whatever it has under that name.
+                self.value(&bucket, bucket.fence()).await?;
+                node::check_node(&self.connections, &bucket).await
+            };
+            match asked.await {
+                Ok(fit) => {
+                    if fit? != self.about.safety {
+                        return Err(StoreError(
+                            "Redis is of another version than when the store was opened; start again"
+                                .into(),
+                        ));
+                    }
+                    answered = Ok(());
+                }
+                Err(error) if answered.is_err() => answered = Err(error),
+                Err(error) => tracing::warn!(reason = error.0, "a node does not answer"),
             }
         }
-        Ok(())
+        answered
     }
 }

@@ -16,11 +16,12 @@ const SCRIPT: &str = include_str!("scripts/server.lua");
 /// Since then `WAITAOF` waits for the disk.
 const WAITS_FOR_DISKS: (u32, u32) = (7, 2);
 
-/// Sees to it that the node of a bucket is fit for the store, and says what its changes have to wait for.
+/// Whether the node of a bucket is fit for the store, and what its changes have to wait for then. The outer error is that
+/// it could not be asked.
 pub(super) async fn check_node(
     connections: &Connections,
     bucket: &Bucket,
-) -> Result<Safety, StoreError> {
+) -> Result<Result<Safety, StoreError>, StoreError> {
     let mut said = redis::cmd("EVAL");
     said.arg(SCRIPT).arg(1).arg(bucket.about());
     let answers = connections.read(vec![said]).await?;
@@ -28,20 +29,23 @@ pub(super) async fn check_node(
         return Err(unexpected());
     };
     let info = String::from_utf8_lossy(&info).into_owned();
-    let node = Node::read(&info)?;
     let place = &connections.place;
-    let safety = node.safety(place.on_disk, place.replicas)?;
+    let safety = match Node::read(&info).and_then(|node| node.safety(place.on_disk, place.replicas))
+    {
+        Ok(safety) => safety,
+        unfit => return Ok(unfit),
+    };
     if place.on_disk && safety != Safety::Disks(place.replicas) {
         let always = is_always_on_disk(connections, bucket).await;
         if !always? {
-            return Err(StoreError(
+            return Ok(Err(StoreError(
                 "Redis before 7.2 cannot say when a change is on disk, unless each one is at once: set `appendfsync \
                  always`, or use a newer Redis"
                     .into(),
-            ));
+            )));
         }
     }
-    Ok(safety)
+    Ok(Ok(safety))
 }
 
 async fn is_always_on_disk(connections: &Connections, bucket: &Bucket) -> Result<bool, StoreError> {

@@ -56,7 +56,8 @@ impl Place {
                 });
                 let nodes = nodes.collect::<RedisResult<Vec<_>>>()?;
                 let mut builder = ClusterClient::builder(nodes)
-                    .connection_timeout(WITHIN)
+                    // One node that does not answer leaves time for the others.
+                    .connection_timeout(WITHIN / 3)
                     .response_timeout(WITHIN);
                 if let Some(user) = &self.user {
                     builder = builder.username(user);

@@ -20,7 +20,7 @@ use twofapi_server::{
 use twofapi_tests_redis::{Server, wait_until};
 use twofapi_tests_stores::{Alice, log_in, server_over};
 
-use crate::place::{DURABLE, say};
+use crate::place::{DURABLE, say, signal};
 
 /// Nodes with all slots between them.
 struct Cluster {
@@ -303,6 +303,37 @@ async fn two_apart(cluster: &Cluster, service: &Service) -> (Person, Person) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_node_stands_still_the_others_go_on() {
+    let cluster = Cluster::start(0);
+    let url = cluster.url("buckets=64");
+    let keys = made(&url).await;
+    let service = service(&url, &keys).await;
+    let (one, other) = two_apart(&cluster, &service).await;
+    let home = &cluster.nodes[cluster.home(&one.key(&cluster))];
+    signal(home, "-STOP");
+    let refused = log_in(&service, &one.unused.0, &one.unused.1).await;
+    assert!(matches!(refused.map(drop), Err(Error::Unavailable { .. })));
+    for _ in 0..3 {
+        let (name, proof) = other.alice.proven(&service).await;
+        let let_in = log_in(&service, &name, &proof).await;
+        assert!(let_in.is_ok(), "{let_in:?}");
+        service.check().await.expect("it works");
+    }
+    signal(home, "-CONT");
+    // It has lost nothing, and what failed may not have been done.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let (name, proof) = one.alice.proven(&service).await;
+        match log_in(&service, &name, &proof).await {
+            Ok(_) => break,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    }
+    let again = log_in(&service, &one.used.0, &one.used.1).await;
+    assert_eq!(again.map(drop), Err(Error::Denied));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_was_started_again_ends_its_own_challenges_and_no_others() {
     let mut cluster = Cluster::start(0);
     let url = cluster.url("buckets=64");
@@ -311,7 +342,8 @@ async fn a_node_that_was_started_again_ends_its_own_challenges_and_no_others() {
     let (one, other) = two_apart(&cluster, &service).await;
     let home = cluster.home(&one.key(&cluster));
     cluster.nodes[home].kill();
-    // The others go on meanwhile.
+    // The others go on meanwhile, and the service with them.
+    service.check().await.expect("it works");
     let again = log_in(&service, &other.used.0, &other.used.1).await;
     assert_eq!(again.map(drop), Err(Error::Denied));
     let let_in = log_in(&service, &other.unused.0, &other.unused.1).await;

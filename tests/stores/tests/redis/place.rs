@@ -65,3 +65,12 @@ pub(crate) fn say(server: &Server, words: &[&str]) -> Value {
     let said = server.connect().req_command(&command);
     said.unwrap_or_else(|error| panic!("{words:?}: {error}"))
 }
+
+/// Has a server stand still (`-STOP`), or go on (`-CONT`).
+pub(crate) fn signal(server: &Server, signal: &str) {
+    let pid = server.pid().to_string();
+    let sent = std::process::Command::new("kill")
+        .args([signal, &pid])
+        .status();
+    assert!(sent.expect("kill").success());
+}
