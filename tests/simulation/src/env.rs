@@ -35,6 +35,8 @@ pub(crate) struct Env {
     pub(crate) is_stormy: bool,
     /// Which replica cannot reach which node.
     pub(crate) cuts: BTreeSet<(usize, usize)>,
+    /// How often each kind of failure has come.
+    pub(crate) failures: BTreeMap<&'static str, u64>,
     queue: BTreeMap<(u64, u64), Event>,
     queued: u64,
     log: VecDeque<String>,
@@ -60,6 +62,7 @@ impl Env {
             books: Books::default(),
             is_stormy: true,
             cuts: BTreeSet::new(),
+            failures: BTreeMap::new(),
             queue: BTreeMap::new(),
             queued: 0,
             log: VecDeque::new(),
@@ -85,6 +88,12 @@ impl Env {
 
     pub(crate) fn last_events(&self) -> Vec<String> {
         self.log.iter().cloned().collect()
+    }
+
+    /// Notes a failure of this kind.
+    pub(crate) fn fails(&mut self, kind: &'static str, what: impl FnOnce() -> String) {
+        *self.failures.entry(kind).or_default() += 1;
+        self.note(|| format!("{kind}: {}", what()));
     }
 
     /// Something happens in so many milliseconds.

@@ -24,6 +24,22 @@ pub(crate) enum Failure {
     Stalled,
 }
 
+/// What a failure is called in the log.
+pub const FAILURES: [&str; 12] = [
+    "the master crashes",
+    "failover",
+    "split brain",
+    "a follower crashes",
+    "the clock of a node steps",
+    "the clock of a replica steps",
+    "a replica starts again",
+    "a replica is cut off",
+    "the spent set is lost",
+    "replication stalls",
+    "a backup is restored",
+    "a copy of a disk is restored",
+];
+
 /// Something fails.
 pub(crate) fn comes(env: &mut Env, store: &mut Store, replicas: &mut [Replica]) {
     if !env.is_stormy {
@@ -38,13 +54,15 @@ pub(crate) fn comes(env: &mut Env, store: &mut Store, replicas: &mut [Replica]) 
     match env.chance.below(100) {
         // The master falls over and comes back.
         0..14 if store.nodes[leader].is_up => {
-            env.note(|| format!("node {leader}, the master, crashes"));
+            env.fails("the master crashes", || format!("node {leader}"));
             store.crash(leader);
             env.after(length, Event::Ends(Failure::Down { node: leader }));
         }
         // The master falls over and another one takes its place.
         14..28 if another != leader && store.nodes[another].is_up => {
-            env.note(|| format!("node {leader} crashes, and node {another} is promoted"));
+            env.fails("failover", || {
+                format!("from node {leader} to node {another}")
+            });
             if store.nodes[leader].is_up {
                 store.crash(leader);
                 env.after(length, Event::Ends(Failure::Down { node: leader }));
@@ -54,13 +72,15 @@ pub(crate) fn comes(env: &mut Env, store: &mut Store, replicas: &mut [Replica]) 
         }
         // Another one takes its place, and it does not know.
         28..38 if another != leader && store.nodes[another].is_up => {
-            env.note(|| format!("node {another} is promoted beside node {leader}"));
+            env.fails("split brain", || {
+                format!("node {another} beside node {leader}")
+            });
             store.promote(another);
             mislead(env, replicas.len());
             env.after(length, Event::Ends(Failure::SplitBrain));
         }
         38..42 if another != leader && store.nodes[another].is_up => {
-            env.note(|| format!("node {another} crashes"));
+            env.fails("a follower crashes", || format!("node {another}"));
             store.crash(another);
             env.after(length, Event::Ends(Failure::Down { node: another }));
         }
@@ -71,16 +91,20 @@ pub(crate) fn comes(env: &mut Env, store: &mut Store, replicas: &mut [Replica]) 
                 another
             };
             let by = steps(env);
-            env.note(|| format!("the clock of node {node} steps by {by} ms"));
+            env.fails("the clock of a node steps", || {
+                format!("node {node} by {by} ms")
+            });
             store.nodes[node].clock += by;
         }
         64..69 => {
             let by = steps(env);
-            env.note(|| format!("the clock of replica {replica} steps by {by} ms"));
+            env.fails("the clock of a replica steps", || {
+                format!("replica {replica} by {by} ms")
+            });
             replicas[replica].clock += by;
         }
         69..73 => {
-            env.note(|| format!("replica {replica} starts again"));
+            env.fails("a replica starts again", || format!("replica {replica}"));
             replicas[replica].restart(leader);
         }
         73..79 => {
@@ -89,14 +113,17 @@ pub(crate) fn comes(env: &mut Env, store: &mut Store, replicas: &mut [Replica]) 
                 replica,
                 node: another,
             };
-            env.note(|| format!("{failure:?}"));
+            env.fails("a replica is cut off", || {
+                format!("{replica} from node {another}")
+            });
             env.after(length, Event::Ends(failure));
         }
         79..84 => {
-            env.note(|| format!("node {leader} loses its spent set"));
+            env.fails("the spent set is lost", || format!("node {leader}"));
             store.nodes[leader].lose_set();
         }
         84..90 => {
+            env.fails("replication stalls", String::new);
             store.is_stalled = true;
             env.after(length, Event::Ends(Failure::Stalled));
         }
@@ -109,7 +136,11 @@ pub(crate) fn comes(env: &mut Env, store: &mut Store, replicas: &mut [Replica]) 
         }
         96..98 => {
             if let Some(backup) = store.backup.take() {
-                env.note(|| "all nodes begin again with what was kept".to_owned());
+                let kind = match backup {
+                    Backup::Records(_) => "a backup is restored",
+                    Backup::Disk(_) => "a copy of a disk is restored",
+                };
+                env.fails(kind, String::new);
                 store.restore(&backup, env);
                 let leader = store.leader;
                 replicas.iter_mut().for_each(|it| it.restart(leader));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twofapi_crypto_core::{
     ClientStatus, Record,
-    ceremony::{Change, Expect, Step},
+    ceremony::{Change, Expect, Spend, Step},
 };
 
 use crate::{
@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Books {
     /// Challenges that a step has accepted, by their keys. These never go.
     accepted: BTreeSet<[u8; 16]>,
+    /// For which of them a replica has let somebody in.
+    let_in: BTreeSet<[u8; 16]>,
     era: u64,
     /// All states of each client in this era.
     states: BTreeMap<String, Vec<Record>>,
@@ -94,6 +96,15 @@ impl Books {
         let is_same = (record.version(), record.generation()) == (*version, *generation);
         self.must(is_same, || {
             format!("{id} was accepted for a record that is gone")
+        });
+    }
+
+    /// A replica lets somebody in.
+    pub(crate) fn let_in(&mut self, spend: &Spend) {
+        let key = *spend.key.as_bytes();
+        let is_right = self.accepted.contains(&key) && self.let_in.insert(key);
+        self.must(is_right, || {
+            "somebody was let in twice, or without a step".to_owned()
         });
     }
 

@@ -16,5 +16,6 @@ mod store;
 mod thief;
 mod world;
 
+pub use failures::FAILURES;
 pub use faults::Fault;
 pub use world::{Broken, Summary, run};

@@ -269,11 +269,14 @@ impl Replica {
                 if committed == Committed::Changed || made.is_some() {
                     self.forget(env, &client, made);
                 }
-                let has_spent = commit.step().spend.is_some();
-                let answer = match commit.done(committed) {
-                    Ok(accepted) if has_spent => Answer::Accepted(token(&accepted)),
-                    Ok(_) | Err(Refused::AlreadyEnrolled) => Answer::Done,
-                    Err(_) => Answer::Denied,
+                let spend = commit.step().spend;
+                let answer = match (commit.done(committed), spend) {
+                    (Ok(accepted), Some(spend)) => {
+                        env.books.let_in(&spend);
+                        Answer::Accepted(token(&accepted))
+                    }
+                    (Ok(_), None) | (Err(Refused::AlreadyEnrolled), _) => Answer::Done,
+                    (Err(_), _) => Answer::Denied,
                 };
                 env.answer(by, answer);
             }

@@ -1,6 +1,6 @@
 //! One run from one seed: who is there, what happens in which order, and whether it is as it must be.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use twofapi_crypto_core::ClientStatus;
 
@@ -27,7 +27,7 @@ const SETTLED: u64 = 90_000;
 const FORGIVES_EVERY: u64 = 10_000;
 
 /// What has happened in a run that was as it must be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Events in all.
     pub events: u64,
@@ -39,6 +39,8 @@ pub struct Summary {
     pub changes: u64,
     /// Tokens that were honoured.
     pub honoured: u64,
+    /// How often each of [`FAILURES`](crate::FAILURES) has come.
+    pub failures: BTreeMap<&'static str, u64>,
 }
 
 /// What was not as it must be, with the seed that shows it again.
@@ -137,6 +139,7 @@ impl World {
         summary.logins = books.logins;
         summary.changes = books.changes;
         summary.honoured = books.honoured;
+        summary.failures.clone_from(&self.env.failures);
         Ok(summary)
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use twofapi_tests_simulation::{Fault, Summary, run};
+use twofapi_tests_simulation::{FAILURES, Fault, Summary, run};
 
 /// How many seeds pass, and within how many a fault is found. Both are fixed, so that a run of the tests is the
 /// same everywhere.
@@ -16,7 +16,8 @@ fn asked_for(what: &str) -> Option<u64> {
 
 #[test]
 fn every_seed_passes() {
-    let seeds = match asked_for("SEED") {
+    let asked_for = asked_for("SEED");
+    let seeds = match asked_for {
         Some(seed) => seed..seed + 1,
         None => 0..PASS,
     };
@@ -29,6 +30,9 @@ fn every_seed_passes() {
                 all.logins += summary.logins;
                 all.changes += summary.changes;
                 all.honoured += summary.honoured;
+                for (kind, times) in summary.failures {
+                    *all.failures.entry(kind).or_default() += times;
+                }
             }
             Err(broken) => panic!("{broken}"),
         }
@@ -38,7 +42,11 @@ fn every_seed_passes() {
         all.logins > 0 && all.changes > 0 && all.honoured > 0,
         "{all:?}"
     );
-    println!("{all:?}");
+    for kind in FAILURES {
+        let has_come = all.failures.contains_key(kind) || asked_for.is_some();
+        assert!(has_come, "this never came: {kind}");
+    }
+    println!("{all:#?}");
 }
 
 /// Sees that a fault is found, as something that says one of these.
