@@ -10,6 +10,7 @@ use twofapi_crypto_core::{
 
 use crate::{
     chance::Chance,
+    failures,
     faults::Fault,
     invariants::Books,
     messages::{Answer, Asker, Call, Caller, Event, Request, Said},
@@ -35,6 +36,8 @@ pub(crate) struct Env {
     pub(crate) is_stormy: bool,
     /// Which replica cannot reach which node.
     pub(crate) cuts: BTreeSet<(usize, usize)>,
+    /// Which kinds of failures do not come in this run.
+    pub(crate) spared: BTreeSet<&'static str>,
     /// How often each kind of failure has come.
     pub(crate) failures: BTreeMap<&'static str, u64>,
     queue: BTreeMap<(u64, u64), Event>,
@@ -47,11 +50,12 @@ impl Env {
         let mut chance = Chance::of(seed);
         let audience: Audience = "https://simulated.example".parse().expect("an audience");
         let binding = AuthenticationBinding::for_audience(&audience);
-        let ttl = chance.between(8, 40) as u32;
+        let ttl = chance.between(4, 40) as u32;
         let terms = Terms::new(binding, Decoys::new([7; 16]))
             .with_ttl(ChallengeTtl::from_seconds(ttl).expect("a permitted TTL"))
             .with_skew(SKEW);
         let root = Root::generate(0, chance.source()).expect("a source that does not fail");
+        let spared = failures::spared(&mut chance);
         Self {
             now: 0,
             chance,
@@ -62,6 +66,7 @@ impl Env {
             books: Books::default(),
             is_stormy: true,
             cuts: BTreeSet::new(),
+            spared,
             failures: BTreeMap::new(),
             queue: BTreeMap::new(),
             queued: 0,

@@ -1,8 +1,9 @@
 //! What fails: nodes, replicas, the network between them, clocks and disks, and what ends each failure.
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
 use crate::{
+    chance::Chance,
     env::Env,
     messages::Event,
     replica::Replica,
@@ -24,21 +25,60 @@ pub(crate) enum Failure {
     Stalled,
 }
 
-/// What a failure is called in the log.
-pub const FAILURES: [&str; 12] = [
-    "the master crashes",
-    "failover",
-    "split brain",
-    "a follower crashes",
-    "the clock of a node steps",
-    "the clock of a replica steps",
-    "a replica starts again",
-    "a replica is cut off",
-    "the spent set is lost",
-    "replication stalls",
-    "a backup is restored",
-    "a copy of a disk is restored",
+/// What failures are called, and how many in a hundred are of each kind where none is spared.
+const KINDS: [(&str, u64); 12] = [
+    ("the master crashes", 14),
+    ("failover", 14),
+    ("split brain", 10),
+    ("a follower crashes", 4),
+    ("the clock of a node steps", 24),
+    ("the clock of a replica steps", 5),
+    ("a replica starts again", 4),
+    ("a replica is cut off", 6),
+    ("the spent set is lost", 5),
+    ("replication stalls", 6),
+    ("a backup is made", 5),
+    ("a backup is restored", 3),
 ];
+
+/// What failures are called.
+pub const FAILURES: [&str; KINDS.len()] = {
+    let mut names = [""; KINDS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = KINDS[at].0;
+        at += 1;
+    }
+    names
+};
+
+/// Which failures a run is spared: none, some, or all but two. Those that come often hide what takes time to show.
+pub(crate) fn spared(chance: &mut Chance) -> BTreeSet<&'static str> {
+    let mut spared: BTreeSet<_> = match chance.below(3) {
+        0 => return BTreeSet::new(),
+        1 => {
+            let some = FAILURES.iter().filter(|_| chance.in_hundred(50));
+            some.copied().collect()
+        }
+        _ => FAILURES.into(),
+    };
+    for _ in 0..2 {
+        spared.remove(some_kind(chance, &BTreeSet::new()));
+    }
+    spared
+}
+
+/// One that is not spared; there is one.
+fn some_kind(chance: &mut Chance, spared: &BTreeSet<&str>) -> &'static str {
+    let kinds = || KINDS.iter().filter(|(kind, _)| !spared.contains(kind));
+    let mut which = chance.below(kinds().map(|(_, weight)| weight).sum());
+    let kind = kinds().find(|(_, weight)| {
+        let is_it = which < *weight;
+        which = which.saturating_sub(*weight);
+        is_it
+    });
+    kind.expect("less than all of them").0
+}
 
 /// Something fails.
 pub(crate) fn comes(env: &mut Env, store: &mut Store, replicas: &mut [Replica]) {
@@ -51,18 +91,17 @@ pub(crate) fn comes(env: &mut Env, store: &mut Store, replicas: &mut [Replica]) 
     let leader = store.leader;
     let another = env.chance.index(store.nodes.len());
     let replica = env.chance.index(replicas.len());
-    match env.chance.below(100) {
+    let kind = some_kind(&mut env.chance, &env.spared);
+    match kind {
         // The master falls over and comes back.
-        0..14 if store.nodes[leader].is_up => {
-            env.fails("the master crashes", || format!("node {leader}"));
+        "the master crashes" if store.nodes[leader].is_up => {
+            env.fails(kind, || format!("node {leader}"));
             store.crash(leader);
             env.after(length, Event::Ends(Failure::Down { node: leader }));
         }
         // The master falls over and another one takes its place.
-        14..28 if another != leader && store.nodes[another].is_up => {
-            env.fails("failover", || {
-                format!("from node {leader} to node {another}")
-            });
+        "failover" if another != leader && store.nodes[another].is_up => {
+            env.fails(kind, || format!("from node {leader} to node {another}"));
             if store.nodes[leader].is_up {
                 store.crash(leader);
                 env.after(length, Event::Ends(Failure::Down { node: leader }));
@@ -71,76 +110,68 @@ pub(crate) fn comes(env: &mut Env, store: &mut Store, replicas: &mut [Replica]) 
             mislead(env, replicas.len());
         }
         // Another one takes its place, and it does not know.
-        28..38 if another != leader && store.nodes[another].is_up => {
-            env.fails("split brain", || {
-                format!("node {another} beside node {leader}")
-            });
+        "split brain" if another != leader && store.nodes[another].is_up => {
+            env.fails(kind, || format!("node {another} beside node {leader}"));
             store.promote(another);
             mislead(env, replicas.len());
             env.after(length, Event::Ends(Failure::SplitBrain));
         }
-        38..42 if another != leader && store.nodes[another].is_up => {
-            env.fails("a follower crashes", || format!("node {another}"));
+        "a follower crashes" if another != leader && store.nodes[another].is_up => {
+            env.fails(kind, || format!("node {another}"));
             store.crash(another);
             env.after(length, Event::Ends(Failure::Down { node: another }));
         }
-        42..64 => {
+        "the clock of a node steps" => {
             let node = if env.chance.in_hundred(60) {
                 leader
             } else {
                 another
             };
             let by = steps(env);
-            env.fails("the clock of a node steps", || {
-                format!("node {node} by {by} ms")
-            });
+            env.fails(kind, || format!("node {node} by {by} ms"));
             store.nodes[node].clock += by;
         }
-        64..69 => {
+        "the clock of a replica steps" => {
             let by = steps(env);
-            env.fails("the clock of a replica steps", || {
-                format!("replica {replica} by {by} ms")
-            });
+            env.fails(kind, || format!("replica {replica} by {by} ms"));
             replicas[replica].clock += by;
         }
-        69..73 => {
-            env.fails("a replica starts again", || format!("replica {replica}"));
+        "a replica starts again" => {
+            env.fails(kind, || format!("replica {replica}"));
             replicas[replica].restart(leader);
         }
-        73..79 => {
+        "a replica is cut off" => {
             env.cuts.insert((replica, another));
             let failure = Failure::Cut {
                 replica,
                 node: another,
             };
-            env.fails("a replica is cut off", || {
-                format!("{replica} from node {another}")
-            });
+            env.fails(kind, || format!("{replica} from node {another}"));
             env.after(length, Event::Ends(failure));
         }
-        79..84 => {
-            env.fails("the spent set is lost", || format!("node {leader}"));
+        "the spent set is lost" => {
+            env.fails(kind, || format!("node {leader}"));
             store.nodes[leader].lose_set();
         }
-        84..90 => {
-            env.fails("replication stalls", String::new);
+        "replication stalls" => {
+            env.fails(kind, String::new);
             store.is_stalled = true;
             env.after(length, Event::Ends(Failure::Stalled));
         }
-        90..96 => {
+        "a backup is made" => {
+            env.fails(kind, String::new);
             let node = &store.nodes[leader];
             store.backup = Some(match env.chance.below(2) {
                 0 => Backup::Records(node.memory.data.records.clone()),
                 _ => Backup::Disk(Rc::clone(&node.disk.data)),
             });
         }
-        96..98 => {
+        "a backup is restored" => {
             if let Some(backup) = store.backup.take() {
-                let kind = match backup {
-                    Backup::Records(_) => "a backup is restored",
-                    Backup::Disk(_) => "a copy of a disk is restored",
-                };
-                env.fails(kind, String::new);
+                env.fails(kind, || match backup {
+                    Backup::Records(_) => "records".to_owned(),
+                    Backup::Disk(_) => "a copy of a disk".to_owned(),
+                });
                 store.restore(&backup, env);
                 let leader = store.leader;
                 replicas.iter_mut().for_each(|it| it.restart(leader));

@@ -7,7 +7,7 @@ use twofapi_tests_simulation::{FAILURES, Fault, Summary, run};
 /// How many seeds pass, and within how many a fault is found. Both are fixed, so that a run of the tests is the
 /// same everywhere.
 const PASS: u64 = 60;
-const FOUND_WITHIN: u64 = 200;
+const FOUND_WITHIN: u64 = 100;
 
 fn asked_for(what: &str) -> Option<u64> {
     let text = std::env::var(what).ok()?;
