@@ -10,18 +10,16 @@ use twofapi_crypto_core::{
 
 use crate::{
     chance::Chance,
-    failures,
     faults::Fault,
     invariants::Books,
     messages::{Answer, Asker, Call, Caller, Event, Request, Said},
+    node::SKEW,
 };
 
 /// Unix seconds at the beginning of every run.
 const BEGIN: u64 = 1_795_000_000;
 /// How many of the last events are told with a failure.
 const TOLD: usize = 60;
-/// How far a reading of the store's clock may be off.
-pub(crate) const SKEW: u32 = 2;
 
 pub(crate) struct Env {
     /// Milliseconds since the beginning: the true time, which nobody's clock shows.
@@ -55,7 +53,6 @@ impl Env {
             .with_ttl(ChallengeTtl::from_seconds(ttl).expect("a permitted TTL"))
             .with_skew(SKEW);
         let root = Root::generate(0, chance.source()).expect("a source that does not fail");
-        let spared = failures::spared(&mut chance);
         Self {
             now: 0,
             chance,
@@ -66,7 +63,7 @@ impl Env {
             books: Books::default(),
             is_stormy: true,
             cuts: BTreeSet::new(),
-            spared,
+            spared: BTreeSet::new(),
             failures: BTreeMap::new(),
             queue: BTreeMap::new(),
             queued: 0,

@@ -5,25 +5,10 @@ use std::{collections::BTreeSet, rc::Rc};
 use crate::{
     chance::Chance,
     env::Env,
-    messages::Event,
+    messages::{Event, Failure},
     replica::Replica,
     store::{Backup, Store},
 };
-
-/// A failure that has an end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Failure {
-    /// A node does not run.
-    Down { node: usize },
-    /// A replica has not heard yet who the master is.
-    Misled { replica: usize },
-    /// An old master does not know that there is a new one.
-    SplitBrain,
-    /// A replica cannot reach a node.
-    Cut { replica: usize, node: usize },
-    /// The followers hear nothing.
-    Stalled,
-}
 
 /// What failures are called, and how many in a hundred are of each kind where none is spared.
 const KINDS: [(&str, u64); 12] = [

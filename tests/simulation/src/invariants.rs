@@ -8,10 +8,7 @@ use twofapi_crypto_core::{
     ceremony::{Change, Expect, Spend, Step},
 };
 
-use crate::{
-    messages::{Made, Token},
-    store::Store,
-};
+use crate::messages::{Made, Token};
 
 #[derive(Default)]
 pub(crate) struct Books {
@@ -198,20 +195,15 @@ impl Books {
         self.revoked.retain(is_revoked);
     }
 
-    /// Whether every master has what was acknowledged.
-    pub(crate) fn look_at(&mut self, store: &Store) {
-        for (at, node) in store.nodes.iter().enumerate() {
-            if !node.is_up || !node.is_master {
-                continue;
-            }
-            for (client, said) in &self.acknowledged {
-                let kept = node.memory.data.records.get(client);
-                if !kept.is_some_and(|kept| has(kept, said)) {
-                    let what = format!("node {at} has lost an acknowledged change of {client}");
-                    self.broken.get_or_insert(what);
-                    return;
-                }
-            }
+    /// Whether a master, which has these records, has what was acknowledged.
+    pub(crate) fn look_at(&mut self, node: usize, records: &BTreeMap<String, Record>) {
+        let lost = self.acknowledged.iter().find(|(client, said)| {
+            let kept = records.get(*client);
+            !kept.is_some_and(|kept| has(kept, said))
+        });
+        if let Some((client, _)) = lost {
+            let what = format!("node {node} has lost an acknowledged change of {client}");
+            self.broken.get_or_insert(what);
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod chance;
 mod client;
+mod data;
 mod env;
 mod failures;
 mod faults;
@@ -12,6 +13,7 @@ mod messages;
 mod node;
 mod operator;
 mod replica;
+mod requests;
 mod store;
 mod thief;
 mod world;

@@ -7,7 +7,7 @@ use twofapi_crypto_core::{
     ceremony::{At, Committed, Step},
 };
 
-use crate::{failures::Failure, node::Data};
+use crate::data::Data;
 
 /// Something that happens at its time.
 #[derive(Clone)]
@@ -53,6 +53,21 @@ pub(crate) enum Event {
         caller: Caller,
         said: Said,
     },
+}
+
+/// A failure that has an end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failure {
+    /// A node does not run.
+    Down { node: usize },
+    /// A replica has not heard yet who the master is.
+    Misled { replica: usize },
+    /// An old master does not know that there is a new one.
+    SplitBrain,
+    /// A replica cannot reach a node.
+    Cut { replica: usize, node: usize },
+    /// The followers hear nothing.
+    Stalled,
 }
 
 /// Who asks a replica.

@@ -4,60 +4,20 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use twofapi_crypto_core::{
-    Attributes, Error, Record, SpentKey,
+    Attributes, Error, Record,
     ceremony::{At, Change, Committed, Epoch, Spend, Step},
 };
 
-use crate::{env::SKEW, faults::Fault, messages::Operation};
+use crate::{
+    data::{Data, SpentSet, Version},
+    faults::Fault,
+    messages::Operation,
+};
 
+/// How far a reading of the store's clock may be off, in seconds.
+pub(crate) const SKEW: u32 = 2;
 /// A clock that is further behind the mark than this many seconds was set back.
 const SET_BACK: u64 = 60;
-
-/// The set of spent challenges. Its epoch lives and dies with it.
-#[derive(Clone)]
-pub(crate) struct SpentSet {
-    epoch: Epoch,
-    /// Of the node that it was begun on.
-    history: u64,
-    /// The newest second that it has acted on.
-    mark: u64,
-    /// By key, when it expires.
-    entries: BTreeMap<[u8; SpentKey::LEN], u64>,
-}
-
-/// All that a node keeps.
-#[derive(Clone, Default)]
-pub(crate) struct Data {
-    pub(crate) records: BTreeMap<String, Record>,
-    pub(crate) set: Option<SpentSet>,
-    /// The epoch beside the set: only there for [`Fault::KeyOutlivesItsSet`].
-    key: Option<Epoch>,
-}
-
-impl Data {
-    pub(crate) fn of(records: BTreeMap<String, Record>) -> Self {
-        Self {
-            records,
-            ..Self::default()
-        }
-    }
-
-    /// What reaches another node where the set does not.
-    pub(crate) fn without_set(&self) -> Self {
-        Self {
-            set: None,
-            ..self.clone()
-        }
-    }
-}
-
-/// What a node has, and up to which write of which term.
-#[derive(Clone, Default)]
-pub(crate) struct Version {
-    pub(crate) data: Rc<Data>,
-    pub(crate) term: u64,
-    pub(crate) position: u64,
-}
 
 pub(crate) struct Node {
     pub(crate) is_up: bool,

@@ -6,16 +6,15 @@ use std::{collections::BTreeMap, sync::Arc};
 use twofapi_crypto_core::{
     Commitment, Record,
     ceremony::{
-        Accepted, At, AuthenticationRequest, Check, Commit, Committed, EnrolmentRequest, Epoch,
-        JoiningPart, Keys, LinkRequest, Named, Permission, Refused, RotationRequest, UnlinkRequest,
-        Wanted,
+        At, Check, Commit, Committed, EnrolmentRequest, Epoch, Keys, Permission, Refused, Wanted,
     },
 };
 
 use crate::{
     env::Env,
     faults::Fault,
-    messages::{Aim, Answer, Asker, Attempt, Call, Caller, Made, Request, Said, Token},
+    messages::{Answer, Asker, Call, Caller, Made, Request, Said, Token},
+    requests,
 };
 
 /// How long a cached record is good for tokens, in milliseconds since it was asked for.
@@ -187,7 +186,8 @@ impl Replica {
                 let challenge = challenge.expect("a source that does not fail");
                 env.answer(by, Answer::Challenge(Box::new(challenge)));
             }
-            Request::Attempt(attempt) => match begin(env, &keys, at.now, &attempt) {
+            Request::Attempt(attempt) => match requests::begin(&env.terms, &keys, at.now, &attempt)
+            {
                 Ok(wanted) => {
                     let client = wanted.client_id().as_str().to_owned();
                     match self.cached(env, &client).cloned() {
@@ -273,7 +273,7 @@ impl Replica {
                 let answer = match (commit.done(committed), spend) {
                     (Ok(accepted), Some(spend)) => {
                         env.books.let_in(&spend);
-                        Answer::Accepted(token(&accepted))
+                        Answer::Accepted(requests::token(&accepted))
                     }
                     (Ok(_), None) | (Err(Refused::AlreadyEnrolled), _) => Answer::Done,
                     (Err(_), _) => Answer::Denied,
@@ -339,71 +339,5 @@ impl Replica {
             Answer::Denied
         };
         env.answer(by, answer);
-    }
-}
-
-fn begin(env: &Env, keys: &Arc<Keys>, now: u64, attempt: &Attempt) -> Result<Wanted, Refused> {
-    let of = Named::Joined(attempt.named.as_bytes());
-    let credential = Some(attempt.credential.as_bytes());
-    let proof = &attempt.proof[..];
-    let terms = &env.terms;
-    match &attempt.to {
-        Aim::Authenticate => {
-            let request = AuthenticationRequest {
-                of,
-                credential,
-                proof,
-                binding: None,
-            };
-            terms.authenticate(keys, now, &request)
-        }
-        Aim::Rotate {
-            commitment,
-            proof: proof_new,
-        } => {
-            let request = RotationRequest {
-                of,
-                credential,
-                proof_old: proof,
-                commitment_new: commitment,
-                proof_new,
-            };
-            terms.rotate(keys, now, &request)
-        }
-        Aim::Link {
-            commitment,
-            proof: proof_new,
-        } => {
-            let request = LinkRequest {
-                of,
-                credential,
-                proof,
-                commitment_new: commitment,
-                joining: Some(JoiningPart {
-                    proof: proof_new,
-                    name: b"another",
-                }),
-            };
-            terms.link(keys, now, &request)
-        }
-        Aim::Unlink { commitment } => {
-            let request = UnlinkRequest {
-                of,
-                credential,
-                proof,
-                commitment_old: commitment,
-            };
-            terms.unlink(keys, now, &request)
-        }
-    }
-}
-
-/// What an accepted client is given.
-fn token(accepted: &Accepted) -> Token {
-    Token {
-        client: accepted.client_id().as_str().to_owned(),
-        credential: *accepted.credential_id(),
-        since: accepted.since(),
-        generation: accepted.generation(),
     }
 }

@@ -9,10 +9,11 @@ use twofapi_crypto_core::{
 };
 
 use crate::{
+    data::{Data, Version},
     env::Env,
     faults::Fault,
     messages::{Call, Caller, Event, Made, Said},
-    node::{Data, Node, Version},
+    node::Node,
 };
 
 /// After whose manner the store keeps its spent set.
@@ -31,6 +32,11 @@ struct Unacknowledged {
     position: u64,
     caller: Caller,
     said: Said,
+    written: Written,
+}
+
+/// A state of a client that a master has written.
+struct Written {
     client: String,
     record: Record,
     made: Made,
@@ -144,6 +150,13 @@ impl Store {
         env.books.restored(&data.records);
     }
 
+    /// What each node has that takes itself for the master.
+    pub(crate) fn masters(&self) -> impl Iterator<Item = (usize, &BTreeMap<String, Record>)> {
+        let nodes = self.nodes.iter().enumerate();
+        let masters = nodes.filter(|(_, node)| node.is_up && node.is_master);
+        masters.map(|(at, node)| (at, &node.memory.data.records))
+    }
+
     /// Carries out a call at a node, if that runs.
     pub(crate) fn called(&mut self, env: &mut Env, at: usize, caller: Caller, call: Call) {
         let node = &mut self.nodes[at];
@@ -184,7 +197,12 @@ impl Store {
                     {
                         let made = env.books.wrote(client, record);
                         let said = said(Some(made));
-                        self.acknowledge(env, at, caller, said, client, record, made);
+                        let written = Written {
+                            client: client.to_owned(),
+                            record: record.clone(),
+                            made,
+                        };
+                        self.acknowledge(env, at, caller, said, written);
                     }
                     _ => env.say(at, caller, said(None)),
                 }
@@ -200,26 +218,26 @@ impl Store {
                         }
                         let made = env.books.wrote(&client, &record);
                         let said = Said::Changed(Some(made));
-                        self.acknowledge(env, at, caller, said, &client, &record, made);
+                        let written = Written {
+                            client,
+                            record,
+                            made,
+                        };
+                        self.acknowledge(env, at, caller, said, written);
                     }
                 }
             }
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "they are what is kept of an answer that waits"
-    )]
+    /// Answers once the change is durable.
     fn acknowledge(
         &mut self,
         env: &mut Env,
         node: usize,
         caller: Caller,
         said: Said,
-        client: &str,
-        record: &Record,
-        made: Made,
+        written: Written,
     ) {
         let memory = &self.nodes[node].memory;
         self.unacknowledged.push(Unacknowledged {
@@ -228,9 +246,7 @@ impl Store {
             position: memory.position,
             caller,
             said,
-            client: client.to_owned(),
-            record: record.clone(),
-            made,
+            written,
         });
         self.settle(env);
     }
@@ -253,11 +269,14 @@ impl Store {
                 node,
                 caller,
                 said,
+                written,
+                ..
+            } = acknowledged;
+            let Written {
                 client,
                 record,
                 made,
-                ..
-            } = acknowledged;
+            } = written;
             env.note(|| format!("node {node}: a change of {client} is acknowledged"));
             env.books.acknowledged(&client, &record, made);
             env.say(node, caller, said);

@@ -87,6 +87,7 @@ struct World {
 impl World {
     fn new(seed: u64, fault: Option<Fault>) -> Self {
         let mut env = Env::new(seed, fault);
+        env.spared = failures::spared(&mut env.chance);
         let store = Store::new(&mut env);
         let replicas = env.chance.between(2, 4) as usize;
         let replicas = (0..replicas).map(|at| Replica::new(at, &mut env)).collect();
@@ -129,7 +130,9 @@ impl World {
                 break;
             }
             self.happens(event);
-            self.env.books.look_at(&self.store);
+            for (node, records) in self.store.masters() {
+                self.env.books.look_at(node, records);
+            }
             if let Some(what) = self.env.books.broken() {
                 return Err(what);
             }
