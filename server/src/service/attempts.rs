@@ -60,7 +60,7 @@ impl Service {
         proof: &Proof,
         permission: EnrolmentPermission<'_>,
     ) -> Result<Record, Error> {
-        let now = self.clock.wall();
+        let now = self.now();
         let asked = self.terms.enrol(&EnrolmentRequest {
             client_id: client_id.as_bytes(),
             commitment: commitment.as_bytes(),
@@ -124,7 +124,7 @@ impl Service {
         let wanted = self.terms.authenticate(&keys, now, &request);
         let accepted = self.conclude(&name.client_id, wanted).await?;
         let credential = *accepted.credential_id();
-        let token = self.tokens.issue(accepted, self.clock.wall()).await?;
+        let token = self.tokens.issue(accepted, self.now()).await?;
         tracing::info!(client_id = %name.client_id, %credential, "authenticated");
         Ok(token)
     }
@@ -172,7 +172,7 @@ impl Service {
                 let record = self.store.look_up(client_id).await?;
                 let wanted = match wanted.wants_pending_link() {
                     true => {
-                        let now = self.clock.wall();
+                        let now = self.now();
                         wanted.with_pending_link(self.store.pending_link(client_id, now).await?)
                     }
                     false => wanted,
@@ -191,13 +191,13 @@ impl Service {
             Ok(commit) => commit,
             Err(refused) => return Ok(Err(refused)),
         };
-        let committed = self.store.commit(commit.step(), self.clock.wall()).await?;
+        let committed = self.store.commit(commit.step(), self.now()).await?;
         Ok(commit.done(committed))
     }
 
     /// The challenge keys of the epoch that the client's spent set is in, and the time by its clock.
     pub(super) async fn keys(&self, client_id: &ClientId) -> Result<(Arc<Keys>, u64), Error> {
-        let at = self.store.epoch(client_id, self.clock.wall()).await?;
+        let at = self.store.epoch(client_id, self.now()).await?;
         Ok((self.keys.of(at.epoch, &self.roots)?, at.now))
     }
 }

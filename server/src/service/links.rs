@@ -104,7 +104,7 @@ impl Service {
         let of = name.id.to_text();
         let offer = self.terms.offer(&keys, now, client_id, &named(name, &of));
         let offer = offer.map_err(|refused| refuse(client_id, refused))?;
-        let now = self.clock.wall();
+        let now = self.now();
         self.store.offer_link(client_id, &offer, now).await?;
         tracing::info!(%client_id, by = %client.credential_id, "offered a link");
         Ok(offer)
@@ -118,7 +118,7 @@ impl Service {
         &self,
         client: &AuthenticatedClient,
     ) -> Result<Option<(PendingLink, LinkState)>, Error> {
-        let now = self.clock.wall();
+        let now = self.now();
         let pending = self.store.pending_link(&client.client_id, now).await?;
         Ok(pending.and_then(|pending| {
             let state = pending.state(now)?.clone();
@@ -168,7 +168,7 @@ impl Service {
             Ok(joiner) => joiner,
             Err(refused) => return Ok(Some(Err(refused))),
         };
-        let now = self.clock.wall();
+        let now = self.now();
         let pending = self.store.pending_link(client_id, now).await?;
         let join = match joiner.found(pending) {
             Ok(join) => join,

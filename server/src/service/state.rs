@@ -123,6 +123,11 @@ impl Service {
         })
     }
 
+    /// The time by the clock of the store.
+    pub(super) fn now(&self) -> u64 {
+        self.store.time(self.clock.wall())
+    }
+
     /// What proofs must be bound to.
     #[must_use]
     pub fn binding(&self) -> &AuthenticationBinding {
@@ -145,7 +150,7 @@ impl Service {
 
     /// As [`Service::authenticate`], with the client's record.
     pub(super) async fn holder(&self, jwt: &str) -> Result<(AuthenticatedClient, Record), Error> {
-        let now = self.clock.wall();
+        let now = self.now();
         let claims = self.tokens.check(jwt, now).await?;
         let client_id = ClientId::parse(&claims.sub).map_err(|_| Error::Denied)?;
         let credential = claims.credential()?;
@@ -168,7 +173,7 @@ impl Service {
     /// # Errors
     /// [`Error::Unavailable`] when the store fails.
     pub async fn jwks(&self) -> Result<serde_json::Value, Error> {
-        self.tokens.jwks(self.clock.wall()).await
+        self.tokens.jwks(self.now()).await
     }
 
     /// Whether the store answers.

@@ -86,6 +86,12 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
+    /// The time by the clock that all servers of the store go by, as far as it is known, for one whose own
+    /// says `now`. Tokens go by it: those of one server are good at every other at once.
+    fn time(&self, now: u64) -> u64 {
+        now
+    }
+
     /// The record of a client: what an attempt is judged by until its step, and a token by each time. What
     /// another server was told may take a moment to be seen here; the step sees it.
     async fn look_up(&self, id: &ClientId) -> Result<Option<Record>, StoreError>;

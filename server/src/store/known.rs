@@ -48,9 +48,17 @@ impl Known {
         self.locked().clock = Some((now, Instant::now()));
     }
 
+    /// The time by the clock of the store, for a server whose own says `now`.
+    pub(in crate::store) fn time(&self, now: u64) -> u64 {
+        match self.locked().clock {
+            Some((said, when)) => said.saturating_add(when.elapsed().as_secs()),
+            None => now,
+        }
+    }
+
     /// The set has begun another epoch.
     pub(in crate::store) fn forget(&self) {
-        *self.locked() = State::default();
+        self.locked().epoch = None;
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {

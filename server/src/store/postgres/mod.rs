@@ -205,6 +205,10 @@ impl Store for PostgresStore {
         true
     }
 
+    fn time(&self, now: u64) -> u64 {
+        self.known.time(now)
+    }
+
     async fn look_up(&self, id: &ClientId) -> Result<Option<Record>, StoreError> {
         let row = self
             .row(&self.said().look_up, &[(&id.as_str(), Type::TEXT)])

@@ -78,6 +78,8 @@ pub struct RedisStore {
     capacity: Capacity,
     /// Of each bucket.
     known: Vec<Known>,
+    /// Of whichever node has answered last.
+    clock: Known,
     /// Over which connection that was learnt: what is behind another one may be another master.
     learnt_over: Mutex<Option<u64>>,
     checked: AtomicU16,
@@ -101,6 +103,7 @@ impl RedisStore {
             keys,
             capacity: Capacity::of(spent_capacity, count),
             known: (0..count).map(|_| Known::default()).collect(),
+            clock: Known::default(),
             learnt_over: Mutex::new(None),
             checked: AtomicU16::new(0),
             about,
@@ -224,6 +227,11 @@ fn last_millisecond(pending: &PendingLink) -> i64 {
 impl Store for RedisStore {
     fn is_shared(&self) -> bool {
         true
+    }
+
+    /// By the node that has said last what time it is: the clocks of a cluster are taken for one.
+    fn time(&self, now: u64) -> u64 {
+        self.clock.time(now)
     }
 
     async fn look_up(&self, id: &ClientId) -> Result<Option<Record>, StoreError> {
@@ -405,6 +413,7 @@ impl Store for RedisStore {
             epoch: Epoch::from_bytes(epoch),
             now: answer.number(1)?,
         };
+        self.clock.learn_clock(at.now);
         self.known(&bucket).learn(at);
         Ok(at)
     }
@@ -419,6 +428,9 @@ impl Store for RedisStore {
             false => self.connections.ask(&step.said).await?,
         };
         let (committed, clock) = outcome(&answer)?;
+        if let Some(now) = clock {
+            self.clock.learn_clock(now);
+        }
         match (committed, clock, epoch) {
             // One node has lost its sets, and so may others have.
             (Committed::StaleEpoch, ..) => self.forget_epochs(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use twofapi_crypto_core::Error;
-use twofapi_server::{OperatorKeys, Service};
+use twofapi_server::{Clock, Config, OperatorKeys, Service, SystemClock};
 use twofapi_tests_stores::{Alice, log_in, server_over};
 
 use crate::place::Place;
@@ -59,4 +59,36 @@ async fn a_challenge_of_before_a_crash_of_postgresql_is_dead_at_every_server() {
     // Both go on, under the new epoch.
     let (name, proof) = alice.proven(&one).await;
     log_in(&other, &name, &proof).await.expect("she is let in");
+}
+
+/// A clock that is set wrong.
+struct WrongBy(i64);
+
+impl Clock for WrongBy {
+    fn wall(&self) -> u64 {
+        SystemClock::new().wall().saturating_add_signed(self.0)
+    }
+}
+
+#[tokio::test]
+async fn servers_whose_clocks_are_apart_take_each_others_challenges_and_tokens() {
+    let place = Place::with_a_store().await;
+    let mut servers = Vec::new();
+    for seconds in [5, -5] {
+        let config = Config {
+            operator_keys: Some(place.keys.clone()),
+            ..Config::new("https://api.example.com".parse().expect("an audience"))
+        };
+        let store = Arc::new(place.open(1000).await);
+        let server = Service::new(config, store, Arc::new(WrongBy(seconds))).await;
+        servers.push(server.expect("a server"));
+    }
+    let alice = Alice::enrolled_at(&servers[0]).await;
+    for (one, other) in [(0, 1), (1, 0)] {
+        let (name, proof) = alice.proven(&servers[one]).await;
+        let token = log_in(&servers[other], &name, &proof).await;
+        let token = token.expect("she is let in");
+        let held = servers[one].authenticate(&token.jwt).await;
+        assert_eq!(held.expect("it is good").client_id, alice.id);
+    }
 }
