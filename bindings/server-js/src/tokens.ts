@@ -34,7 +34,10 @@ export interface Tokens {
 /** How far the clocks of two processes may be apart before the tokens of one are not yet good at the other. */
 const CLOCK_SKEW_SECONDS = 2;
 
-const isCounter = (claim: unknown): claim is number => Number.isInteger(claim);
+const isCounter = (claim: unknown): claim is number =>
+  typeof claim === 'number' && Number.isInteger(claim) && claim >= 0 && claim <= 0xffff_ffff;
+
+const CREDENTIAL_ID = /^[0-9a-f]{32}$/;
 
 export function tokensOf(ring: KeyRing, audience: string, ttlSeconds: number): Tokens {
   return {
@@ -61,7 +64,7 @@ export function tokensOf(ring: KeyRing, audience: string, ttlSeconds: number): T
     check: async (token) => {
       const now = unixSeconds();
       try {
-        const { payload } = await jwtVerify(token, ({ kid }) => ring.verifying(kid), {
+        const { payload, protectedHeader } = await jwtVerify(token, ({ kid }) => ring.verifying(kid), {
           algorithms: ['EdDSA'],
           typ: 'at+jwt',
           issuer: audience,
@@ -69,12 +72,14 @@ export function tokensOf(ring: KeyRing, audience: string, ttlSeconds: number): T
           requiredClaims: ['sub', 'exp', 'iat', 'nbf', 'jti', 'ver'],
           clockTolerance: CLOCK_SKEW_SECONDS,
         });
+        // The library also takes a longer `typ`, extensions that it knows, and a list of audiences; protocol.md 14 does not.
+        if (protectedHeader.typ !== 'at+jwt' || 'crit' in protectedHeader || payload.aud !== audience) return undefined;
         const { sub, exp } = payload;
         const { ver: version, cred, gen = 0 } = payload;
         // The tolerance is for tokens of a process whose clock is ahead, not for expired ones.
         if (sub === undefined || exp === undefined || now >= exp) return undefined;
         if (!isCounter(version) || !isCounter(gen)) return undefined;
-        if (cred !== undefined && typeof cred !== 'string') return undefined;
+        if (cred !== undefined && !(typeof cred === 'string' && CREDENTIAL_ID.test(cred))) return undefined;
         const identity = { clientId: sub, expiresAt: exp, commitmentVersion: version, generation: gen };
         return cred === undefined ? identity : { ...identity, credentialId: cred };
       } catch (error) {

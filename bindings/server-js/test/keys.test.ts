@@ -49,8 +49,8 @@ test('a token says from when on it is good, and is not good before', async () =>
     algorithms: ['EdDSA'],
     requiredClaims: ['nbf', 'exp', 'iss', 'aud'],
   });
-  const signed = async (changes: object): Promise<string> => {
-    const header = { ...decodeProtectedHeader(token), alg: 'EdDSA' };
+  const signed = async (changes: object, said: object = {}): Promise<string> => {
+    const header = { ...decodeProtectedHeader(token), alg: 'EdDSA', ...said };
     return new SignJWT({ ...claims, ...changes }).setProtectedHeader(header).sign(await importJWK(signingKey, 'EdDSA'));
   };
   assert.equal(await isGood(twoFApi, await signed({})), true);
@@ -61,9 +61,21 @@ test('a token says from when on it is good, and is not good before', async () =>
     { ver: undefined },
     { ver: '1' },
     { ver: 2 },
+    { ver: -1 },
+    { ver: 2 ** 32 },
+    { gen: '0' },
+    { gen: 0.5 },
+    { cred: 1 },
+    { cred: '' },
+    { cred: String(claims['cred']).toUpperCase() },
+    { aud: [AUDIENCE] },
+    { aud: `${AUDIENCE}/` },
     { sub: 'bob' },
   ]) {
     assert.equal(await isGood(twoFApi, await signed(changes)), false, JSON.stringify(changes));
+  }
+  for (const typ of ['application/at+jwt', 'JWT', undefined]) {
+    assert.equal(await isGood(twoFApi, await signed({}, { typ })), false, String(typ));
   }
 });
 
