@@ -154,8 +154,9 @@ fn is_the_same_work(
     for (mut ratios, thread) in ratios.into_iter().zip(["workers", "main thread"]) {
         ratios.sort_by(f64::total_cmp);
         let median = ratios[ratios.len() / 2];
+        // Without equal work it is a quarter more, or twenty times; a machine that does other things is a tenth off.
         assert!(
-            (0.9..1.1).contains(&median),
+            (0.82..1.22).contains(&median),
             "{thread}: {median} of {ratios:?}"
         );
     }
