@@ -16,6 +16,9 @@ use crate::{
     tokens::{JWKS_MAX_AGE, KeySchedule, Tokens},
 };
 
+/// By how many seconds what two servers take for the time of a shared store may differ.
+const SKEW: u32 = 2;
+
 /// How a [`Service`] is set up.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -99,6 +102,11 @@ impl Service {
             }
             None => vec![Root::generate(0, &mut getrandom::SysRng)?],
         };
+        // Each server knows the clock of a shared store by its last answer, to the second.
+        let skew = match store.is_shared() {
+            true => SKEW,
+            false => 0,
+        };
         let schedule = KeySchedule {
             rotate_after: config.rotate_keys_after,
             publish_ahead: (config.rotate_keys_after / 2).clamp(2 * JWKS_MAX_AGE, 24 * 3600),
@@ -115,7 +123,9 @@ impl Service {
         Ok(Self {
             store,
             clock,
-            terms: Terms::new(binding, Decoys::new(*choice)).with_ttl(config.challenge_ttl),
+            terms: Terms::new(binding, Decoys::new(*choice))
+                .with_ttl(config.challenge_ttl)
+                .with_skew(skew),
             roots,
             keys: KeysByEpoch::default(),
             config,

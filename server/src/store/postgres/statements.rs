@@ -53,9 +53,9 @@ impl Statements {
     pub(super) fn of(schema: &SchemaName) -> Self {
         let s = schema.as_str();
         // An epoch is of one run of one server and of one file of the table: what was restored from elsewhere is
-        // of another.
+        // of another. As a number: how a time is written depends on the session's time zone.
         let incarnation = format!(
-            "(pg_postmaster_start_time()::text || ' ' || pg_relation_filepath('{s}.spent'))"
+            "(extract(epoch FROM pg_postmaster_start_time())::text || ' ' || pg_relation_filepath('{s}.spent'))"
         );
         // How many entries were ever made. What of them is gone was counted with the epoch that was begun then.
         let made = format!("(SELECT last_value - (NOT is_called)::integer FROM {s}.spent_number)");

@@ -85,6 +85,7 @@ impl Store {
 /// `2fapi serve`, always at the same port.
 pub(super) struct Replica {
     port: u16,
+    log: PathBuf,
     command: Command,
     process: Option<Child>,
 }
@@ -103,10 +104,10 @@ impl Replica {
                 "--listen",
                 &format!("127.0.0.1:{port}"),
             ])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+            .stdout(Stdio::piped());
         let mut replica = Self {
             port,
+            log: store.home.path().join(format!("log-{port}")),
             command,
             process: None,
         };
@@ -119,6 +120,11 @@ impl Replica {
     }
 
     pub(super) fn launch(&mut self) {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log);
+        self.command.stderr(log.expect("a file"));
         let mut process = self.command.spawn().expect("2fapi serve");
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("a pipe"))
@@ -148,6 +154,12 @@ impl Replica {
 
 impl Drop for Replica {
     fn drop(&mut self) {
+        if thread::panicking() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            let denied = log.lines().filter(|line| !line.contains("authenticated"));
+            eprintln!("--- {} ---", self.log.display());
+            denied.for_each(|line| eprintln!("{line}"));
+        }
         self.end("KILL");
     }
 }
