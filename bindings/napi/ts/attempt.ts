@@ -12,7 +12,9 @@ import { storedBytes } from './record.js';
 type Inside<Name extends 'Spend' | 'SpentSet' | 'Attempt'> = InstanceType<(typeof native)[Name]>;
 
 // What only this package may do with the objects: make them, and see inside.
+/** @internal */
 export let askedOf: (inside: Inside<'Attempt'>, clientId: string) => Asked;
+/** @internal */
 export let wantedOf: (inside: Inside<'Attempt'>, clientId: string) => Wanted;
 let commitOf: (inside: Inside<'Attempt'>, step: Step) => Commit;
 let spendOf: (spend: Spend) => Inside<'Spend'>;

@@ -9,6 +9,7 @@ import { storedBytes } from './record.js';
 type Inside = InstanceType<(typeof native)['Joiner']>;
 
 // What only this package may do: make one.
+/** @internal */
 export let joinerOf: (inside: Inside, clientId: string) => Joiner;
 let joinOf: (inside: Inside, parts: Pick<Join, 'before' | 'after' | 'until'>) => Join;
 
