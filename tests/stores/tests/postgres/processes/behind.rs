@@ -178,7 +178,7 @@ impl Nginx {
         let port = free.expect("a free port").port();
         let servers = replicas
             .iter()
-            .map(|replica| format!("server 127.0.0.1:{} fail_timeout=1s;\n", replica.port));
+            .map(|replica| format!("server 127.0.0.1:{} max_fails=0;\n", replica.port));
         let (here, servers) = (dir.path().display(), servers.collect::<String>());
         // Started by root, its workers are root's as well here, and may write where the test may.
         let configuration = format!(

@@ -60,6 +60,14 @@ impl Load {
     }
 }
 
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn servers_come_and_go_under_load_and_no_proof_is_accepted_twice() {
     let store = Store::new();
@@ -74,6 +82,8 @@ fn servers_come_and_go_under_load_and_no_proof_is_accepted_twice() {
         failed: Mutex::default(),
     };
     thread::scope(|scope| {
+        // A scope waits for its threads, also when it fails.
+        let _stop = Stop(&load.stop);
         let each: Vec<_> = replicas.iter().map(Replica::url).collect();
         let (load, url) = (&load, nginx.url());
         for person in &people {
@@ -99,7 +109,6 @@ fn servers_come_and_go_under_load_and_no_proof_is_accepted_twice() {
         });
         // What nginx had sent on a connection that was just ending: never more than a request of each person.
         assert!(failed.len() <= 3 * PEOPLE, "{failed:?}");
-        load.stop.store(true, Ordering::Relaxed);
     });
 }
 
