@@ -175,8 +175,8 @@ async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
     }
     let unavailable = |error: std::io::Error| Failure::unavailable(error.to_string());
     let page = args.demo.page(listen.is_loopback())?;
-    // Whoever opens the page may invite themselves: never into a store that is meant.
     let keys = args.store.keys()?;
+    // Whoever opens the page may invite themselves: never into a store that is meant.
     let Opened { store, place } = match page.is_some() {
         true => Opened {
             store: Arc::new(EmbeddedStore::in_memory(args.spent_capacity)?),

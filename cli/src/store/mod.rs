@@ -91,11 +91,8 @@ impl StoreArgs {
             None => file(None).map(Reached::File),
             Some(StoreName::File(path)) => file(Some(path)).map(Reached::File),
             Some(StoreName::Shared(shared)) => {
-                shared.keep_its_password()?;
-                Ok(Reached::Shared(
-                    shared.clone(),
-                    self.keys_of_a_shared_store()?,
-                ))
+                let (shared, keys) = self.with_keys(shared)?;
+                Ok(Reached::Shared(shared, keys))
             }
         }
     }
@@ -103,17 +100,11 @@ impl StoreArgs {
     /// The shared store that was named, for what only such a one has.
     pub(crate) fn shared(&self) -> Result<(Shared, OperatorKeys), Failure> {
         match &self.store {
-            Some(StoreName::Shared(_)) => {}
-            _ => {
-                return Err(Failure::bad_input(
-                    "that is for a store that servers share: name it with --store \
-                     postgres://USER@HOST/DATABASE or redis://HOST/0",
-                ));
-            }
-        }
-        match self.find()? {
-            Reached::Shared(shared, keys) => Ok((shared, keys)),
-            Reached::File(_) => unreachable!("it was named as a shared one"),
+            Some(StoreName::Shared(shared)) => self.with_keys(shared),
+            Some(StoreName::File(_)) | None => Err(Failure::bad_input(
+                "that is for a store that servers share: name it with --store \
+                 postgres://USER@HOST/DATABASE or redis://HOST/0",
+            )),
         }
     }
 
@@ -127,13 +118,15 @@ impl StoreArgs {
             .map_err(Into::into)
     }
 
-    fn keys_of_a_shared_store(&self) -> Result<OperatorKeys, Failure> {
-        self.keys()?.ok_or_else(|| {
+    fn with_keys(&self, shared: &Shared) -> Result<(Shared, OperatorKeys), Failure> {
+        shared.keep_its_password()?;
+        let keys = self.keys()?.ok_or_else(|| {
             Failure::bad_input(
                 "a shared store needs the operator's keys: name them with --key-file FILE; `2fapi \
                  keys new FILE` makes them once, and every server gets the same file",
             )
-        })
+        })?;
+        Ok((shared.clone(), keys))
     }
 }
 

@@ -8,19 +8,13 @@ use twofapi_server::{
     admin::{Request, Response, ask, execute, look},
 };
 
-use super::Reached;
-
-/// An operator's acts spend nothing.
-pub(super) const NOTHING_SPENT: u32 = 2;
+use super::{Reached, file::NOTHING_SPENT};
+use crate::runtime::block_on;
 
 impl Reached {
     /// Has it done.
     pub(crate) fn perform(&self, request: Request) -> Result<Response, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::unavailable(format!("cannot start: {error}")))?;
-        let response = runtime.block_on(async {
+        let response = block_on(async {
             match self {
                 Self::File(place) => on_a_file(place, request).await,
                 Self::Shared(shared, keys) => {
@@ -28,7 +22,7 @@ impl Reached {
                     Ok(execute(&*store, request, SystemClock::new().wall()).await)
                 }
             }
-        })?;
+        })??;
         match response {
             Response::Failed { code, message } => {
                 let kind = match code.as_str() {

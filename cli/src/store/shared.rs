@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::perform::NOTHING_SPENT;
+use super::file::NOTHING_SPENT;
 use twofapi_client::Failure;
 use twofapi_server::{OperatorKeys, PostgresStore, RedisStore, Store, StoreError};
 

@@ -139,6 +139,13 @@ pub struct SpentSet<'a> {
 }
 
 impl<'a> SpentSet<'a> {
+    /// How many of a set's places one client may have once half of them are taken, for stores that keep a set
+    /// of their own.
+    #[must_use]
+    pub const fn share_of_one(capacity: u32) -> u32 {
+        shares::of_one(capacity)
+    }
+
     /// The set that is kept in `header` and `slots`.
     ///
     /// # Panics

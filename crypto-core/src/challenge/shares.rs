@@ -12,7 +12,16 @@ pub(crate) trait Counter: Copy {
 /// Whether the client has used its share up: a 64th of the capacity, but 16, once half of the places are
 /// taken. Before that nobody is in anybody's way.
 pub(crate) fn is_used_up<S: Counter>(slots: &[S], share: u32, live: u32, capacity: u32) -> bool {
-    live >= capacity / 2 && count(slots, share) >= (capacity / 64).max(16)
+    live >= capacity / 2 && count(slots, share) >= of_one(capacity)
+}
+
+/// A 64th, but 16.
+pub(crate) const fn of_one(capacity: u32) -> u32 {
+    if capacity / 64 > 16 {
+        capacity / 64
+    } else {
+        16
+    }
 }
 
 /// How many entries the client has.

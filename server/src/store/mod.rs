@@ -12,6 +12,8 @@ mod known;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod sealed;
 mod signing_key;
 
 pub use api::{Invitation, InvitationKey, InvitationKind, Store, StoreError};

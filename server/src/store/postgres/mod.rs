@@ -15,19 +15,21 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use tokio::task::JoinHandle;
 use tokio_postgres::{Row, types::Type};
 use twofapi_crypto_core::{
     ClientId, Error, Record, Transition,
-    ceremony::{At, Committed, Epoch, PendingLink, Step},
+    ceremony::{At, Committed, Epoch, PendingLink, Spend, Step},
 };
 
 use super::{
     api::{Invitation, InvitationKey, InvitationKind, Store, StoreError},
     changes::RecordChange,
     known::Known,
-    signing_key::{Seed, SigningKeyRecord},
+    sealed::SealedKey,
+    signing_key::SigningKeyRecord,
 };
-use crate::operator_keys::{OperatorKeys, Sealed};
+use crate::operator_keys::OperatorKeys;
 use connection::{Connections, Typed, failed};
 use schema::StoreId;
 use statements::Statements;
@@ -97,21 +99,17 @@ impl PostgresStore {
     pub async fn rewrap(&self) -> Result<usize, StoreError> {
         let mut rewrapped = 0;
         for row in self.rows(&self.said().signing_keys, &[]).await? {
-            let (kid, activates_at, sealed) = signing_key(&row)?;
-            let of = self.seed_of(&kid, activates_at);
-            let unsealed = self.keys.unseal(&of, &sealed).map_err(kept)?;
-            if !unsealed.outdated {
+            let before = sealed_key(&row)?;
+            let Some(after) = before.rewrapped(&self.keys, &self.id)? else {
                 continue;
-            }
-            let again = self.keys.seal(&of, &unsealed.secret).map_err(kept)?;
+            };
             let parameters: [Typed<'_>; 3] = [
-                (&kid, Type::TEXT),
-                (&sealed, Type::BYTEA),
-                (&again, Type::BYTEA),
+                (&before.kid, Type::TEXT),
+                (&before.sealed, Type::BYTEA),
+                (&after.sealed, Type::BYTEA),
             ];
-            self.rows(&self.said().seal_signing_key, &parameters)
-                .await?;
-            rewrapped += 1;
+            let resealed = self.row(&self.said().seal_signing_key, &parameters).await?;
+            rewrapped += usize::from(resealed.is_some());
         }
         schema::seal_check(&self.shared.connections, &self.keys, &self.id).await?;
         Ok(rewrapped)
@@ -129,33 +127,33 @@ impl PostgresStore {
         self.shared.connections.row(said, parameters).await
     }
 
-    fn seed_of<'a>(&'a self, kid: &'a str, activates_at: u64) -> Sealed<'a> {
-        Sealed {
-            kind: "signing key",
-            store: &self.id,
-            name: kid,
-            number: activates_at,
-        }
-    }
-
     /// Takes away what has expired, now and then, and lets nobody wait for it.
     fn purge_now_and_then(&self) {
         let count = self.accepted.fetch_add(1, Ordering::Relaxed);
         if count % PURGED_EVERY == PURGED_EVERY - 1 {
-            tokio::spawn(purge(Arc::clone(&self.shared), self.capacity.all));
+            drop(self.purge());
         }
     }
 
-    async fn take(&self, said: &Said<'_>) -> Result<Committed, StoreError> {
+    /// Goes on to its end whoever stops waiting for it.
+    fn purge(&self) -> JoinHandle<()> {
+        tokio::spawn(purge(Arc::clone(&self.shared), self.capacity.all))
+    }
+
+    async fn take(&self, step: &Step, said: &Said<'_>) -> Result<Committed, StoreError> {
         let answer = self
             .row(said.statement, &said.parameters(&self.capacity))
             .await?
             .ok_or_else(|| StoreError("a step was not answered".into()))?;
         let (committed, clock) = said.outcome(&answer)?;
-        match (committed, clock) {
-            (Committed::StaleEpoch, _) => self.known.forget(),
-            (_, Some(now)) => self.known.learn_clock(now),
-            (_, None) => {}
+        match (committed, clock, &step.spend) {
+            (Committed::StaleEpoch, ..) => self.known.forget(),
+            (Committed::Changed, Some(now), _) => self.known.learn_clock(now),
+            // Of every other answer the epoch was the set's.
+            (_, Some(now), Some(Spend { epoch, .. })) => {
+                self.known.learn(At { epoch: *epoch, now })
+            }
+            _ => {}
         }
         Ok(committed)
     }
@@ -190,13 +188,14 @@ fn record(bytes: &[u8]) -> Result<Record, StoreError> {
     Record::from_bytes(bytes).map_err(kept)
 }
 
-fn signing_key(row: &Row) -> Result<(String, u64, Vec<u8>), StoreError> {
+fn sealed_key(row: &Row) -> Result<SealedKey, StoreError> {
     let activates_at: i64 = row.try_get(1).map_err(failed)?;
-    Ok((
-        row.try_get(0).map_err(failed)?,
-        u64::try_from(activates_at).map_err(|_| StoreError("a signing key is damaged".into()))?,
-        row.try_get(2).map_err(failed)?,
-    ))
+    Ok(SealedKey {
+        kid: row.try_get(0).map_err(failed)?,
+        activates_at: u64::try_from(activates_at)
+            .map_err(|_| StoreError("a signing key is damaged".into()))?,
+        sealed: row.try_get(2).map_err(failed)?,
+    })
 }
 
 #[async_trait]
@@ -393,18 +392,7 @@ impl Store for PostgresStore {
 
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
         let rows = self.rows(&self.said().signing_keys, &[]).await?;
-        let read = |row: &Row| {
-            let (kid, activates_at, sealed) = signing_key(row)?;
-            let of = self.seed_of(&kid, activates_at);
-            let unsealed = self.keys.unseal(&of, &sealed).map_err(kept)?;
-            let seed = Seed::from_bytes(&unsealed.secret)
-                .ok_or_else(|| StoreError("a signing key is damaged".into()))?;
-            Ok(SigningKeyRecord {
-                kid,
-                activates_at,
-                seed,
-            })
-        };
+        let read = |row: &Row| sealed_key(row)?.unsealed(&self.keys, &self.id);
         rows.iter().map(read).collect()
     }
 
@@ -413,15 +401,14 @@ impl Store for PostgresStore {
         key: &SigningKeyRecord,
         others: &[String],
     ) -> Result<bool, StoreError> {
-        let of = self.seed_of(&key.kid, key.activates_at);
-        let sealed = self.keys.seal(&of, key.seed.as_bytes()).map_err(kept)?;
+        let kept = SealedKey::sealed(key, &self.keys, &self.id)?;
         let activates_at = seconds(key.activates_at);
         let mut others = others.to_vec();
         others.sort_unstable();
         let parameters: [Typed<'_>; 4] = [
             (&key.kid, Type::TEXT),
             (&activates_at, Type::INT8),
-            (&sealed, Type::BYTEA),
+            (&kept.sealed, Type::BYTEA),
             (&others, Type::TEXT_ARRAY),
         ];
         let said = self.said();
@@ -474,11 +461,11 @@ impl Store for PostgresStore {
     async fn commit(&self, step: &Step, _now: u64) -> Result<Committed, StoreError> {
         let said = Said::of(step, self.said())
             .ok_or_else(|| StoreError("no ceremony makes such a step".into()))?;
-        let mut committed = self.take(&said).await?;
+        let mut committed = self.take(step, &said).await?;
         if matches!(committed, Committed::Full { .. }) {
             // Nobody was accepted, so nobody has taken away what expired.
-            purge(Arc::clone(&self.shared), self.capacity.all).await;
-            committed = self.take(&said).await?;
+            let _ = self.purge().await;
+            committed = self.take(step, &said).await?;
         }
         if committed == Committed::Done && step.spend.is_some() {
             self.purge_now_and_then();

@@ -5,8 +5,8 @@ use tokio_postgres::types::Type;
 
 use super::connection::{Connections, failed};
 use crate::{
-    operator_keys::{OperatorKeys, Sealed},
-    store::api::StoreError,
+    operator_keys::OperatorKeys,
+    store::{api::StoreError, sealed},
 };
 
 /// The name of the schema: a lower-case identifier that needs no quotes.
@@ -56,15 +56,6 @@ const LOCK: i64 = 0x3246_4170_6953_7472;
 
 /// Which store this is: drawn once, and bound into everything that is sealed in it.
 pub(super) type StoreId = [u8; 16];
-
-const fn check<'a>(store: &'a StoreId) -> Sealed<'a> {
-    Sealed {
-        kind: "check value",
-        store,
-        name: "",
-        number: 0,
-    }
-}
 
 /// Makes the schema, or brings one of before up to date. Gives the version that was there and the one that is.
 ///
@@ -119,9 +110,7 @@ pub(super) async fn migrate(
         let mut store: StoreId = [0; 16];
         getrandom::fill(&mut store)
             .map_err(|_| StoreError("the random source of the operating system failed".into()))?;
-        let sealed = keys
-            .seal(&check(&store), &store)
-            .map_err(|error| StoreError(error.to_string()))?;
+        let sealed = sealed::seal_check(keys, &store)?;
         let insert = format!(
             "INSERT INTO {schema}.about (schema_version, store_id, key_check) VALUES ($1, $2, $3)"
         );
@@ -201,13 +190,12 @@ pub(super) async fn check_store(
     if let Some(to) = moved_to {
         return Err(StoreError(format!("it was moved to {to}; use that")));
     }
-    let (store, sealed): (Vec<u8>, Vec<u8>) = (
+    let (store, check): (Vec<u8>, Vec<u8>) = (
         about.try_get(1).map_err(failed)?,
         about.try_get(2).map_err(failed)?,
     );
     let store: StoreId = store.try_into().map_err(|_| no_store(schema))?;
-    keys.unseal(&check(&store), &sealed)
-        .map_err(|error| StoreError(error.to_string()))?;
+    sealed::see_check(keys, &store, &check)?;
     Ok(store)
 }
 
@@ -218,9 +206,7 @@ pub(super) async fn seal_check(
     store: &StoreId,
 ) -> Result<(), StoreError> {
     let schema = connections.schema().as_str();
-    let sealed = keys
-        .seal(&check(store), store)
-        .map_err(|error| StoreError(error.to_string()))?;
+    let sealed = sealed::seal_check(keys, store)?;
     connections
         .rows(
             &format!("UPDATE {schema}.about SET key_check = $1"),

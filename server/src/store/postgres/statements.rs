@@ -125,7 +125,7 @@ impl Statements {
             ),
             seal_signing_key: format!(
                 "WITH {DURABLE} UPDATE {s}.signing_keys SET sealed = $3 FROM durable \
-                  WHERE kid = $1 AND sealed = $2"
+                  WHERE kid = $1 AND sealed = $2 RETURNING 1"
             ),
             epoch: format!(
                 "SELECT epoch, greatest(mark, {NOW}) FROM {s}.spent \

@@ -3,7 +3,7 @@
 use tokio_postgres::{Row, types::Type};
 use twofapi_crypto_core::{
     Record,
-    ceremony::{Change, Committed, Expect, Permission, Spend, Step},
+    ceremony::{Change, Committed, Expect, Permission, Spend, SpentSet, Step},
 };
 
 use super::{
@@ -23,7 +23,7 @@ impl Capacity {
     pub(super) fn of(capacity: u32) -> Self {
         Self {
             all: i64::from(capacity.max(2)),
-            of_one: i64::from((capacity / 64).max(16)),
+            of_one: SpentSet::share_of_one(capacity).into(),
         }
     }
 }
@@ -77,7 +77,7 @@ enum Rest {
         read: (i64, i64),
         credential: Vec<u8>,
         expires_at: Option<i64>,
-        spend: Option<(Vec<u8>, i64, Vec<u8>, i64)>,
+        spend: (Vec<u8>, i64, Vec<u8>, i64),
         becomes: Option<Columns>,
         joined: Option<Vec<u8>>,
     },
@@ -147,7 +147,7 @@ impl<'a> Said<'a> {
                     credential: credential.as_bytes().to_vec(),
                     // Later than any clock is the same as never.
                     expires_at: expires_at.and_then(|at| at.try_into().ok()),
-                    spend: Some(spent(spend)),
+                    spend: spent(spend),
                     becomes,
                     joined: joined.as_ref().map(|joined| joined.to_bytes()),
                 };
@@ -182,7 +182,7 @@ impl<'a> Said<'a> {
                 read: (version, generation),
                 credential,
                 expires_at,
-                spend,
+                spend: (key, spent_until, epoch, share),
                 becomes,
                 joined,
             } => {
@@ -190,12 +190,10 @@ impl<'a> Said<'a> {
                 typed.push((generation, Type::INT8));
                 typed.push((credential, Type::BYTEA));
                 typed.push((expires_at, Type::INT8));
-                if let Some((key, expires_at, epoch, share)) = spend {
-                    typed.push((key, Type::BYTEA));
-                    typed.push((expires_at, Type::INT8));
-                    typed.push((epoch, Type::BYTEA));
-                    typed.push((share, Type::INT8));
-                }
+                typed.push((key, Type::BYTEA));
+                typed.push((spent_until, Type::INT8));
+                typed.push((epoch, Type::BYTEA));
+                typed.push((share, Type::INT8));
                 typed.push((&capacity.all, Type::INT8));
                 typed.push((&capacity.of_one, Type::INT8));
                 if let Some(becomes) = becomes {

@@ -11,8 +11,8 @@ use super::{
     said::{elsewhere, unexpected},
 };
 use crate::{
-    operator_keys::{OperatorKeys, Sealed},
-    store::api::{StoreError, failed},
+    operator_keys::OperatorKeys,
+    store::{api::StoreError, sealed},
 };
 
 /// The version of the layout that this program reads and writes.
@@ -27,15 +27,6 @@ pub(super) struct About {
     pub(super) id: StoreId,
     pub(super) buckets: Buckets,
     pub(super) safety: Safety,
-}
-
-pub(super) const fn check_of(store: &StoreId) -> Sealed<'_> {
-    Sealed {
-        kind: "check value",
-        store,
-        name: "",
-        number: 0,
-    }
 }
 
 /// What is kept of the store as a whole.
@@ -82,7 +73,7 @@ pub(super) async fn migrate(
     let mut id: StoreId = [0; 16];
     getrandom::fill(&mut id)
         .map_err(|_| StoreError("the random source of the operating system failed".into()))?;
-    let check = keys.seal(&check_of(&id), &id).map_err(failed)?;
+    let check = sealed::seal_check(keys, &id)?;
     let mut make = redis::cmd("EVAL");
     make.arg(MAKE).arg(1).arg(first.store());
     make.arg("version").arg(VERSION).arg("id").arg(&id);
@@ -143,8 +134,7 @@ pub(super) async fn check_store(
         )));
     }
     let id = fields.id()?;
-    keys.unseal(&check_of(&id), fields.bytes("check")?)
-        .map_err(failed)?;
+    sealed::see_check(keys, &id, fields.bytes("check")?)?;
     let buckets = Buckets::new(&connections.place.prefix, fields.number("buckets")?);
     for bucket in buckets.all() {
         let there = about(connections, &bucket).await?;
@@ -172,7 +162,7 @@ pub(super) async fn seal_check(
     keys: &OperatorKeys,
     about: &About,
 ) -> Result<(), StoreError> {
-    let sealed = keys.seal(&check_of(&about.id), &about.id).map_err(failed)?;
+    let sealed = sealed::seal_check(keys, &about.id)?;
     let mut set = redis::cmd("HSET");
     set.arg(about.buckets.first().store())
         .arg("check")

@@ -31,6 +31,7 @@ use super::{
     api::{Invitation, InvitationKey, InvitationKind, Store, StoreError, failed},
     changes::RecordChange,
     known::Known,
+    sealed::SealedKey,
     signing_key::SigningKeyRecord,
 };
 use crate::operator_keys::OperatorKeys;
@@ -40,7 +41,7 @@ use layout::{Bucket, kept, record};
 use place::Place;
 use said::{Answer, Said, elsewhere, unexpected};
 use scripts::Name;
-use signing_keys::Kept;
+use signing_keys::to_bytes;
 use steps::{Capacity, SaidStep, of_set, outcome};
 
 /// So often a change is tried whose record somebody else changes meanwhile.
@@ -136,8 +137,8 @@ impl RedisStore {
                 .said(Name::SealKey, first)
                 .key(keys)
                 .with(kept.kid.as_bytes())
-                .with(kept.to_bytes())
-                .with(again.to_bytes());
+                .with(to_bytes(&kept))
+                .with(to_bytes(&again));
             if self.safely(&said).await?.is_done()? {
                 rewrapped += 1;
             }
@@ -191,7 +192,7 @@ impl RedisStore {
         }
     }
 
-    async fn kept_signing_keys(&self) -> Result<Vec<Kept>, StoreError> {
+    async fn kept_signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
         let first = self.about.buckets.first();
         let mut get = redis::cmd("HGETALL");
         get.arg(first.signing_keys());
@@ -378,14 +379,14 @@ impl Store for RedisStore {
         key: &SigningKeyRecord,
         others: &[String],
     ) -> Result<bool, StoreError> {
-        let kept = Kept::sealed(key, &self.keys, &self.about.id)?;
+        let kept = SealedKey::sealed(key, &self.keys, &self.about.id)?;
         let first = self.about.buckets.first();
         let keys = first.signing_keys();
         let mut said = self
             .said(Name::AddKey, first)
             .key(keys)
             .with(kept.kid.as_bytes())
-            .with(kept.to_bytes());
+            .with(to_bytes(&kept));
         for other in others {
             said = said.with(other.as_bytes());
         }

@@ -2,7 +2,7 @@
 
 use twofapi_crypto_core::{
     ChallengeTtl, ClientStatus,
-    ceremony::{Change, Committed, Expect, Permission, Step, Terms},
+    ceremony::{Change, Committed, Expect, Permission, SpentSet, Step, Terms},
 };
 
 use super::{
@@ -32,7 +32,7 @@ impl Capacity {
         };
         Self {
             all,
-            of_one: (all / 64).max(16),
+            of_one: SpentSet::share_of_one(all),
         }
     }
 }

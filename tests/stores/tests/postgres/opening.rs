@@ -1,6 +1,6 @@
 //! What is no store of this version and under these keys is not opened, and the answer says what would be right.
 
-use twofapi_server::{OperatorKeys, PostgresStore, Store};
+use twofapi_server::{OperatorKeys, PostgresStore, Seed, SigningKeyRecord, Store};
 
 use crate::place::Place;
 
@@ -110,4 +110,28 @@ async fn a_store_that_was_moved_takes_no_step_any_longer() {
     // And one that had it open before.
     let said = store.check().await.expect_err("it is refused");
     assert!(said.to_string().contains("elsewhere"), "{said}");
+}
+
+#[tokio::test]
+async fn after_a_rewrap_the_new_key_alone_opens_the_store_and_its_signing_keys() {
+    let mut place = Place::with_a_store().await;
+    let key = SigningKeyRecord {
+        kid: "kept".into(),
+        activates_at: 1,
+        seed: Seed::generate().expect("randomness"),
+    };
+    let store = place.open(100).await;
+    assert!(store.add_signing_key(&key, &[]).await.expect("it works"));
+    let newer = OperatorKeys::generate(1).expect("randomness");
+    let both = format!("{}{}", *newer.to_text(), *place.keys.to_text());
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), both).expect("a file");
+    place.keys = OperatorKeys::read(file.path()).expect("two keys");
+    let store = place.open(100).await;
+    assert_eq!(store.rewrap().await.expect("it works"), 1);
+    assert_eq!(store.rewrap().await.expect("it works"), 0);
+    place.keys = newer;
+    let kept = place.open(100).await.signing_keys().await;
+    let kept = kept.expect("the new key unseals it");
+    assert_eq!(kept[0].seed.as_bytes(), key.seed.as_bytes());
 }

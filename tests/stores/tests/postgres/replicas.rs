@@ -1,8 +1,8 @@
 //! Several servers over one store: a challenge of each is good at every other, once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use twofapi_crypto_core::Error;
+use twofapi_crypto_core::{ChallengeTtl, Error};
 use twofapi_server::{Clock, Config, OperatorKeys, Service, SystemClock};
 use twofapi_tests_stores::{Alice, log_in, server_over};
 
@@ -91,4 +91,34 @@ async fn servers_whose_clocks_are_apart_take_each_others_challenges_and_tokens()
         let held = servers[one].authenticate(&token.jwt).await;
         assert_eq!(held.expect("it is good").client_id, alice.id);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_stops_waiting_while_the_set_is_full_leaves_it_no_fuller() {
+    let place = Place::with_a_store().await;
+    let config = Config {
+        operator_keys: Some(place.keys.clone()),
+        challenge_ttl: ChallengeTtl::from_seconds(2).expect("a time to live"),
+        ..Config::new("https://api.example.com".parse().expect("an audience"))
+    };
+    let store = Arc::new(place.open(2).await);
+    let server = Service::new(config, store, Arc::new(SystemClock::new()))
+        .await
+        .expect("a server");
+    let alice = Alice::enrolled_at(&server).await;
+    for _ in 0..2 {
+        let (name, proof) = alice.proven(&server).await;
+        log_in(&server, &name, &proof).await.expect("there is room");
+    }
+    // One of them goes while what has expired is being taken away.
+    for n in 0..40 {
+        let (name, proof) = alice.proven(&server).await;
+        let patience = Duration::from_micros(250 * n);
+        let _ = tokio::time::timeout(patience, log_in(&server, &name, &proof)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let (name, proof) = alice.proven(&server).await;
+    log_in(&server, &name, &proof)
+        .await
+        .expect("there is room again");
 }
