@@ -3,7 +3,9 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -12,6 +14,7 @@ use rustls_tokio_postgres::MakeRustlsConnect;
 use tokio_postgres::{
     IsolationLevel, NoTls, Row,
     config::{Host, SslMode},
+    error::DbError,
     types::{ToSql, Type},
 };
 use url::form_urlencoded;
@@ -137,7 +140,10 @@ impl Connections {
 
     /// A connection for a transaction of several statements.
     pub(super) async fn connection(&self) -> Result<Object, StoreError> {
-        self.pool.get().await.map_err(failed)
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => failed(error),
+            other => failed(other),
+        })
     }
 }
 
@@ -153,15 +159,13 @@ pub(super) fn failed(error: impl std::error::Error) -> StoreError {
     let mut reason = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        reason.push_str(": ");
-        match error.downcast_ref::<tokio_postgres::error::DbError>() {
-            Some(error) => {
-                reason.push_str(error.message());
-                reason.push_str(" (");
-                reason.push_str(error.code().code());
-                reason.push(')');
-            }
-            None => reason.push_str(&error.to_string()),
+        let cause = match error.downcast_ref::<DbError>() {
+            Some(error) => format!("{} ({})", error.message(), error.code().code()),
+            None => error.to_string(),
+        };
+        // Some errors say their cause themselves.
+        if !reason.ends_with(&cause) {
+            reason = format!("{reason}: {cause}");
         }
         source = error.source();
     }
@@ -205,6 +209,13 @@ impl Place {
         let mut config: tokio_postgres::Config = format!("{place}?{others}")
             .parse()
             .map_err(|error: tokio_postgres::Error| format!("{form}: {error}"))?;
+        // As every client of PostgreSQL does, so that no password need be in a URL.
+        if config.get_password().is_none()
+            && let Some(password) = std::env::var_os("PGPASSWORD")
+            && let Some(password) = password.to_str().filter(|password| !password.is_empty())
+        {
+            config.password(password);
+        }
         let local = config.get_hosts().iter().all(|host| match host {
             Host::Unix(_) => true,
             Host::Tcp(host) => {

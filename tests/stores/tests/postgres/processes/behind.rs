@@ -20,13 +20,20 @@ pub(super) const AUDIENCE: &str = "https://api.example.com";
 pub(super) struct Store {
     url: String,
     home: TempDir,
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Store {
     pub(super) fn new() -> Self {
+        Self::at(Place::on(server()).url, &[])
+    }
+
+    /// At this URL, with more in the environment of each command.
+    pub(super) fn at(url: String, environment: &[(&'static str, &'static str)]) -> Self {
         let store = Self {
-            url: Place::on(server()).url,
+            url,
             home: tempfile::tempdir().expect("a directory"),
+            environment: environment.to_vec(),
         };
         let key_file = store.key_file().display().to_string();
         store.command(&["keys", "new", &key_file]);
@@ -50,12 +57,13 @@ impl Store {
         command
             .env("HOME", self.home.path())
             .env("TWOFAPI_STORE", &self.url)
+            .env_remove("PGPASSWORD")
+            .envs(self.environment.iter().copied())
             .stdin(Stdio::null());
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> (bool, String) {
-        let mut command = self.prepared();
+    fn run(&self, mut command: Command, arguments: &[&str]) -> (bool, String) {
         if arguments[..2] != ["keys", "new"] {
             command.env("TWOFAPI_KEY_FILE", self.key_file());
         }
@@ -69,14 +77,23 @@ impl Store {
 
     /// Runs `2fapi` on the store, and gives what it says.
     pub(super) fn command(&self, arguments: &[&str]) -> String {
-        let (done, said) = self.run(arguments);
+        let (done, said) = self.run(self.prepared(), arguments);
         assert!(done, "{arguments:?}: {said}");
         said
     }
 
     /// As [`Store::command`], where it is refused.
     pub(super) fn refused(&self, arguments: &[&str]) -> String {
-        let (done, said) = self.run(arguments);
+        let (done, said) = self.run(self.prepared(), arguments);
+        assert!(!done, "{arguments:?}: {said}");
+        said
+    }
+
+    /// As [`Store::refused`], with another value of a variable.
+    pub(super) fn refused_with(&self, variable: &str, value: &str, arguments: &[&str]) -> String {
+        let mut command = self.prepared();
+        command.env(variable, value);
+        let (done, said) = self.run(command, arguments);
         assert!(!done, "{arguments:?}: {said}");
         said
     }

@@ -15,6 +15,10 @@ use std::{
 
 use behind::{Nginx, Replica, Store};
 use people::{Login, Person};
+use postgres::NoTls;
+use twofapi_tests_pg::Server;
+
+use crate::place::Place;
 
 const PEOPLE: usize = 8;
 
@@ -135,6 +139,37 @@ fn an_operator_does_on_a_shared_store_what_is_done_on_a_file_and_every_server_he
     assert!(said.contains("as it should"), "{said}");
     let said = store.command(&["keys", "rewrap"]);
     assert!(said.contains("sealed anew: 0"), "{said}");
+}
+
+#[test]
+fn a_password_is_taken_from_the_environment_and_a_wrong_one_is_not_repeated() {
+    let server = Server::start_plain("");
+    let place = Place::on(&server);
+    let hba = "local all guarded scram-sha-256\nlocal all all trust\n";
+    std::fs::write(server.dir().join("pg_hba.conf"), hba).expect("a file");
+    let mut admin = place.config.connect(NoTls).expect("a connection");
+    admin
+        .batch_execute(
+            "CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 'open s3same'; SELECT pg_reload_conf()",
+        )
+        .expect("a role");
+    let url = place.url.replace("postgres@", "guarded@");
+    let store = Store::at(url.clone(), &[("PGPASSWORD", "open s3same")]);
+    assert!(
+        store
+            .command(&["store", "migrate"])
+            .contains("as it should")
+    );
+    let without = store.refused_with("PGPASSWORD", "no s3same", &["clients", "list"]);
+    assert!(
+        without.contains("password authentication failed"),
+        "{without}"
+    );
+    assert!(!without.contains("no s3same"), "{without}");
+    let misspelt = url.replace("postgres://guarded@", "postgers://guarded:s3cret@");
+    let said = store.refused_with("TWOFAPI_STORE", &misspelt, &["clients", "list"]);
+    assert!(said.contains("redis+cluster://"), "{said}");
+    assert!(!said.contains("s3cret"), "{said}");
 }
 
 #[test]
