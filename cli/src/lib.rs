@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{
+    CommandFactory, FromArgMatches, Parser, Subcommand,
+    error::{ContextKind, ContextValue},
+};
 
 mod admin;
 mod client_set;
@@ -131,7 +134,7 @@ pub fn main() -> ExitCode {
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&without_secrets(error)),
     };
     let out = Output::new(cli.json);
     match run(cli.command, out) {
@@ -150,6 +153,18 @@ const fn exit_code(kind: FailureKind) -> u8 {
         FailureKind::BadInput => 2,
         FailureKind::Unavailable => 3,
     }
+}
+
+/// A URL may have a password in it, and what clap refuses it quotes.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let refused = error.get(ContextKind::InvalidValue);
+    if let Some(ContextValue::String(value)) = refused
+        && value.contains("://")
+    {
+        let unsaid = ContextValue::String("a URL, not repeated here".into());
+        error.insert(ContextKind::InvalidValue, unsaid);
+    }
+    error
 }
 
 /// Help and version are answers; what clap could not read is bad input, under `--json` as JSON.

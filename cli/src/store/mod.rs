@@ -5,7 +5,7 @@ mod perform;
 #[cfg_attr(not(feature = "shared-stores"), path = "no_shared.rs")]
 mod shared;
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, str::FromStr, sync::Arc};
 
 use clap::Args;
 use twofapi_client::Failure;
@@ -24,47 +24,38 @@ pub(crate) struct StoreArgs {
         env = "TWOFAPI_STORE",
         hide_env_values = true
     )]
-    store: Option<Given>,
+    store: Option<StoreName>,
     /// The operator's keys, which a shared store needs: `2fapi keys new FILE` makes them
     #[arg(long, value_name = "FILE", env = "TWOFAPI_KEY_FILE")]
     key_file: Option<PathBuf>,
 }
 
-/// The name of a store as it was given. It may have a password in it, and is read by us: what refuses an
-/// argument quotes it.
-#[derive(Clone)]
-struct Given(OsString);
-
-impl From<OsString> for Given {
-    fn from(name: OsString) -> Self {
-        Self(name)
-    }
-}
-
-impl std::fmt::Debug for Given {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Given(..)")
-    }
-}
-
 /// A store by its name.
+#[derive(Clone)]
 enum StoreName {
     File(PathBuf),
     Shared(Shared),
 }
 
-impl Given {
-    fn name(&self) -> Result<StoreName, Failure> {
-        let Some(text) = self.0.to_str() else {
-            return Ok(StoreName::File(PathBuf::from(&self.0)));
-        };
-        let scheme = text.split_once("://").map(|(scheme, _)| scheme);
-        match (scheme, text.strip_prefix("redb:")) {
-            (Some(scheme), _) => Shared::parse(scheme, text)
-                .map(StoreName::Shared)
-                .map_err(Failure::bad_input),
-            (None, Some(path)) => Ok(StoreName::File(path.into())),
-            (None, None) => Ok(StoreName::File(text.into())),
+/// It may have a password in it.
+impl std::fmt::Debug for StoreName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Shared(_) => f.write_str("a shared store"),
+        }
+    }
+}
+
+impl FromStr for StoreName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let scheme = name.split_once("://").map(|(scheme, _)| scheme);
+        match (scheme, name.strip_prefix("redb:")) {
+            (Some(scheme), _) => Shared::parse(scheme, name).map(Self::Shared),
+            (None, Some(path)) => Ok(Self::File(path.into())),
+            (None, None) => Ok(Self::File(name.into())),
         }
     }
 }
@@ -96,9 +87,9 @@ impl StoreArgs {
         &self,
         file: fn(Option<&PathBuf>) -> Result<StorePlace, Failure>,
     ) -> Result<Reached, Failure> {
-        match self.name()? {
+        match &self.store {
             None => file(None).map(Reached::File),
-            Some(StoreName::File(path)) => file(Some(&path)).map(Reached::File),
+            Some(StoreName::File(path)) => file(Some(path)).map(Reached::File),
             Some(StoreName::Shared(shared)) => {
                 let (shared, keys) = self.with_keys(shared)?;
                 Ok(Reached::Shared(shared, keys))
@@ -108,7 +99,7 @@ impl StoreArgs {
 
     /// The shared store that was named, for what only such a one has.
     pub(crate) fn shared(&self) -> Result<(Shared, OperatorKeys), Failure> {
-        match self.name()? {
+        match &self.store {
             Some(StoreName::Shared(shared)) => self.with_keys(shared),
             Some(StoreName::File(_)) | None => Err(Failure::bad_input(
                 "that is for a store that servers share: name it with --store \
@@ -127,11 +118,7 @@ impl StoreArgs {
             .map_err(Into::into)
     }
 
-    fn name(&self) -> Result<Option<StoreName>, Failure> {
-        self.store.as_ref().map(Given::name).transpose()
-    }
-
-    fn with_keys(&self, shared: Shared) -> Result<(Shared, OperatorKeys), Failure> {
+    fn with_keys(&self, shared: &Shared) -> Result<(Shared, OperatorKeys), Failure> {
         shared.keep_its_password()?;
         let keys = self.keys()?.ok_or_else(|| {
             Failure::bad_input(
@@ -139,7 +126,7 @@ impl StoreArgs {
                  keys new FILE` makes them once, and every server gets the same file",
             )
         })?;
-        Ok((shared, keys))
+        Ok((shared.clone(), keys))
     }
 }
 
@@ -163,27 +150,26 @@ impl Reached {
 mod tests {
     use super::*;
 
-    fn named(name: &str) -> Result<StoreName, Failure> {
-        Given(name.into()).name()
-    }
-
     #[test]
     fn a_store_is_named_by_its_file_or_by_its_url() {
-        for (name, file) in [
+        for (name, shown) in [
             ("a/b.redb", "a/b.redb"),
             ("redb:/var/lib/x", "/var/lib/x"),
             ("postgres", "postgres"),
         ] {
-            let Ok(StoreName::File(path)) = named(name) else {
-                panic!("{name} is no file");
-            };
-            assert_eq!(path, PathBuf::from(file));
+            let name: StoreName = name.parse().unwrap();
+            assert_eq!(format!("{name:?}"), shown);
         }
         for url in ["mysql://u:s3cret@h/d", "http://u:s3cret@h/"] {
-            let said = named(url).err().expect("it is refused");
-            assert!(!format!("{said:?}").contains("s3cret"), "{said:?}");
+            let said = url.parse::<StoreName>().unwrap_err();
+            assert!(!said.contains("s3cret"), "{said}");
         }
-        let given = Given("postgres://u:s3cret@h/d".into());
-        assert!(!format!("{given:?}").contains("s3cret"));
+    }
+
+    #[cfg(feature = "shared-stores")]
+    #[test]
+    fn the_password_of_a_store_is_not_in_debug_output() {
+        let name: StoreName = "postgres://u:s3cret@h/d".parse().unwrap();
+        assert!(!format!("{name:?}").contains("s3cret"));
     }
 }
