@@ -11,6 +11,7 @@ mod admin;
 mod client_set;
 mod client_view;
 mod completions;
+mod config;
 mod credential;
 mod credentials;
 mod demo;
@@ -85,6 +86,8 @@ enum Command {
     Demo,
     /// Serve HTTP
     Serve(Box<serve::ServeArgs>),
+    /// The configuration: check it, show where each setting comes from, print an example
+    Config(config::ConfigArgs),
     /// Make an enrolment token for a client id, or one that resets a client
     Invite(admin::InviteArgs),
     /// List, show, suspend, resume or revoke clients, end their sessions, set what is said of them
@@ -128,22 +131,39 @@ enum Command {
 /// Runs the command line of this process: 0 is yes, 1 denied, 2 bad input, 3 unavailable.
 #[must_use]
 pub fn main() -> ExitCode {
-    let command = environment::without_empty_variables(Cli::command());
-    let parsed = command
-        .try_get_matches()
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
-        Err(error) => return usage(&without_secrets(error)),
+    let (cli, sources) = match parsed() {
+        Ok(parsed) => parsed,
+        Err(ended) => return ended,
     };
     let out = Output::new(cli.json);
-    match run(cli.command, out) {
+    match run(cli.command, &sources, out) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            out.failure(&failure);
-            ExitCode::from(exit_code(failure.kind()))
-        }
+        Err(failure) => failed(&failure, out),
     }
+}
+
+/// What was said: on the command line, in the environment below it, and below that where settings are kept.
+fn parsed() -> Result<(Cli, config::Sources), ExitCode> {
+    let program = Cli::command();
+    let refused = |error| usage(&config::with_its_variable(without_secrets(error), &program));
+    let matches = environment::without_empty_variables(program.clone())
+        .try_get_matches()
+        .map_err(refused)?;
+    let out = Output::new(matches.get_flag("json"));
+    let layer = config::Layer::read(&program, &matches).map_err(|failure| failed(&failure, out))?;
+    let matches = match layer.is_empty() {
+        true => matches,
+        false => environment::without_empty_variables(layer.under(program.clone()))
+            .try_get_matches()
+            .map_err(refused)?,
+    };
+    let cli = Cli::from_arg_matches(&matches).map_err(refused)?;
+    Ok((cli, config::Sources { layer, matches }))
+}
+
+fn failed(failure: &Failure, out: Output) -> ExitCode {
+    out.failure(failure);
+    ExitCode::from(exit_code(failure.kind()))
 }
 
 /// 1 denied, 2 bad input, 3 unavailable.
@@ -181,10 +201,11 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
-fn run(command: Command, out: Output) -> Result<(), Failure> {
+fn run(command: Command, sources: &config::Sources, out: Output) -> Result<(), Failure> {
     match command {
         Command::Demo => demo::run(out),
         Command::Serve(args) => serve::run(*args, out),
+        Command::Config(args) => config::run(args, sources, out),
         Command::Invite(args) => admin::invite(args, out),
         Command::Clients(args) => admin::clients(args, out),
         Command::Store(args) => store_command::run(&args, out),

@@ -34,6 +34,14 @@ impl Output {
         write_line(&line)
     }
 
+    /// Writes a text that is the same under `--json`: a file to be kept.
+    ///
+    /// # Errors
+    /// As [`Output::answer`].
+    pub(crate) fn text(self, text: &str) -> Result<(), Failure> {
+        write_line(text.trim_end())
+    }
+
     /// Writes a line of what is told as it goes; silent under `--json`.
     ///
     /// # Errors

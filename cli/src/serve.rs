@@ -136,11 +136,16 @@ pub(crate) struct ServeArgs {
     /// Log in JSON
     #[arg(long, env = "TWOFAPI_JSON_LOGS", value_parser = BoolishValueParser::new())]
     json_logs: bool,
+    /// What is logged: trace, debug, info, warn, error or off, also by part (warn,twofapi_server=debug)
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "TWOFAPI_LOG",
+          value_parser = directives)]
+    log: String,
 }
 
 pub(crate) fn run(args: ServeArgs, _out: Output) -> Result<(), Failure> {
     let cannot_start = |error| Failure::unavailable(format!("cannot start: {error}"));
-    let log = Log::start(args.json_logs, filter()?).map_err(cannot_start)?;
+    args.checked()?;
+    let log = Log::start(args.json_logs, filter(&args.log)?).map_err(cannot_start)?;
     let served = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -150,29 +155,53 @@ pub(crate) fn run(args: ServeArgs, _out: Output) -> Result<(), Failure> {
     served
 }
 
-/// What is logged, as the environment says.
-fn filter() -> Result<EnvFilter, Failure> {
-    let directives = twofapi_client::environment::text("TWOFAPI_LOG")?;
-    EnvFilter::builder()
-        .parse(directives.as_deref().unwrap_or("info"))
-        .map_err(|error| Failure::bad_input(format!("TWOFAPI_LOG: {error}")))
+/// What is to be logged, if that makes sense.
+fn directives(text: &str) -> Result<String, String> {
+    let filter = EnvFilter::builder().parse(text);
+    filter
+        .map(|_| text.into())
+        .map_err(|error| error.to_string())
+}
+
+fn filter(directives: &str) -> Result<EnvFilter, Failure> {
+    let filter = EnvFilter::builder().parse(directives);
+    filter.map_err(|error| Failure::bad_input(error.to_string()))
+}
+
+impl ServeArgs {
+    /// What has to fit together of all that was said, from wherever it comes: looked at before anything is
+    /// opened.
+    ///
+    /// # Errors
+    /// Bad input, saying what to do.
+    pub(crate) fn checked(&self) -> Result<(), Failure> {
+        let listen = self.listening();
+        if !listen.is_loopback() && !self.behind_tls_proxy {
+            return Err(Failure::bad_input(format!(
+                "{listen} is reachable from outside, and this server speaks plain HTTP: tokens could be \
+                 read on the way. Put a proxy that does TLS before it and say --behind-tls-proxy, or \
+                 listen on 127.0.0.1",
+            )));
+        }
+        if self.behind_tls_proxy && !self.audience.as_ref().is_some_and(Origin::is_secure) {
+            return Err(Failure::bad_input(
+                "clients behind the proxy know this server by the proxy's origin and prove to that: say \
+                 what it is with --audience, such as --audience https://api.example.com",
+            ));
+        }
+        self.demo.checked(self.behind_tls_proxy)?;
+        ChallengeTtl::from_seconds(self.challenge_ttl)?;
+        cors(&self.allow_origin)?;
+        self.store.checked()
+    }
+
+    fn listening(&self) -> Listen {
+        self.listen.settled(self.behind_tls_proxy)
+    }
 }
 
 async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
-    let listen = args.listen.settled(args.behind_tls_proxy);
-    if !listen.is_loopback() && !args.behind_tls_proxy {
-        return Err(Failure::bad_input(format!(
-            "{listen} is reachable from outside, and this server speaks plain HTTP: tokens could be \
-             read on the way. Put a proxy that does TLS before it and say --behind-tls-proxy, or \
-             listen on 127.0.0.1",
-        )));
-    }
-    if args.behind_tls_proxy && !args.audience.as_ref().is_some_and(Origin::is_secure) {
-        return Err(Failure::bad_input(
-            "clients behind the proxy know this server by the proxy's origin and prove to that: say \
-             what it is with --audience, such as --audience https://api.example.com",
-        ));
-    }
+    let listen = args.listening();
     let unavailable = |error: std::io::Error| Failure::unavailable(error.to_string());
     let page = args.demo.page(listen.is_loopback())?;
     let keys = args.store.keys()?;

@@ -58,6 +58,19 @@ pub(super) struct Page {
 }
 
 impl DemoPageArgs {
+    /// Whether what was said of it fits with a proxy, wherever that was said.
+    ///
+    /// # Errors
+    /// Bad input when it would be reachable through one.
+    pub(super) fn checked(&self, behind_proxy: bool) -> Result<(), Failure> {
+        match self.demo && behind_proxy {
+            true => Err(Failure::bad_input(
+                "--demo lets whoever opens the page enrol: it has no place behind a proxy",
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// The page, if one was asked for.
     ///
     /// # Errors

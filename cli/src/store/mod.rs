@@ -8,7 +8,7 @@ mod shared;
 use std::{path::PathBuf, str::FromStr, sync::Arc};
 
 use clap::Args;
-use twofapi_client::Failure;
+use twofapi_client::{Failure, private_file};
 use twofapi_server::{EmbeddedStore, OperatorKeys, Store, StorePlace};
 
 pub(crate) use shared::Shared;
@@ -25,10 +25,19 @@ pub(crate) struct StoreArgs {
         hide_env_values = true
     )]
     store: Option<StoreName>,
+    /// A file whose first line is what --store would be given: for a URL that has a password in it
+    #[arg(long, value_name = "FILE", env = "TWOFAPI_STORE_FILE")]
+    store_file: Option<PathBuf>,
     /// The operator's keys, which a shared store needs: `2fapi keys new FILE` makes them
     #[arg(long, value_name = "FILE", env = "TWOFAPI_KEY_FILE")]
     key_file: Option<PathBuf>,
+    /// The configuration file: what is said nowhere else is taken from it (`2fapi config example`)
+    #[arg(long, value_name = "FILE", env = "TWOFAPI_CONFIG")]
+    config: Option<PathBuf>,
 }
+
+/// More than any name of a store has.
+const NAME_MAX: usize = 16 * 1024;
 
 /// A store by its name.
 #[derive(Clone)]
@@ -87,20 +96,56 @@ impl StoreArgs {
         &self,
         file: fn(Option<&PathBuf>) -> Result<StorePlace, Failure>,
     ) -> Result<Reached, Failure> {
-        match &self.store {
+        match self.named()? {
             None => file(None).map(Reached::File),
-            Some(StoreName::File(path)) => file(Some(path)).map(Reached::File),
+            Some(StoreName::File(path)) => file(Some(&path)).map(Reached::File),
             Some(StoreName::Shared(shared)) => {
-                let (shared, keys) = self.with_keys(shared)?;
+                let keys = self.keys_for(&shared)?;
                 Ok(Reached::Shared(shared, keys))
             }
         }
     }
 
+    /// Which store was named, on the command line or in a file.
+    fn named(&self) -> Result<Option<StoreName>, Failure> {
+        let Some(path) = &self.store_file else {
+            return Ok(self.store.clone());
+        };
+        if self.store.is_some() {
+            return Err(Failure::bad_input(
+                "the store is named twice: by store and by store_file; leave one of them out",
+            ));
+        }
+        let contents = private_file::read(path, NAME_MAX)?;
+        let line = contents.split(|byte| *byte == b'\n').next();
+        let line = line.and_then(|line| std::str::from_utf8(line).ok());
+        let wrong = |reason: &str| {
+            Failure::bad_input(format!("{} names no store: {reason}", path.display()))
+        };
+        match line.map(str::trim) {
+            None | Some("") => Err(wrong("its first line is the URL or the file")),
+            Some(name) => name
+                .parse()
+                .map(Some)
+                .map_err(|error: String| wrong(&error)),
+        }
+    }
+
+    /// What can be known to be wrong without looking for the store.
+    pub(crate) fn checked(&self) -> Result<(), Failure> {
+        match self.named()? {
+            Some(StoreName::Shared(shared)) => self.keys_for(&shared).map(drop),
+            Some(StoreName::File(_)) | None => self.keys().map(drop),
+        }
+    }
+
     /// The shared store that was named, for what only such a one has.
     pub(crate) fn shared(&self) -> Result<(Shared, OperatorKeys), Failure> {
-        match &self.store {
-            Some(StoreName::Shared(shared)) => self.with_keys(shared),
+        match self.named()? {
+            Some(StoreName::Shared(shared)) => {
+                let keys = self.keys_for(&shared)?;
+                Ok((shared, keys))
+            }
             Some(StoreName::File(_)) | None => Err(Failure::bad_input(
                 "that is for a store that servers share: name it with --store \
                  postgres://USER@HOST/DATABASE or redis://HOST/0",
@@ -118,15 +163,38 @@ impl StoreArgs {
             .map_err(Into::into)
     }
 
-    fn with_keys(&self, shared: &Shared) -> Result<(Shared, OperatorKeys), Failure> {
+    fn keys_for(&self, shared: &Shared) -> Result<OperatorKeys, Failure> {
         shared.keep_its_password()?;
-        let keys = self.keys()?.ok_or_else(|| {
+        self.keys()?.ok_or_else(|| {
             Failure::bad_input(
                 "a shared store needs the operator's keys: name them with --key-file FILE; `2fapi \
                  keys new FILE` makes them once, and every server gets the same file",
             )
-        })?;
-        Ok((shared.clone(), keys))
+        })
+    }
+}
+
+/// Whether the name of a store may have a password in it.
+pub(crate) fn has_password(name: &str) -> bool {
+    let Some((_, rest)) = name.split_once("://") else {
+        return false;
+    };
+    let user = rest.rsplit_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || name.to_ascii_lowercase().contains("password=")
+}
+
+/// The name of a store as it can be shown.
+pub(crate) fn without_password(name: &str) -> String {
+    match (has_password(name), name.split_once("://")) {
+        (true, Some((scheme, rest))) => match rest.rsplit_once('@') {
+            // Where it ends is not sure when there is more than a user before the `@`.
+            Some((user, host)) if !rest.contains('?') && !user.contains(['@', '/']) => {
+                let user = user.split(':').next().unwrap_or_default();
+                format!("{scheme}://{user}:…@{host}")
+            }
+            _ => format!("{scheme}://…"),
+        },
+        _ => name.into(),
     }
 }
 
@@ -163,6 +231,23 @@ mod tests {
         for url in ["mysql://u:s3cret@h/d", "http://u:s3cret@h/"] {
             let said = url.parse::<StoreName>().unwrap_err();
             assert!(!said.contains("s3cret"), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_password_of_a_store_is_not_shown() {
+        for (name, shown) in [
+            ("/var/lib/x", "/var/lib/x"),
+            ("postgres://u@h/d?schema=s", "postgres://u@h/d?schema=s"),
+            ("postgres://u:s3cret@h/d", "postgres://u:…@h/d"),
+            ("redis://:s3cret@h/0", "redis://:…@h/0"),
+            ("postgres://u:s3cret@h/d?x=1", "postgres://…"),
+            ("postgres://u:a@s3cret@h/d", "postgres://…"),
+            ("postgres://u:a/s3cret@h/d", "postgres://…"),
+            ("postgres://h/d?password=s3cret", "postgres://…"),
+            ("postgres://h/d?PASSWORD=s3@cret", "postgres://…"),
+        ] {
+            assert_eq!(without_password(name), shown);
         }
     }
 

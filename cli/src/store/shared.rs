@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::file::NOTHING_SPENT;
+use super::{file::NOTHING_SPENT, has_password};
 use twofapi_client::Failure;
 use twofapi_server::{OperatorKeys, PostgresStore, RedisStore, Store, StoreError};
 
@@ -43,11 +43,8 @@ impl Shared {
 
     /// Whoever is on this machine reads its command lines: a password has no place there.
     pub(super) fn keep_its_password(&self) -> Result<(), Failure> {
-        let authority = self.url.split_once("://").map_or("", |(_, rest)| rest);
-        let (user, _) = authority.rsplit_once('@').unwrap_or_default();
-        let in_query = self.url.contains("password=");
         let on_command_line = || std::env::args().any(|argument| argument.contains(&self.url));
-        match (user.contains(':') || in_query) && on_command_line() {
+        match has_password(&self.url) && on_command_line() {
             true => Err(Failure::bad_input(
                 "everybody on this machine can read a password on a command line: put the URL in \
                  TWOFAPI_STORE, or the password where the engine's clients look for it (PGPASSWORD)",

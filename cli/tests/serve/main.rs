@@ -6,6 +6,7 @@ mod audit;
 #[path = "../../../server/tests/http/client.rs"]
 mod client;
 mod clients;
+mod configuration;
 mod connections;
 mod disk;
 mod logging;
