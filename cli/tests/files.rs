@@ -437,7 +437,7 @@ fn a_url_that_is_refused_is_not_repeated_for_it_may_have_a_password() {
         let run = home.run(arguments).fails(2, "a URL, not repeated here");
         assert!(!run.stderr.contains("s3cret"), "{run:?}");
         let mut command = home.command(["--json"].iter().chain(&arguments));
-        command.stdin(std::process::Stdio::null());
+        command.stdin(Stdio::null());
         let run = home.run_command(command).fails(2, "not repeated");
         assert!(!run.stderr.contains("s3cret"), "{run:?}");
     }
