@@ -2,7 +2,7 @@
 //! or made outside this module: the verdict stays with the attempt that it is about.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::{fmt, hint::black_box};
+use core::{fmt, hint::black_box, net::IpAddr};
 
 use rand_core::TryCryptoRng;
 
@@ -12,7 +12,7 @@ use super::{
     step::{Cause, Change, Committed, Expect, Permission, Refused, Spend, Step},
 };
 use crate::{
-    BatchEntry, ClientId, Commitment, CredentialId, Error, Proof, Record, Statement,
+    BatchEntry, ClientId, Commitment, CredentialId, Error, Proof, Record, Scopes, Statement,
     client::{credentials::Kept, record::damaged},
     sigma::{batch, statement::Stated},
     verify,
@@ -28,6 +28,7 @@ pub struct Wanted {
     decoy: &'static [u8; Commitment::LEN],
     keys: Arc<Keys>,
     now: u64,
+    source: Option<IpAddr>,
 }
 
 impl Wanted {
@@ -46,7 +47,15 @@ impl Wanted {
             decoy,
             keys,
             now,
+            source: None,
         }
+    }
+
+    /// Where the attempt comes from, as the host knows and not as the client says. A client with allowed
+    /// sources is not let in from elsewhere, and not where nobody told: that is denied, after the same work.
+    pub const fn coming_from(mut self, source: Option<IpAddr>) -> Self {
+        self.source = source;
+        self
     }
 
     /// Whose record is looked up.
@@ -96,7 +105,8 @@ impl Wanted {
         record: Option<impl Into<Record>>,
         decode: impl FnOnce(&[u8; Commitment::LEN]) -> Result<Commitment, Error>,
     ) -> Result<Check, Error> {
-        let found = Named::among(record.map(Into::into), self.credential.as_ref(), self.now);
+        let record = record.map(Into::into);
+        let found = Named::among(record, self.credential.as_ref(), self.now, self.source);
         let kept = found.as_ref().map(|named| named.commitment());
         let commitment = match kept {
             Ok(Kept::Decoded(commitment)) => commitment,
@@ -127,6 +137,7 @@ impl Named {
         record: Option<Record>,
         named: Option<&CredentialId>,
         now: u64,
+        source: Option<IpAddr>,
     ) -> Result<Self, Cause> {
         let at = match named {
             None => Some(0),
@@ -140,6 +151,9 @@ impl Named {
         let expires_at = record.expiry_of(&record.credentials()[at]);
         if expires_at.is_some_and(|at| at <= now) {
             return Err(Cause::Expired);
+        }
+        if !record.permits_source(source) {
+            return Err(Cause::Source);
         }
         Ok(Self {
             record,
@@ -473,6 +487,14 @@ impl Accepted {
     #[must_use]
     pub const fn credential_id(&self) -> &CredentialId {
         &self.credential
+    }
+
+    /// What it may do by this credential.
+    #[must_use]
+    pub fn scopes(&self) -> Scopes {
+        // One that has unlinked itself may do nothing any longer.
+        let credential = self.record.credential(Some(&self.credential));
+        credential.map_or_else(Scopes::default, |one| self.record.scopes_of(one))
     }
 
     /// The version that this credential came with: what sessions and tokens name beside it.

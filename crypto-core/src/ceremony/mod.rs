@@ -114,6 +114,8 @@
 
 mod attempt;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 mod cases;
 mod code;
 mod decoy;

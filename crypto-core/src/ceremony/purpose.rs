@@ -192,7 +192,7 @@ impl Request {
                     }
                 };
                 let name = name.ok_or(Refused::Denied(Cause::Offer))?;
-                changed.link(&commitment_new, name, now)
+                changed.link(&proven, &commitment_new, name, now)
             }
             Asks::Unlink { commitment_old } => changed.unlink(&CredentialId::of(&commitment_old)),
         };

@@ -62,7 +62,11 @@ impl Scene {
     pub(super) fn with_both() -> Self {
         let mut scene = Self::new();
         let laptop = *scene.laptop.commitment();
-        scene.record.link(&laptop, name("laptop"), NOW).unwrap();
+        let phone = scene.record.first().id();
+        scene
+            .record
+            .link(&phone, &laptop, name("laptop"), NOW)
+            .unwrap();
         scene
     }
 

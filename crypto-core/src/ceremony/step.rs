@@ -196,6 +196,8 @@ pub enum Cause {
     InactiveClient,
     /// The client, or the credential that proves, has expired.
     Expired,
+    /// The client is not let in from where the attempt comes.
+    Source,
     /// The client has no credential of the id that was named.
     UnknownCredential,
     /// The client has the new commitment already, or as many credentials as it may have; or the one that is

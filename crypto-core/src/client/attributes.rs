@@ -84,9 +84,30 @@ impl Scopes {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether this is one of them.
+    #[must_use]
+    pub fn contain(&self, scope: &str) -> bool {
+        self.iter().any(|one| one == scope)
+    }
+
+    /// Those of them that the other list has as well, in the order of this one: never more than either.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Self {
+        let shared = self.0.iter().filter(|scope| other.contain(scope));
+        Self(shared.cloned().collect())
+    }
+
+    /// Whether a scope is about this product itself, such as `2fapi:introspect`: it is given by an operator
+    /// only, and never by a rule that goes by what others say of a client.
+    #[must_use]
+    pub fn is_reserved(scope: &str) -> bool {
+        scope.starts_with("2fapi:")
+    }
 }
 
-/// A JSON object of at most 2048 bytes, nested at most 8 deep; none is the empty one.
+/// A JSON object of at most 2048 bytes, nested at most 8 deep, without the names that tokens use themselves;
+/// none is the empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims(Box<str>);
 
@@ -98,9 +119,17 @@ impl Claims {
     /// Reads an object, and keeps it without blanks and with each name once.
     ///
     /// # Errors
-    /// [`Error::InvalidLength`] or [`Error::InvalidEncoding`].
+    /// [`Error::InvalidLength`] or [`Error::InvalidEncoding`], also for a name of which tokens make another
+    /// use.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let object = Self::read(text)?;
+        if object.keys().any(|name| Self::is_reserved(name)) {
+            return Err(Error::InvalidEncoding {
+                what: "custom claims",
+                expected: "no names that tokens use themselves, such as sub, scope, exp or tenant, in \
+                           whatever case",
+            });
+        }
         if object.is_empty() {
             return Ok(Self::default());
         }
@@ -127,6 +156,27 @@ impl Claims {
         &self.0
     }
 
+    /// What tokens say, each by its name: without names that tokens use themselves, which a record of before
+    /// may have.
+    #[must_use]
+    pub fn members(&self) -> Map<String, Value> {
+        let mut members = Self::read(&self.0).unwrap_or_default();
+        members.retain(|name, _| !Self::is_reserved(name));
+        members
+    }
+
+    /// Whether tokens make another use of this name, in whatever case: some readers of JSON (Go's is one) take
+    /// `Sub`, and even `\u{17f}ub`, for `sub`.
+    #[must_use]
+    pub fn is_reserved(name: &str) -> bool {
+        let folded: String = name
+            .chars()
+            .flat_map(char::to_uppercase)
+            .flat_map(char::to_lowercase)
+            .collect();
+        folded.is_empty() || folded.starts_with("2fapi") || RESERVED.contains(&folded.as_str())
+    }
+
     fn read(text: &str) -> Result<Map<String, Value>, Error> {
         if text.len() > Self::MAX_LEN {
             return Err(Error::InvalidLength {
@@ -149,6 +199,54 @@ impl Claims {
         }
     }
 }
+
+/// Names at the top of a token that are not an operator's to choose: those that our tokens use, those by which
+/// other standards say who somebody is or what a token is good for, and those of an introspection's answer.
+const RESERVED: [&str; 43] = [
+    "__proto__",
+    "acr",
+    "act",
+    "active",
+    "amr",
+    "at_hash",
+    "ath",
+    "aud",
+    "auth_time",
+    "authorization_details",
+    "azp",
+    "c_hash",
+    "client_id",
+    "cnf",
+    "cred",
+    "events",
+    "exp",
+    "gen",
+    "htm",
+    "htu",
+    "iat",
+    "iss",
+    "jti",
+    "may_act",
+    "nbf",
+    "nonce",
+    "orig",
+    "origin_jti",
+    "rat",
+    "s_hash",
+    "scope",
+    "scp",
+    "sid",
+    "sub",
+    "sub_id",
+    "sub_jwk",
+    "tenant",
+    "toe",
+    "token_type",
+    "txn",
+    "username",
+    "vct",
+    "ver",
+];
 
 /// The parser itself goes no deeper than 128.
 fn depth(value: &Value) -> usize {
@@ -403,6 +501,37 @@ mod tests {
         let long = |len: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(len - 8));
         assert!(Claims::parse(&long(2048)).is_ok());
         assert!(Claims::parse(&long(2049)).is_err());
+    }
+
+    #[test]
+    fn custom_claims_override_nothing_that_a_token_says_itself() {
+        for name in RESERVED {
+            let upper = name.to_uppercase();
+            for name in [name, &upper] {
+                let text = format!("{{\"{name}\":1,\"role\":2}}");
+                assert!(Claims::parse(&text).is_err(), "{name}");
+                // Of a record of before it is passed over.
+                let kept = Claims::stored(&text).unwrap();
+                assert_eq!(kept.members().keys().collect::<Vec<_>>(), ["role"]);
+            }
+        }
+        for name in ["", "2FApi:x", "\u{17f}ub", "to\u{212a}en_type", "\\u0073ub"] {
+            let text = format!("{{\"{name}\":1}}");
+            assert!(Claims::parse(&text).is_err(), "{name:?}");
+        }
+        let nested = Claims::parse("{\"a\":{\"sub\":1},\"role\":\"r\"}").unwrap();
+        assert_eq!(nested.members().len(), 2);
+        assert!(Claims::default().members().is_empty());
+    }
+
+    #[test]
+    fn scopes_within_others_are_never_more_than_either() {
+        let scopes = |all: &[&str]| Scopes::new(all.iter().copied()).unwrap();
+        let within = scopes(&["a", "b", "c"]).within(&scopes(&["c", "d", "a"]));
+        assert_eq!(within, scopes(&["a", "c"]));
+        assert!(within.contain("a") && !within.contain("b"));
+        assert!(scopes(&["a"]).within(&Scopes::default()).is_empty());
+        assert!(Scopes::is_reserved("2fapi:introspect") && !Scopes::is_reserved("2fapi"));
     }
 
     #[test]

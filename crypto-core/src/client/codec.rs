@@ -1,13 +1,17 @@
-//! A record as bytes: the one layout for every store that keeps bytes, and the older one still read.
+//! A record as bytes: the one layout for every store that keeps bytes, and the older ones still read.
 //!
-//! A record of before this layout is its status, its version and its commitment, 37 bytes; the first of
-//! them is at most 2. This layout begins with another byte, and is written in one way only:
+//! A record of before these layouts is its status, its version and its commitment, 37 bytes; the first of
+//! them is at most 2. These begin with another byte, and a record is written in one way only: as 10 where no
+//! credential has scopes of its own, so that a version of before reads it, and as 11 where one has.
 //!
 //! ```text
 //! record     = 10 ‖ status ‖ version (4) ‖ generation (4) ‖ count ‖ credential … ‖ attributes
 //! credential = suite ‖ length (2) ‖ commitment ‖ LP1(name) ‖ created (8) ‖ since (4) ‖ expiry (8)
 //! attributes = expiry (8) ‖ requests per minute (4) ‖ LP1(tenant) ‖ count ‖ LP1(scope) …
 //!            ‖ count ‖ (prefix ‖ LP1(address)) … ‖ length (2) ‖ claims
+//!
+//! record     = 11 ‖ …, each credential with its scopes behind its expiry
+//! scopes     = 0, or 1 ‖ count ‖ LP1(scope) …
 //! ```
 //!
 //! Numbers are big-endian, LP1(x) is the length of x in one byte and x, and what is not there is zero.
@@ -22,6 +26,8 @@ use super::{
 use crate::{Commitment, Error};
 
 const LAYOUT: u8 = 0x10;
+/// Where a credential has scopes of its own.
+const WITH_SCOPES: u8 = 0x11;
 const OLD_LEN: usize = 1 + 4 + Commitment::LEN;
 
 impl Record {
@@ -32,7 +38,9 @@ impl Record {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
-        out.extend([LAYOUT, self.status().number()]);
+        let with_scopes = self.credentials().iter().any(|one| one.scopes().is_some());
+        let layout = if with_scopes { WITH_SCOPES } else { LAYOUT };
+        out.extend([layout, self.status().number()]);
         out.extend(self.version().to_be_bytes());
         out.extend(self.generation().to_be_bytes());
         out.push(self.credentials().len() as u8);
@@ -44,6 +52,12 @@ impl Record {
             out.extend(credential.created().to_be_bytes());
             out.extend(credential.since().to_be_bytes());
             out.extend(expiry(credential.expires_at()).to_be_bytes());
+            if with_scopes {
+                out.push(credential.scopes().is_some().into());
+                if let Some(own) = credential.scopes() {
+                    scopes(&mut out, own);
+                }
+            }
         }
         let none = Attributes::default();
         let said = self.attributes().unwrap_or(&none);
@@ -59,10 +73,7 @@ impl Record {
                 .as_ref()
                 .map_or(&[], |tenant| tenant.as_str().as_bytes()),
         );
-        out.push(said.scopes.iter().len() as u8);
-        for scope in said.scopes.iter() {
-            short(&mut out, scope.as_bytes());
-        }
+        scopes(&mut out, &said.scopes);
         out.push(said.sources.as_slice().len() as u8);
         for source in said.sources.as_slice() {
             out.push(source.prefix());
@@ -85,9 +96,9 @@ impl Record {
         }
         let mut rest = Rest(bytes);
         let layout = *bytes.first().ok_or_else(unreadable)?;
-        let record = if layout == LAYOUT {
+        let record = if matches!(layout, LAYOUT | WITH_SCOPES) {
             rest.u8()?;
-            read(&mut rest)
+            read(&mut rest, layout == WITH_SCOPES)
         } else if bytes.len() == OLD_LEN {
             read_old(&mut rest)
         } else {
@@ -100,19 +111,20 @@ impl Record {
     }
 }
 
-fn read(rest: &mut Rest<'_>) -> Result<Record, Error> {
+fn read(rest: &mut Rest<'_>, with_scopes: bool) -> Result<Record, Error> {
     let status = status(rest.u8()?)?;
     let (version, generation) = (rest.u32()?, rest.u32()?);
     let count = rest.u8()?;
     let credentials = (0..count)
-        .map(|_| read_credential(rest))
-        .collect::<Result<_, _>>()?;
+        .map(|_| read_credential(rest, with_scopes))
+        .collect::<Result<Vec<_>, _>>()?;
+    if with_scopes && credentials.iter().all(|one| one.scopes().is_none()) {
+        return Err(unreadable());
+    }
     let expires_at = rest.u64()?;
     let requests_per_minute = rest.u32()?;
     let tenant = rest.text()?;
-    let scopes: Vec<&str> = (0..rest.u8()?)
-        .map(|_| rest.text())
-        .collect::<Result<_, _>>()?;
+    let scopes = read_scopes(rest)?;
     let sources: Vec<Source> = (0..rest.u8()?)
         .map(|_| read_source(rest))
         .collect::<Result<_, _>>()?;
@@ -120,7 +132,7 @@ fn read(rest: &mut Rest<'_>) -> Result<Record, Error> {
     let claims = text(rest.take(claims_len.into())?)?;
     let attributes = Attributes {
         expires_at: (expires_at != 0).then_some(expires_at),
-        scopes: Scopes::new(scopes)?,
+        scopes,
         claims: Claims::stored(claims)?,
         sources: Sources::new(sources)?,
         requests_per_minute: NonZeroU32::new(requests_per_minute),
@@ -129,7 +141,7 @@ fn read(rest: &mut Rest<'_>) -> Result<Record, Error> {
     Record::from_parts(version, generation, status, credentials, attributes)
 }
 
-fn read_credential(rest: &mut Rest<'_>) -> Result<EnrolledCredential, Error> {
+fn read_credential(rest: &mut Rest<'_>, with_scopes: bool) -> Result<EnrolledCredential, Error> {
     let suite = SuiteId::from_number(rest.u8()?)?;
     if usize::from(rest.u16()?) != Commitment::LEN {
         return Err(unreadable());
@@ -138,7 +150,20 @@ fn read_credential(rest: &mut Rest<'_>) -> Result<EnrolledCredential, Error> {
     let name = CredentialName::parse(rest.short()?)?;
     let (created, since, expires_at) = (rest.u64()?, rest.u32()?, rest.u64()?);
     let expires_at = (expires_at != 0).then_some(expires_at);
+    let scopes = match with_scopes.then(|| rest.u8()).transpose()? {
+        None | Some(0) => None,
+        Some(1) => Some(read_scopes(rest)?),
+        Some(_) => return Err(unreadable()),
+    };
     EnrolledCredential::from_parts(commitment, name, created, since, suite, expires_at)
+        .map(|credential| credential.with_scopes(scopes))
+}
+
+fn read_scopes(rest: &mut Rest<'_>) -> Result<Scopes, Error> {
+    let scopes: Vec<&str> = (0..rest.u8()?)
+        .map(|_| rest.text())
+        .collect::<Result<_, _>>()?;
+    Scopes::new(scopes)
 }
 
 fn read_source(rest: &mut Rest<'_>) -> Result<Source, Error> {
@@ -164,6 +189,14 @@ fn status(number: u8) -> Result<ClientStatus, Error> {
 /// Zero is never; what expired in the first second of 1970 expired in the next one.
 fn expiry(expires_at: Option<u64>) -> u64 {
     expires_at.map_or(0, |at| at.max(1))
+}
+
+/// There are at most 32.
+fn scopes(out: &mut Vec<u8>, scopes: &Scopes) {
+    out.push(scopes.iter().len() as u8);
+    for scope in scopes.iter() {
+        short(out, scope.as_bytes());
+    }
 }
 
 /// Every length that is written so is below 256.
@@ -243,6 +276,7 @@ mod tests {
                 any::<u64>(),
                 any::<u32>(),
                 proptest::option::of(1_u64..),
+                proptest::option::of(proptest::collection::btree_set("[a-z:.]{1,20}", 0..=3)),
             ),
             1..=16,
         );
@@ -258,20 +292,24 @@ mod tests {
             |(version, generation, number, credentials, said)| {
                 let version = version.max(1);
                 let credentials = credentials.into_iter().enumerate();
-                let credentials = credentials.map(|(n, (name, created, since, expires_at))| {
-                    let commitment = commitment(n as u64).to_bytes();
-                    let since = since % version + 1;
-                    let (name, suite) = (name.parse().unwrap(), SuiteId::Sigma);
-                    EnrolledCredential::from_parts(
-                        commitment,
-                        name,
-                        created,
-                        since.min(version),
-                        suite,
-                        expires_at,
-                    )
-                    .unwrap()
-                });
+                let credentials =
+                    credentials.map(|(n, (name, created, since, expires_at, own))| {
+                        let commitment = commitment(n as u64).to_bytes();
+                        let since = since % version + 1;
+                        let (name, suite) = (name.parse().unwrap(), SuiteId::Sigma);
+                        EnrolledCredential::from_parts(
+                            commitment,
+                            name,
+                            created,
+                            since.min(version),
+                            suite,
+                            expires_at,
+                        )
+                        .unwrap()
+                        .with_scopes(
+                            own.map(|own| Scopes::new(own.iter().map(String::as_str)).unwrap()),
+                        )
+                    });
                 let (expires_at, scopes, claim, sources, rpm, tenant) = said;
                 let source = |(bits, prefix, six): (u128, u8, bool)| {
                     let width = if six { 128 } else { 32 };
@@ -350,6 +388,81 @@ mod tests {
     }
 
     #[test]
+    fn scopes_of_a_credential_have_a_layout_of_their_own() {
+        let only = commitment(1);
+        let mut record = Record::enrolled(&only, "phone".parse().unwrap(), 0x0102);
+        let id = record.first().id();
+        record
+            .set_scopes(&id, Some(Scopes::new(["a", "bc"]).unwrap()))
+            .unwrap();
+        let expected = [
+            &b"\x11\0\0\0\0\x02\0\0\0\0\x01\x01\0\x20"[..],
+            only.as_bytes(),
+            b"\x05phone\0\0\0\0\0\0\x01\x02\0\0\0\x01\0\0\0\0\0\0\0\0\x01\x02\x01a\x02bc",
+            b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        ];
+        assert_eq!(record.to_bytes(), expected.concat());
+        assert_eq!(Record::from_bytes(&expected.concat()), Ok(record.clone()));
+        // Where none has any, there is the other layout.
+        record.set_scopes(&id, None).unwrap();
+        assert_eq!(record.to_bytes()[0], LAYOUT);
+        let none = [
+            &expected[..2].concat(),
+            &expected[2][..26],
+            b"\0",
+            expected[3],
+        ];
+        assert!(Record::from_bytes(&none.concat()).is_err());
+    }
+
+    #[test]
+    fn the_longest_record_is_within_its_bound() {
+        let widest = |n: usize| format!("{n:064}");
+        let mut record = Record::from_bytes(&{
+            let mut record = Record::enrolled(&commitment(0), "x".repeat(64).parse().unwrap(), 1);
+            let first = record.first().id();
+            for seed in 1..16 {
+                let name = "y".repeat(64).parse().unwrap();
+                record.link(&first, &commitment(seed), name, 1).unwrap();
+            }
+            record.to_bytes()
+        })
+        .unwrap();
+        let names: Vec<String> = (0..32).map(widest).collect();
+        let network = |n: u128| Source::new(core::net::Ipv6Addr::from_bits(n).into(), 128).unwrap();
+        let said = Attributes {
+            expires_at: Some(u64::MAX),
+            scopes: Scopes::new(names.iter().map(String::as_str)).unwrap(),
+            claims: Claims::parse(&format!("{{\"a\":\"{}\"}}", "x".repeat(2040))).unwrap(),
+            sources: Sources::new((0..32).map(network).collect()).unwrap(),
+            requests_per_minute: NonZeroU32::new(u32::MAX),
+            tenant: Some("t".repeat(128).parse().unwrap()),
+        };
+        record.set_attributes(said).unwrap();
+        let ids: Vec<_> = record
+            .credentials()
+            .iter()
+            .map(EnrolledCredential::id)
+            .collect();
+        for (at, id) in ids.iter().enumerate() {
+            // 1280 characters are 19 such scopes, and a shorter one.
+            let own = match at {
+                0 => Scopes::new(names[..19].iter().map(String::as_str)),
+                1 => Scopes::new([&*"z".repeat(44)]),
+                _ => Ok(Scopes::default()),
+            };
+            record.set_scopes(id, Some(own.unwrap())).unwrap();
+        }
+        let more = Scopes::new([&*"z".repeat(45)]).unwrap();
+        let before = record.clone();
+        assert!(record.set_scopes(&ids[1], Some(more)).is_err());
+        assert_eq!(record, before);
+        let bytes = record.to_bytes();
+        assert!(bytes.len() <= Record::MAX_LEN, "{}", bytes.len());
+        assert_eq!(Record::from_bytes(&bytes), Ok(record));
+    }
+
+    #[test]
     fn what_no_record_can_be_is_refused() {
         let part = |seed, since| {
             let commitment = commitment(seed).to_bytes();
@@ -424,10 +537,12 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = Record::from_bytes(&bytes);
-            if let Some(first) = bytes.first_mut() {
-                *first = LAYOUT;
+            for layout in [LAYOUT, WITH_SCOPES] {
+                if let Some(first) = bytes.first_mut() {
+                    *first = layout;
+                }
+                let _ = Record::from_bytes(&bytes);
             }
-            let _ = Record::from_bytes(&bytes);
         }
     }
 }

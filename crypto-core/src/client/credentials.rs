@@ -5,6 +5,7 @@ use core::{fmt, str::FromStr};
 
 use sha2::{Digest, Sha512};
 
+use super::Scopes;
 use crate::{Commitment, Error, sigma::is_nonnegative_field_element};
 
 const CREDENTIAL_ID_DST: &[u8] = b"2FApi-v1.0-CredentialId";
@@ -212,6 +213,8 @@ pub struct EnrolledCredential {
     pub(crate) since: u32,
     pub(crate) suite: SuiteId,
     pub(crate) expires_at: Option<u64>,
+    /// What of its client's scopes it has, where it has not all of them.
+    pub(crate) scopes: Option<Scopes>,
 }
 
 impl EnrolledCredential {
@@ -224,6 +227,7 @@ impl EnrolledCredential {
             since,
             suite: SuiteId::Sigma,
             expires_at: None,
+            scopes: None,
         }
     }
 
@@ -253,7 +257,15 @@ impl EnrolledCredential {
             since,
             suite,
             expires_at,
+            scopes: None,
         })
+    }
+
+    /// With no more of its client's scopes than these, where a host keeps it so; with all of them where not.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: Option<Scopes>) -> Self {
+        self.scopes = scopes;
+        self
     }
 
     /// Its name in requests and tokens: a hash of the commitment, worked out at each call, so that a record
@@ -298,6 +310,13 @@ impl EnrolledCredential {
     pub const fn expires_at(&self) -> Option<u64> {
         self.expires_at
     }
+
+    /// What of its client's scopes it has at most; `None` for all of them.
+    /// [`Record::scopes_of`](super::Record::scopes_of) says what it may do.
+    #[must_use]
+    pub const fn scopes(&self) -> Option<&Scopes> {
+        self.scopes.as_ref()
+    }
 }
 
 /// Equal in all that is kept, whether decoded or not.
@@ -309,6 +328,7 @@ impl PartialEq for EnrolledCredential {
             && self.since == other.since
             && self.suite == other.suite
             && self.expires_at == other.expires_at
+            && self.scopes == other.scopes
     }
 }
 

@@ -2,10 +2,11 @@
 //! it. The rules of what may become of a record are here, and nowhere else.
 
 use alloc::{boxed::Box, vec, vec::Vec};
+use core::net::IpAddr;
 
 use super::{
     Attributes, ClientRecord, ClientStatus, CredentialId, CredentialName, EnrolledCredential,
-    Transition, credentials::Kept,
+    Scopes, Transition, credentials::Kept,
 };
 use crate::{Commitment, Error};
 
@@ -23,6 +24,8 @@ pub struct Record {
 impl Record {
     /// The most credentials that a client has.
     pub const MAX_CREDENTIALS: usize = 16;
+    /// The most characters that the scopes of all credentials of a client have, each counted with one more.
+    pub const MAX_CREDENTIAL_SCOPES: usize = 1280;
 
     /// The record of a client that has just been enrolled, at this time (Unix seconds; 0 where nobody
     /// knows).
@@ -72,6 +75,7 @@ impl Record {
                 expected: "credentials that came with one of its versions, each once",
             });
         }
+        room_for_scopes(&credentials)?;
         let empty = attributes == Attributes::default();
         Ok(Self {
             version,
@@ -167,6 +171,50 @@ impl Record {
         Ok(())
     }
 
+    /// Lets a credential have no more of its client's scopes than these, or all of them. That makes another
+    /// version of the record as well.
+    ///
+    /// # Errors
+    /// [`Error::NotEnrolled`] when there is none of this id; [`Error::InvalidLength`] when the scopes of all
+    /// credentials are too long together; [`Error::Unavailable`] when its versions are used up.
+    pub fn set_scopes(&mut self, id: &CredentialId, scopes: Option<Scopes>) -> Result<(), Error> {
+        let at = self.credentials.iter().position(|one| one.id() == *id);
+        let at = at.ok_or(Error::NotEnrolled)?;
+        let before = core::mem::replace(&mut self.credentials[at].scopes, scopes);
+        let said = room_for_scopes(&self.credentials).and_then(|()| next(self.version, "versions"));
+        match said {
+            Ok(version) => {
+                self.version = version;
+                Ok(())
+            }
+            Err(error) => {
+                self.credentials[at].scopes = before;
+                Err(error)
+            }
+        }
+    }
+
+    /// What this credential of this client may do: what both of them have.
+    #[must_use]
+    pub fn scopes_of(&self, credential: &EnrolledCredential) -> Scopes {
+        let of_client = self.attributes.as_ref().map(|said| &said.scopes);
+        match (of_client, &credential.scopes) {
+            (None, _) => Scopes::default(),
+            (Some(scopes), None) => scopes.clone(),
+            (Some(scopes), Some(own)) => scopes.within(own),
+        }
+    }
+
+    /// Whether the client is let in from there. Where it has allowed sources, it is not let in from where
+    /// nobody knows.
+    #[must_use]
+    pub fn permits_source(&self, source: Option<IpAddr>) -> bool {
+        let Some(said) = &self.attributes else {
+            return true;
+        };
+        said.sources.as_slice().is_empty() || source.is_some_and(|from| said.sources.permit(from))
+    }
+
     /// From when on this credential of this client is let in no longer.
     #[must_use]
     pub fn expiry_of(&self, credential: &EnrolledCredential) -> Option<u64> {
@@ -254,18 +302,32 @@ impl Record {
         Ok(())
     }
 
-    /// Adds a credential behind the others.
+    /// Adds a credential behind the others. It may do no more than the one by which it is added, nor for
+    /// longer.
     ///
     /// # Errors
-    /// [`Error::Denied`] when the client has this commitment already, or 16; [`Error::NotActive`];
-    /// [`Error::Unavailable`] when its versions are used up.
-    pub fn link(&mut self, new: &Commitment, name: CredentialName, now: u64) -> Result<(), Error> {
+    /// [`Error::Denied`] when the client has this commitment already, or 16, or not that credential, or no
+    /// room for its scopes; [`Error::NotActive`]; [`Error::Unavailable`] when its versions are used up.
+    pub fn link(
+        &mut self,
+        by: &CredentialId,
+        new: &Commitment,
+        name: CredentialName,
+        now: u64,
+    ) -> Result<(), Error> {
         let version = self.next_version_with(new)?;
         if self.credentials.len() == Self::MAX_CREDENTIALS {
             return Err(Error::Denied);
         }
-        self.credentials
-            .push(EnrolledCredential::new(new, name, version, now));
+        let by = self.credential(Some(by)).ok_or(Error::Denied)?;
+        let mut added = EnrolledCredential::new(new, name, version, now);
+        added.expires_at = by.expires_at;
+        added.scopes = by.scopes.clone();
+        self.credentials.push(added);
+        if room_for_scopes(&self.credentials).is_err() {
+            self.credentials.pop();
+            return Err(Error::Denied);
+        }
         self.version = version;
         Ok(())
     }
@@ -344,6 +406,20 @@ impl Record {
         self.status = status;
         self.generation = self.generation.saturating_add(1);
         Transition::Changed
+    }
+}
+
+/// Whether a record has room for what the scopes of its credentials take.
+fn room_for_scopes(credentials: &[EnrolledCredential]) -> Result<(), Error> {
+    let scopes = credentials.iter().filter_map(|one| one.scopes.as_ref());
+    let taken: usize = scopes.flat_map(Scopes::iter).map(|one| one.len() + 1).sum();
+    match taken <= Record::MAX_CREDENTIAL_SCOPES {
+        true => Ok(()),
+        false => Err(Error::InvalidLength {
+            what: "scopes of the credentials of a client",
+            expected: "at most 1280 characters together, each scope counted with one more",
+            actual: taken,
+        }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Does what an operator asks, or answers it from a store that is only looked at.
 
-use twofapi_crypto_core::{ClientId, Error, Record, Transition};
+use twofapi_crypto_core::{ClientId, Error, Record, Scopes, Transition};
 
 use super::{
     request::Request,
@@ -109,6 +109,16 @@ async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Respon
                 expires_at,
             };
             (client_id, change)
+        }
+        Request::SetScopes {
+            client_id,
+            credential_id,
+            scopes,
+        } => {
+            let credential = credential_id.parse()?;
+            let scopes = scopes.map(|all| Scopes::new(all.iter().map(String::as_str)));
+            let scopes = scopes.transpose()?;
+            (client_id, RecordChange::SetScopes { credential, scopes })
         }
         Request::SetAttributes { client_id, said } => {
             let change = RecordChange::SetAttributes(Box::new(said.change()?));

@@ -68,6 +68,15 @@ pub enum Request {
         /// From when on it is good no longer, in Unix seconds.
         expires_at: Option<u64>,
     },
+    /// Let a credential have no more of its client's scopes than these, or all of them.
+    SetScopes {
+        /// Whose.
+        client_id: String,
+        /// Which.
+        credential_id: String,
+        /// What it has at most.
+        scopes: Option<Vec<String>>,
+    },
     /// Say something of a client.
     SetAttributes {
         /// Of which.

@@ -84,6 +84,9 @@ pub struct CredentialView {
     /// From when on it is good no longer, in Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
+    /// What of its client's scopes it has at most; all of them where that is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
 }
 
 /// What was said of a client; what was not is not there.
@@ -144,6 +147,9 @@ impl CredentialView {
             created: credential.created(),
             since: credential.since(),
             expires_at: credential.expires_at(),
+            scopes: credential
+                .scopes()
+                .map(|scopes| scopes.iter().map(str::to_owned).collect()),
         }
     }
 }

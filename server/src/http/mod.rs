@@ -1,5 +1,6 @@
 //! The HTTP surface: routes that parse, call the [`Service`] and answer.
 
+mod authorise;
 mod body;
 mod caller;
 #[cfg(feature = "standalone")]
@@ -10,6 +11,7 @@ mod problem;
 mod routes;
 mod source;
 
+pub use authorise::with_scopes;
 pub use body::Fields;
 #[cfg(feature = "standalone")]
 pub use connection::{Connections, Limits, Patience};

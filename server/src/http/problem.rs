@@ -193,6 +193,32 @@ impl Problem {
         problem
     }
 
+    /// A good token of a client that may not do this (RFC 6750).
+    pub(super) fn insufficient_scope(scope: &str, audience: &Audience) -> Self {
+        let mut problem = Self::new(
+            StatusCode::FORBIDDEN,
+            "insufficient_scope",
+            "The client may not do this",
+            "this needs a scope that the access token has not; the operator gives scopes, and a new \
+             token says them",
+        );
+        let realm = quoted(audience);
+        let challenge =
+            format!("Bearer realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{scope}\"");
+        problem.0.authenticate = HeaderValue::try_from(challenge).ok();
+        problem
+    }
+
+    /// A good token of somebody else's client.
+    pub(super) fn wrong_tenant() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "wrong_tenant",
+            "The client is of another tenant",
+            "this is for clients of one tenant, and the access token is not of one of them",
+        )
+    }
+
     /// An enrolment that was not accepted: for want of a good token, or of a good proof.
     pub(super) fn of_enrolment(error: Error, audience: &Audience) -> Self {
         let mut problem = Self::of_token(error, audience, true);

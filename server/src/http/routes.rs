@@ -240,11 +240,19 @@ async fn rotate(
 }
 
 async fn whoami(client: AuthenticatedClient) -> Json<Value> {
-    Json(json!({
+    let mut body = json!({
         "client_id": client.client_id.as_str(),
         "expires_at": client.expires_at,
         "commitment_version": client.commitment_version,
-    }))
+    });
+    if !client.scopes.is_empty() {
+        let scopes: Vec<&str> = client.scopes.iter().collect();
+        body["scope"] = scopes.join(" ").into();
+    }
+    if let Some(tenant) = &client.tenant {
+        body["tenant"] = tenant.as_str().into();
+    }
+    Json(body)
 }
 
 async fn jwks(State(routes): State<Routes>) -> Result<Response, Problem> {

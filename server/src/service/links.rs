@@ -10,8 +10,9 @@ use twofapi_crypto_core::{
 
 use super::{
     attempts::{named, refuse},
+    authenticated::AuthenticatedClient,
     challenge_name::ChallengeName,
-    state::{AuthenticatedClient, Service},
+    state::Service,
 };
 
 /// How often joining is begun again because another device was faster: an open offer is joined, and then

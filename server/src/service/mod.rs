@@ -1,6 +1,7 @@
 //! What the HTTP routes do, without HTTP: it drives the ceremonies of the core over a store.
 
 mod attempts;
+mod authenticated;
 mod challenge_name;
 mod invitations;
 mod keys_by_epoch;
@@ -8,6 +9,7 @@ mod links;
 mod state;
 
 pub use attempts::EnrolmentPermission;
+pub use authenticated::AuthenticatedClient;
 pub use challenge_name::{ChallengeName, IssuedChallenge};
 pub use invitations::{EnrolmentToken, cancel_invitations, change_record, invite, invite_to_reset};
-pub use state::{AuthenticatedClient, Config, Service};
+pub use state::{Config, Service};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use twofapi_crypto_core::{
-    Audience, AuthenticationBinding, ChallengeTtl, ClientId, CredentialId, Error, Record,
+    Audience, AuthenticationBinding, ChallengeTtl, ClientId, Error, Record,
     ceremony::{Decoys, Root, Terms},
 };
 use zeroize::Zeroizing;
 
-use super::keys_by_epoch::KeysByEpoch;
+use super::{authenticated::AuthenticatedClient, keys_by_epoch::KeysByEpoch};
 use crate::{
     clock::Clock,
     operator_keys::OperatorKeys,
@@ -51,19 +51,6 @@ impl Config {
             operator_keys: None,
         }
     }
-}
-
-/// Who made a request, according to its access token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuthenticatedClient {
-    /// The client.
-    pub client_id: ClientId,
-    /// When the token expires, in Unix seconds.
-    pub expires_at: u64,
-    /// The version of the client's record.
-    pub commitment_version: u32,
-    /// The credential that was proven.
-    pub credential_id: CredentialId,
 }
 
 /// The service over a store. All its errors are of the core; proofs, tokens and nonces are never in
@@ -169,12 +156,8 @@ impl Service {
         if !record.honours(credential.as_ref(), claims.ver, claims.generation, now) {
             return Err(Error::Denied);
         }
-        let client = AuthenticatedClient {
-            client_id,
-            expires_at: claims.exp,
-            commitment_version: record.version(),
-            credential_id: credential.unwrap_or_else(|| record.first().id()),
-        };
+        let audience = self.config.audience.clone();
+        let client = AuthenticatedClient::new(client_id, claims, &record, audience)?;
         Ok((client, record))
     }
 

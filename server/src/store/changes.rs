@@ -24,6 +24,13 @@ pub enum RecordChange {
         /// From when on it is good no longer, in Unix seconds.
         expires_at: Option<u64>,
     },
+    /// Let a credential have no more of its client's scopes than these, or all of them.
+    SetScopes {
+        /// Which one.
+        credential: CredentialId,
+        /// What it has at most.
+        scopes: Option<Scopes>,
+    },
     /// Say something of the client.
     SetAttributes(Box<AttributesChange>),
 }
@@ -50,7 +57,7 @@ impl RecordChange {
     ///
     /// # Errors
     /// [`Error::NotActive`] for what a revoked client cannot become; [`Error::NotEnrolled`] when it has no
-    /// such credential; [`Error::Unavailable`] when its versions or generations are used up.
+    /// such credential; [`Error::InvalidLength`] for scopes that are too long; [`Error::Unavailable`] when its versions or generations are used up.
     pub fn apply(&self, record: &mut Record) -> Result<Transition, Error> {
         match self {
             Self::Suspend => record.suspend(),
@@ -66,6 +73,14 @@ impl RecordChange {
                     return Ok(Transition::Unchanged);
                 }
                 record.set_expiry(credential, *expires_at)?;
+                Ok(Transition::Changed)
+            }
+            Self::SetScopes { credential, scopes } => {
+                let named = record.credential(Some(credential));
+                if named.is_some_and(|named| named.scopes() == scopes.as_ref()) {
+                    return Ok(Transition::Unchanged);
+                }
+                record.set_scopes(credential, scopes.clone())?;
                 Ok(Transition::Changed)
             }
             Self::SetAttributes(change) => {
@@ -88,6 +103,7 @@ impl RecordChange {
             Self::Revoke => "revoked",
             Self::EndSessions => "sessions ended",
             Self::SetExpiry { .. } => "expiry of a credential set",
+            Self::SetScopes { .. } => "scopes of a credential set",
             Self::SetAttributes(_) => "attributes set",
         }
     }

@@ -3,6 +3,7 @@
 //! The next key is published before it signs, and a key stays published until the last token that
 //! it signed has expired, so that services which cache the key set never meet an unknown key.
 
+mod claims;
 mod keys;
 mod ring;
 mod schedule;
@@ -12,57 +13,29 @@ mod tests;
 use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, Validation, crypto::aws_lc, decode, decode_header};
-use serde::{Deserialize, Serialize};
-use twofapi_crypto_core::{ClientId, CredentialId, Error, ceremony::Accepted};
+use twofapi_crypto_core::{Attributes, ClientId, CredentialId, Error, Scopes, ceremony::Accepted};
 use zeroize::Zeroizing;
 
 use crate::store::Store;
+pub(crate) use claims::Claims;
 use keys::SigningKeys;
 use ring::{Key, unavailable};
 pub(crate) use schedule::KeySchedule;
 
+/// The name under which a resource asks for the one proof that there is (RFC 9470).
+const ACR: &str = "urn:2fapi:acr:sigma";
+
 /// How long a service may cache the key set, in seconds.
 pub const JWKS_MAX_AGE: u64 = 3600;
 
-/// What an access token says (RFC 9068, section 2.2). Times are in Unix seconds.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Claims {
-    pub(crate) iss: String,
-    /// The client id, and again under the name that RFC 9068 requires.
-    pub(crate) sub: String,
-    pub(crate) client_id: String,
-    pub(crate) aud: String,
-    pub(crate) iat: u64,
-    pub(crate) nbf: u64,
-    pub(crate) exp: u64,
-    /// Its own name, 128 random bits in hex.
-    pub(crate) jti: String,
-    /// How the client authenticated (RFC 8176 style): `["zkp"]`.
-    pub(crate) amr: Vec<String>,
-    /// The version that the commitment which was proven came with; a rotation outdates the token.
-    pub(crate) ver: u32,
-    /// The id of the credential that was proven. A token of before has none and means the first one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) cred: Option<String>,
-    /// The generation of the client; suspending it or ending its sessions outdates the token.
-    #[serde(default, rename = "gen")]
-    pub(crate) generation: u32,
-}
-
-impl Claims {
-    /// The credential that was proven; `None` for the first one.
-    pub(crate) fn credential(&self) -> Result<Option<CredentialId>, Error> {
-        let named = self.cred.as_deref().map(str::parse).transpose();
-        named.map_err(|_| Error::Denied)
-    }
-}
-
-/// Whom a token is for, and by what it was proven.
+/// Whom a token is for, by what it was proven, and what it may do.
 struct Proven<'a> {
     client_id: &'a ClientId,
     credential: &'a CredentialId,
     since: u32,
     generation: u32,
+    scopes: Scopes,
+    attributes: Option<&'a Attributes>,
 }
 
 /// A token that was issued.
@@ -114,6 +87,8 @@ impl Tokens {
             credential: accepted.credential_id(),
             since: accepted.since(),
             generation: accepted.generation(),
+            scopes: accepted.scopes(),
+            attributes: accepted.record().attributes(),
         };
         self.issue_to(proven, now).await
     }
@@ -126,6 +101,8 @@ impl Tokens {
         let mut jti = [0; 16];
         getrandom::fill(&mut jti)
             .map_err(|_| unavailable("the random source of the operating system failed"))?;
+        let said = proven.attributes;
+        let scopes: Vec<&str> = proven.scopes.iter().collect();
         let claims = Claims {
             iss: self.issuer.clone(),
             sub: proven.client_id.as_str().to_owned(),
@@ -136,9 +113,16 @@ impl Tokens {
             exp: now.saturating_add(self.token_ttl),
             jti: hex::encode(jti),
             amr: vec!["zkp".into()],
+            acr: Some(ACR.into()),
+            auth_time: Some(now),
             ver: proven.since,
             cred: Some(proven.credential.to_string()),
             generation: proven.generation,
+            scope: (!scopes.is_empty()).then(|| scopes.join(" ")),
+            tenant: said
+                .and_then(|said| said.tenant.as_ref())
+                .map(|tenant| tenant.as_str().to_owned()),
+            custom: said.map(|said| said.claims.members()).unwrap_or_default(),
         };
         Ok(AccessToken {
             jwt: key.sign(&claims)?,

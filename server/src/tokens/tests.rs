@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, decode_header, encode};
 use serde_json::json;
 use twofapi_crypto_core::{
-    ClientId, CredentialId, Error, Record, Transition,
+    ClientId, CredentialId, Error, Record, Scopes, Transition,
     ceremony::{At, Committed, PendingLink, Step},
 };
 
@@ -50,6 +50,8 @@ impl Tokens {
             credential: &CredentialId::from_bytes([7; 16]),
             since,
             generation: 5,
+            scopes: Scopes::default(),
+            attributes: None,
         };
         self.issue_to(proven, now).await
     }

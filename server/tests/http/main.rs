@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod attacks;
+mod authorisation;
 #[allow(dead_code, reason = "the tests of the command use the rest")]
 mod client;
 mod contract;

@@ -13,7 +13,7 @@ use crate::{
 
 const DAY: u64 = 24 * 3600;
 
-fn part(jwt: &str, n: usize) -> Value {
+pub(crate) fn part(jwt: &str, n: usize) -> Value {
     let part = jwt.split('.').nth(n).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
@@ -82,7 +82,8 @@ fn a_token_says_who_by_whom_for_whom_and_until_when() {
     assert_eq!(jti.len(), 32);
     let expected = json!({
         "iss": "https://issuer.example", "sub": "alice", "client_id": "alice", "aud": AUDIENCE,
-        "iat": NOW, "nbf": NOW, "exp": NOW + 600, "jti": jti, "amr": ["zkp"], "ver": 1,
+        "iat": NOW, "nbf": NOW, "exp": NOW + 600, "jti": jti, "amr": ["zkp"],
+        "acr": "urn:2fapi:acr:sigma", "auth_time": NOW, "ver": 1,
         "cred": CredentialId::of(alice.credential.commitment().as_bytes()).to_string(), "gen": 0,
     });
     assert_eq!(claims, expected);

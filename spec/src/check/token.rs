@@ -130,7 +130,7 @@ impl Service<'_> {
             || claims.aud != self.audience
             || claims.client_id != claims.sub
             || ClientId::parse(&claims.sub).is_err()
-            || claims.amr != ["zkp"]
+            || !claims.amr.iter().any(|method| method == "zkp")
             || claims.jti.len() != 32
             || claims.iat > claims.exp
             || claims

@@ -180,6 +180,10 @@ pub async fn what_an_operator_says_of_a_client_is_kept(subject: &mut impl StoreU
             credential: alice.credential_id(),
             expires_at: Some(u64::from(u32::MAX) * 3),
         },
+        RecordChange::SetScopes {
+            credential: alice.credential_id(),
+            scopes: Scopes::new(["read", "other"]).ok(),
+        },
     ];
     for (version, what) in (2..).zip(&changes) {
         let (did, record) = change(what).await;
@@ -205,6 +209,7 @@ pub async fn what_an_operator_says_of_a_client_is_kept(subject: &mut impl StoreU
     let after = alice.record(subject).await.expect("a record");
     assert_eq!(after.attributes(), before.attributes());
     assert_eq!(after.first().expires_at(), before.first().expires_at());
+    assert_eq!(after.first().scopes(), before.first().scopes());
 }
 
 pub async fn a_step_of_before_sessions_were_ended_is_refused(subject: &mut impl StoreUnderTest) {

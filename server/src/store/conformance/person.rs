@@ -1,6 +1,9 @@
 //! Somebody with a credential, and the steps that the ceremonies make for them.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, LazyLock},
+};
 
 use twofapi_crypto_core::{
     Audience, Authentication, AuthenticationBinding, Challenge, ChallengeTtl, ClientId, Commitment,
@@ -268,8 +271,11 @@ impl Person {
 
 /// The step of an attempt that was judged by this record.
 fn step(wanted: Result<Wanted, Refused>, record: &Record) -> Step {
+    // From where a client may come whose operator has said so.
+    let source = Some(Ipv4Addr::new(192, 0, 2, 7).into());
     let check = wanted
         .expect("well formed")
+        .coming_from(source)
         .found(Some(record.clone()), |decoy| Commitment::from_bytes(decoy))
         .expect("a check");
     let commit = check.verify().settle().expect("good proofs");

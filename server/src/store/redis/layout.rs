@@ -198,7 +198,10 @@ mod tests {
         let other = *Credential::generate(&mut getrandom::SysRng)
             .unwrap()
             .commitment();
-        client.link(&other, CredentialName::unnamed(), 8).unwrap();
+        let first = client.first().id();
+        client
+            .link(&first, &other, CredentialName::unnamed(), 8)
+            .unwrap();
         client.suspend().unwrap();
         let bytes = kept(&client);
         assert_eq!(record(&bytes).unwrap(), client);

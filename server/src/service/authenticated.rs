@@ -1,0 +1,69 @@
+//! Who made a request, and what it may do.
+
+use serde_json::{Map, Value};
+use twofapi_crypto_core::{
+    Audience, Claims as CustomClaims, ClientId, CredentialId, Error, Record, Scopes, Tenant,
+};
+
+use crate::tokens::Claims;
+
+/// Who made a request, according to its access token, and what it may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthenticatedClient {
+    /// The client.
+    pub client_id: ClientId,
+    /// When the token expires, in Unix seconds.
+    pub expires_at: u64,
+    /// The version of the client's record.
+    pub commitment_version: u32,
+    /// The credential that was proven.
+    pub credential_id: CredentialId,
+    /// What it may do: what the token says, as far as the client and its credential still may.
+    pub scopes: Scopes,
+    /// What the operator has its tokens say besides.
+    pub claims: Map<String, Value>,
+    /// Whose client it is; `None` also where that has changed since.
+    pub tenant: Option<Tenant>,
+    /// By what it authenticated: `zkp`, and what else it has proven.
+    pub amr: Vec<String>,
+    /// The same as one name; a token of before has none.
+    pub acr: Option<String>,
+    /// When it authenticated, in Unix seconds.
+    pub authenticated_at: u64,
+    /// For whom its token is, which refusals name.
+    pub(crate) audience: Audience,
+}
+
+impl AuthenticatedClient {
+    /// Who that is, by claims that were checked and the client's record of now.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] for claims of no form, or of a credential that is not there.
+    pub(super) fn new(
+        client_id: ClientId,
+        claims: Claims,
+        record: &Record,
+        audience: Audience,
+    ) -> Result<Self, Error> {
+        let named = claims.credential()?;
+        let credential = record.credential(named.as_ref()).ok_or(Error::Denied)?;
+        let said = Scopes::new(claims.scopes()).map_err(|_| Error::Denied)?;
+        let tenant = record.attributes().and_then(|said| said.tenant.clone());
+        let same = |now: &Tenant| claims.tenant.as_deref() == Some(now.as_str());
+        let mut custom = claims.custom;
+        custom.retain(|name, _| !CustomClaims::is_reserved(name));
+        Ok(Self {
+            client_id,
+            expires_at: claims.exp,
+            commitment_version: record.version(),
+            credential_id: credential.id(),
+            scopes: said.within(&record.scopes_of(credential)),
+            claims: custom,
+            tenant: tenant.filter(same),
+            amr: claims.amr,
+            acr: claims.acr,
+            authenticated_at: claims.auth_time.unwrap_or(claims.iat),
+            audience,
+        })
+    }
+}

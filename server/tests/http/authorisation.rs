@@ -1,0 +1,234 @@
+//! What a client may do: in its tokens, at protected routes, and never more than its operator said.
+
+use std::sync::Arc;
+
+use axum::{Router, extract::FromRef, routing::get};
+use serde_json::{Value, json};
+use twofapi_crypto_core::{Attributes, Claims, ClientId, Record, Scopes};
+use twofapi_server::{
+    AttributesChange, AuthenticatedClient, Config, RecordChange, Service, Sources, router,
+    with_scopes,
+};
+
+use crate::{
+    client::{Client, LINK, ROTATE, WHOAMI, credential},
+    server::{AUDIENCE, Server},
+    tokens::part,
+};
+
+#[derive(Clone)]
+struct Application(Arc<Service>);
+
+impl FromRef<Application> for Arc<Service> {
+    fn from_ref(application: &Application) -> Self {
+        application.0.clone()
+    }
+}
+
+/// A route for who may read reports, and one for clients of a tenant.
+fn server() -> Server {
+    Server::mounted(Config::new(AUDIENCE.parse().unwrap()), |service| {
+        let reports = Router::new().route(
+            "/report",
+            get(async |client: AuthenticatedClient| format!("\"for {}\"", client.client_id)),
+        );
+        let scopes = Scopes::new(["reports:read"]).unwrap();
+        with_scopes(reports, service.clone(), scopes)
+            .route(
+                "/acme",
+                get(async |client: AuthenticatedClient| {
+                    client.require_tenant("acme").map(|()| "\"of acme\"")
+                }),
+            )
+            .with_state(Application(service.clone()))
+            .merge(router(service, Arc::new(Sources::new(None, 0))))
+    })
+}
+
+fn scopes(all: &[&str]) -> Scopes {
+    Scopes::new(all.iter().copied()).unwrap()
+}
+
+fn said(change: AttributesChange) -> RecordChange {
+    RecordChange::SetAttributes(Box::new(change))
+}
+
+fn may(all: &[&str]) -> RecordChange {
+    said(AttributesChange {
+        scopes: Some(scopes(all)),
+        ..AttributesChange::default()
+    })
+}
+
+fn narrow(client: &Client, all: &[&str]) -> RecordChange {
+    RecordChange::SetScopes {
+        credential: client.credential_id().parse().unwrap(),
+        scopes: Some(scopes(all)),
+    }
+}
+
+fn scope_of(jwt: &str) -> Value {
+    part(jwt, 1)["scope"].clone()
+}
+
+#[test]
+fn a_token_says_what_its_client_may_do_and_whose_it_is() {
+    let server = server();
+    let alice = server.enrol("alice");
+    let before = server.log_in(&alice);
+    server.change(
+        "alice",
+        said(AttributesChange {
+            scopes: Some(scopes(&["reports:read", "write"])),
+            claims: Some(Claims::parse("{\"role\":\"web_user\",\"team\":{\"id\":7}}").unwrap()),
+            tenant: Some(Some("acme".parse().unwrap())),
+            ..AttributesChange::default()
+        }),
+    );
+    let jwt = server.log_in(&alice);
+    let claims = part(&jwt, 1);
+    assert_eq!(claims["scope"], "reports:read write");
+    assert_eq!(claims["tenant"], "acme");
+    assert_eq!(claims["role"], "web_user");
+    assert_eq!(claims["team"], json!({ "id": 7 }));
+    assert_eq!(claims["acr"], "urn:2fapi:acr:sigma");
+    assert_eq!(claims["auth_time"], claims["iat"]);
+    let whoami = server.get(WHOAMI, Some(&jwt));
+    assert_eq!(whoami.body["scope"], "reports:read write");
+    assert_eq!(whoami.body["tenant"], "acme");
+    assert_eq!(server.get("/report", Some(&jwt)).status, 200);
+    assert_eq!(server.get("/acme", Some(&jwt)).status, 200);
+    // A token of before says nothing of it, and is good for what it was.
+    assert_eq!(server.get(WHOAMI, Some(&before)).status, 200);
+    assert_eq!(server.get("/report", Some(&before)).status, 403);
+    assert_eq!(server.get("/acme", Some(&before)).status, 403);
+}
+
+#[test]
+fn a_client_without_a_scope_is_told_which_one_is_needed() {
+    let server = server();
+    let alice = server.enrol("alice");
+    let jwt = server.log_in(&alice);
+    let answer = server.get("/report", Some(&jwt));
+    assert_eq!(answer.problem(), (403, "insufficient_scope"));
+    assert_eq!(
+        answer.header("www-authenticate"),
+        format!(
+            "Bearer realm=\"{AUDIENCE}\", error=\"insufficient_scope\", scope=\"reports:read\""
+        )
+    );
+    for token in [None, Some("x"), Some("a.b.c")] {
+        assert_eq!(server.get("/report", token).problem(), (401, "denied"));
+    }
+}
+
+#[test]
+fn what_is_taken_from_a_client_is_taken_from_its_tokens_at_once() {
+    let server = server();
+    let alice = server.enrol("alice");
+    server.change("alice", may(&["reports:read"]));
+    let jwt = server.log_in(&alice);
+    assert_eq!(server.get("/report", Some(&jwt)).status, 200);
+    server.change("alice", may(&["other"]));
+    let answer = server.get("/report", Some(&jwt));
+    assert_eq!(answer.problem(), (403, "insufficient_scope"));
+    // What comes back is in the token still; what is new is not.
+    server.change("alice", may(&["reports:read", "new"]));
+    assert_eq!(server.get("/report", Some(&jwt)).status, 200);
+    assert_eq!(server.get(WHOAMI, Some(&jwt)).body["scope"], "reports:read");
+}
+
+#[test]
+fn a_token_of_another_tenant_is_refused() {
+    let server = server();
+    let tenant = |id: &str, tenant: &str| {
+        let tenant = Some(Some(tenant.parse().unwrap()));
+        server.change(
+            id,
+            said(AttributesChange {
+                tenant,
+                ..AttributesChange::default()
+            }),
+        );
+    };
+    let (alice, bob) = (server.enrol("alice"), server.enrol("bob"));
+    tenant("alice", "acme");
+    tenant("bob", "acme.example");
+    let (alices, bobs) = (server.log_in(&alice), server.log_in(&bob));
+    assert_eq!(server.get("/acme", Some(&alices)).status, 200);
+    let answer = server.get("/acme", Some(&bobs));
+    assert_eq!(answer.problem(), (403, "wrong_tenant"));
+    // A client that was given to another tenant takes no token along, and one that comes brings none.
+    tenant("alice", "other");
+    tenant("bob", "acme");
+    for jwt in [&alices, &bobs] {
+        let answer = server.get("/acme", Some(jwt));
+        assert_eq!(answer.problem(), (403, "wrong_tenant"));
+    }
+    assert_eq!(server.get("/acme", Some(&server.log_in(&bob))).status, 200);
+}
+
+#[test]
+fn a_narrowed_credential_gets_no_more_by_a_link_or_a_rotation() {
+    let server = server();
+    let phone = server.enrol("alice");
+    server.change("alice", may(&["reports:read", "write"]));
+    server.change("alice", narrow(&phone, &["write", "admin"]));
+    assert_eq!(scope_of(&server.log_in_by_name(&phone)), "write");
+
+    let laptop = phone.device();
+    let answer = server.post(LINK, None, &server.link(&phone, &laptop));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let jwt = server.log_in_by_name(&laptop);
+    assert_eq!(scope_of(&jwt), "write");
+    assert_eq!(server.get("/report", Some(&jwt)).status, 403);
+
+    let new = credential();
+    let answer = server.post(ROTATE, None, &server.rotation(&phone, &new));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let phone = Client {
+        id: phone.id,
+        credential: new,
+    };
+    assert_eq!(scope_of(&server.log_in_by_name(&phone)), "write");
+}
+
+#[test]
+fn a_claim_of_an_old_record_overrides_nothing_that_a_token_says_itself() {
+    let server = server();
+    let alice = server.enrol("alice");
+    let id = ClientId::parse("alice").unwrap();
+    // Such a record was possible before names were looked at.
+    let mut record = server.run(server.store.look_up(&id)).unwrap().unwrap();
+    let claims = Claims::parse("{\"xub\":\"bob\",\"xcope\":\"admin\",\"role\":\"r\"}").unwrap();
+    record
+        .set_attributes(Attributes {
+            claims,
+            ..Attributes::default()
+        })
+        .unwrap();
+    let mut bytes = record.to_bytes();
+    for (from, to) in [
+        (&b"\"xub\""[..], &b"\"sub\""[..]),
+        (b"\"xcope\"", b"\"scope\""),
+    ] {
+        let at = bytes.windows(from.len()).position(|part| part == from);
+        bytes[at.unwrap()..][..to.len()].copy_from_slice(to);
+    }
+    let old = Record::from_bytes(&bytes).unwrap();
+    let claims = old.attributes().unwrap().claims.clone();
+    assert!(claims.as_str().contains("\"sub\":\"bob\""));
+    server.change(
+        "alice",
+        said(AttributesChange {
+            claims: Some(claims),
+            ..AttributesChange::default()
+        }),
+    );
+    let claims = part(&server.log_in(&alice), 1);
+    assert_eq!(
+        (&claims["sub"], &claims["role"]),
+        (&json!("alice"), &json!("r"))
+    );
+    assert_eq!(claims.get("scope"), None);
+}
