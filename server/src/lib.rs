@@ -13,7 +13,10 @@ mod store;
 mod tokens;
 
 pub use clock::{Clock, SystemClock};
-pub use http::{EnrolmentAuthorised, Fields, Problem, RateLimit, Sources, router, with_scopes};
+pub use http::{
+    ClientAddress, EnrolmentAuthorised, Fields, Problem, RateLimit, Sources, router,
+    with_addresses, with_scopes,
+};
 pub use operator_keys::OperatorKeys;
 pub use service::{
     AuthenticatedClient, ChallengeName, Config, EnrolmentPermission, EnrolmentToken,

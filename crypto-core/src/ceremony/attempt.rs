@@ -439,6 +439,21 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// Of a login that was held: this credential had proven, and stays as it is.
+    pub(super) const fn of_held(
+        step: Step,
+        record: Record,
+        credential: CredentialId,
+        since: u32,
+    ) -> Self {
+        Self {
+            step,
+            record,
+            credential,
+            since,
+        }
+    }
+
     /// What the store has to do.
     #[must_use]
     pub const fn step(&self) -> &Step {

@@ -55,7 +55,7 @@ fn a_link_and_a_rotation_give_no_more_than_the_credential_had_that_asked() {
     assert!(scene.carry_out(wanted).is_ok());
     let offer = scene.offer();
     scene.join(&offer, &watch).unwrap();
-    scene.link_what_joined(&watch).unwrap();
+    let _ = scene.link_what_joined(&watch).unwrap();
     for new in [&tablet, &watch] {
         assert_eq!(scopes_of(&mut scene, new), scopes(&["read"]));
         let kept = scene.record.credential(Some(&id_of(new))).unwrap();

@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use hmac::Mac;
+use hmac::{Hmac, Mac};
 use rand_core::TryCryptoRng;
+use sha2::Sha512;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -173,6 +174,13 @@ impl Keys {
         key.recompute_within(client_id, id, now, ttl, skew)
     }
 
+    /// A tag of this use, by the key that a challenge is of; of a root that nobody knows there is none.
+    pub(super) fn mac(&self, id: ChallengeId, dst: &[u8]) -> Option<Hmac<Sha512>> {
+        let named = id.root_number();
+        let (_, key) = self.keys.iter().find(|(number, _)| *number == named)?;
+        Some(key.mac().chain_update(dst))
+    }
+
     /// By what a client's share of a spent set is counted. Nobody without the key can find another client
     /// with the same tag.
     pub(super) fn share_tag(&self, client_id: &ClientId) -> ShareTag {
@@ -196,8 +204,7 @@ mod tests {
     use super::*;
     use crate::testing::{Broken, rng};
     use alloc::format;
-    use hmac::{Hmac, KeyInit};
-    use sha2::Sha512;
+    use hmac::KeyInit;
 
     const NOW: u64 = 1_795_000_000;
 

@@ -120,6 +120,7 @@ mod cases;
 mod code;
 mod decoy;
 mod enrol;
+mod held;
 mod join;
 #[cfg(test)]
 mod joins;
@@ -140,6 +141,7 @@ pub use attempt::{Accepted, Check, Checked, Commit, Wanted, verify_batch};
 pub use code::LinkCode;
 pub use decoy::Decoys;
 pub use enrol::Asked;
+pub use held::{Held, Holder};
 pub use join::{Join, Joiner, LinkState, PendingLink, link_number};
 pub use keys::{Epoch, Keys, Root};
 pub use request::{

@@ -56,6 +56,10 @@ impl Terms {
         self
     }
 
+    pub(super) const fn skew(&self) -> u32 {
+        self.skew
+    }
+
     /// What proofs must be bound to.
     #[must_use]
     pub fn binding(&self) -> &AuthenticationBinding {

@@ -79,6 +79,11 @@ impl ChallengeKey {
         ShareTag(SipHasher24::new_with_key(&self.shares).hash(client_id.as_bytes()) as u32)
     }
 
+    /// For tags of another use, each of which begins with a domain of its own.
+    pub(crate) fn mac(&self) -> Hmac<Sha512> {
+        self.keyed.clone()
+    }
+
     /// The key itself, for hosts that keep it in shared memory or a shared store.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; Self::LEN] {

@@ -9,6 +9,7 @@ pub struct ChallengeTtl(u32);
 impl ChallengeTtl {
     /// The longest life of a challenge in seconds.
     pub const MAX_SECONDS: u32 = 900;
+    pub(crate) const LONGEST: Self = Self(Self::MAX_SECONDS);
 
     /// Checks the range.
     ///

@@ -1,11 +1,15 @@
 //! What every route has at hand: the service, the limits by source, and who asks.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
-    Extension,
-    extract::{ConnectInfo, FromRef, FromRequestParts},
+    Extension, Router,
+    extract::{ConnectInfo, FromRef, FromRequestParts, Request, State},
     http::{HeaderMap, header, request::Parts},
+    middleware::{Next, from_fn_with_state},
 };
 use twofapi_crypto_core::Error;
 
@@ -21,10 +25,19 @@ pub(super) struct Routes {
 /// Where a request comes from, if the application before us hands it on.
 pub(super) type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
 
+/// The same, once it is told apart from our proxies.
+pub(super) type From = Option<Extension<ClientAddress>>;
+
+pub(super) fn address(from: From) -> Option<IpAddr> {
+    from.map(|Extension(ClientAddress(address))| address)
+}
+
 impl Routes {
-    pub(super) fn admit(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Counts the request. Says where it comes from, as far as that is known.
+    pub(super) fn admit(&self, peer: Peer, headers: &HeaderMap) -> Result<Option<IpAddr>, Problem> {
         let peer = peer.map(|Extension(ConnectInfo(address))| address);
-        Ok(self.sources.admit(peer, headers)?)
+        self.sources.admit(peer, headers)?;
+        Ok(self.sources.address(peer, headers))
     }
 
     pub(super) fn refuse(&self) -> impl Fn(Error) -> Problem {
@@ -47,6 +60,29 @@ impl FromRef<Routes> for Arc<Service> {
     }
 }
 
+/// Where a request comes from. Put into a request's extensions by [`with_addresses`], or by code of an
+/// application that knows better.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub IpAddr);
+
+/// Has these routes know where requests come from, so that [`AuthenticatedClient`] lets in a client that has
+/// allowed sources: without it such a client is refused, for nobody knows where it is. The routes of the
+/// service itself have it already.
+pub fn with_addresses<S>(routes: Router<S>, sources: Arc<Sources>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let tell = move |State(sources): State<Arc<Sources>>, mut request: Request, next: Next| async move {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map(|ConnectInfo(address)| *address);
+        if let Some(address) = sources.address(peer, request.headers()) {
+            request.extensions_mut().insert(ClientAddress(address));
+        }
+        next.run(request).await
+    };
+    routes.layer(from_fn_with_state(sources, tell))
+}
+
 /// Protects a route: the request is answered only if it carries an access token of this server whose
 /// client is active and whose credential still is there.
 impl<S> FromRequestParts<S> for AuthenticatedClient
@@ -63,8 +99,9 @@ where
         }
         let service = <Arc<Service>>::from_ref(state);
         let jwt = needed(&service, &parts.headers)?;
+        let source = parts.extensions.get::<ClientAddress>();
         service
-            .authenticate(jwt)
+            .authenticate(jwt, source.map(|ClientAddress(address)| *address))
             .await
             .map_err(|error| Problem::of_token(error, service.audience(), true))
     }

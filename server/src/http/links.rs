@@ -6,7 +6,7 @@ use twofapi_crypto_core::{EnrolledCredential, ceremony::LinkState};
 
 use super::{
     body::Fields,
-    caller::{Peer, Routes},
+    caller::{From, Peer, Routes, address},
     problem::Problem,
 };
 use crate::service::{AuthenticatedClient, ChallengeName};
@@ -17,7 +17,7 @@ pub(super) async fn link(
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
-    routes.admit(peer, &headers)?;
+    let source = routes.admit(peer, &headers)?;
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
     let by = fields.credential_id()?;
@@ -39,7 +39,7 @@ pub(super) async fn link(
     let name = ChallengeName::parse(&name).map_err(routes.refuse())?;
     let (credential_id, record) = routes
         .service
-        .link(&name, by.as_ref(), &proof, &commitment_new, joining)
+        .link(&name, by.as_ref(), &proof, &commitment_new, joining, source)
         .await
         .map_err(routes.refuse())?;
     Ok(Json(json!({
@@ -55,7 +55,7 @@ pub(super) async fn unlink(
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
-    routes.admit(peer, &headers)?;
+    let source = routes.admit(peer, &headers)?;
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
     let by = fields.credential_id()?;
@@ -65,7 +65,7 @@ pub(super) async fn unlink(
     let name = ChallengeName::parse(&name).map_err(routes.refuse())?;
     let record = routes
         .service
-        .unlink(&name, by.as_ref(), &proof, &commitment_old)
+        .unlink(&name, by.as_ref(), &proof, &commitment_old, source)
         .await
         .map_err(routes.refuse())?;
     Ok(Json(json!({
@@ -76,6 +76,7 @@ pub(super) async fn unlink(
 
 pub(super) async fn offer_link(
     State(routes): State<Routes>,
+    from: From,
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
@@ -83,7 +84,8 @@ pub(super) async fn offer_link(
     let name = fields.text("challenge_id")?;
     fields.end("challenge_id")?;
     let refuse = |error| Problem::of_offer(error, routes.service.audience());
-    let client = routes.service.authenticate(routes.token(&headers)?).await;
+    let token = routes.token(&headers)?;
+    let client = routes.service.authenticate(token, address(from)).await;
     let client = client.map_err(refuse)?;
     let name = ChallengeName::parse(&name).map_err(refuse)?;
     let offer = routes.service.offer_link(&client, &name).await;
@@ -153,12 +155,13 @@ pub(super) async fn join_link(
 
 pub(super) async fn credentials(
     State(routes): State<Routes>,
+    from: From,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     let jwt = routes.token(&headers)?;
     let (client, record) = routes
         .service
-        .credentials(jwt)
+        .credentials(jwt, address(from))
         .await
         .map_err(routes.refuse_token())?;
     let shown: Vec<_> = record.credentials().iter().map(shown).collect();

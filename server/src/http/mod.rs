@@ -13,6 +13,7 @@ mod source;
 
 pub use authorise::with_scopes;
 pub use body::Fields;
+pub use caller::{ClientAddress, with_addresses};
 #[cfg(feature = "standalone")]
 pub use connection::{Connections, Limits, Patience};
 pub use problem::Problem;

@@ -16,7 +16,7 @@ use twofapi_crypto_core::ClientId;
 
 use super::{
     body::Fields,
-    caller::{Peer, Routes},
+    caller::{Peer, Routes, with_addresses},
     guarded::guarded,
     links::{credentials, join_link, link, offer_link, pending_link, unlink},
     problem::Problem,
@@ -102,8 +102,11 @@ pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
         .route("/.well-known/jwks.json", only("GET, HEAD", get(jwks)))
         .route("/livez", only("GET, HEAD", get(livez)))
         .route("/healthz", only("GET, HEAD", get(healthz)))
-        .with_state(Routes { service, sources });
-    guarded(routes)
+        .with_state(Routes {
+            service,
+            sources: sources.clone(),
+        });
+    guarded(with_addresses(routes, sources))
 }
 
 /// The routes as an application of their own: a problem where there is no route, for a request that
@@ -187,7 +190,7 @@ async fn verify(
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
-    routes.admit(peer, &headers)?;
+    let source = routes.admit(peer, &headers)?;
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
     let credential = fields.credential_id()?;
@@ -196,7 +199,7 @@ async fn verify(
     let name = ChallengeName::parse(&name).map_err(routes.refuse())?;
     let token = routes
         .service
-        .verify(&name, credential.as_ref(), &proof)
+        .verify(&name, credential.as_ref(), &proof, source)
         .await
         .map_err(routes.refuse())?;
     Ok(Json(json!({
@@ -213,7 +216,7 @@ async fn rotate(
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
-    routes.admit(peer, &headers)?;
+    let source = routes.admit(peer, &headers)?;
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
     let credential = fields.credential_id()?;
@@ -230,6 +233,7 @@ async fn rotate(
             &proof_old,
             &commitment_new,
             &proof_new,
+            source,
         )
         .await
         .map_err(routes.refuse())?;

@@ -90,21 +90,23 @@ impl Sources {
         })
     }
 
+    /// Where a request comes from, as far as our own connections and proxies tell: none where they do not, and
+    /// never what the client says itself. By it a client is let in that has allowed sources.
+    #[must_use]
+    pub fn address(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        let address = match self.trusted_hops.checked_sub(1) {
+            None => peer.map(|peer| peer.ip()),
+            Some(skip) => Self::forwarded(skip, headers),
+        };
+        address.map(|address| address.to_canonical())
+    }
+
     /// The address that the outermost proxy of ours saw.
     fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let Some(skip) = self.trusted_hops.checked_sub(1) else {
             return peer;
         };
-        let origin = headers
-            .get_all("x-forwarded-for")
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .filter(|element| !element.is_empty())
-            .rev()
-            .nth(skip)
-            .and_then(forwarded);
+        let origin = Self::forwarded(skip, headers);
         if origin.is_none() && !self.told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 %peer,
@@ -114,6 +116,19 @@ impl Sources {
             );
         }
         origin.unwrap_or(peer)
+    }
+
+    fn forwarded(skip: usize, headers: &HeaderMap) -> Option<IpAddr> {
+        headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .filter(|element| !element.is_empty())
+            .rev()
+            .nth(skip)
+            .and_then(forwarded)
     }
 }
 
@@ -225,6 +240,28 @@ mod tests {
         let two: IpAddr = "203.0.113.7".parse().unwrap();
         assert_eq!(limited(2).origin(proxy, &headers), two);
         assert_eq!(limited(3).origin(proxy, &headers), proxy);
+    }
+
+    #[test]
+    fn where_a_request_comes_from_is_told_by_nobody_but_our_own_proxies() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", "192.0.2.7".parse().unwrap());
+        headers.append("x-forwarded-for", "198.51.100.1".parse().unwrap());
+        headers.insert("forwarded", "for=192.0.2.7".parse().unwrap());
+        headers.insert("x-real-ip", "192.0.2.7".parse().unwrap());
+        let address = |hops, peer, headers: &HeaderMap| {
+            let address = limited(hops).address(peer, headers);
+            address.map(|address| address.to_string())
+        };
+        let proxy = peer("10.0.0.1");
+        assert_eq!(address(0, proxy, &headers).as_deref(), Some("10.0.0.1"));
+        assert_eq!(address(1, proxy, &headers).as_deref(), Some("198.51.100.1"));
+        // Where our proxies should have said it and have not, nobody knows.
+        assert_eq!(address(3, proxy, &headers), None);
+        assert_eq!(address(1, proxy, &HeaderMap::new()), None);
+        assert_eq!(address(0, None, &headers), None);
+        let mapped = peer("::ffff:192.0.2.7");
+        assert_eq!(address(0, mapped, &headers).as_deref(), Some("192.0.2.7"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Attempts: what is decoded goes into a ceremony of the core, one client is looked up, and one step is
 //! carried out by the store.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use twofapi_crypto_core::{
     ClientId, Commitment, CredentialId, Error, Proof, Record,
@@ -101,7 +101,7 @@ impl Service {
     }
 
     /// Checks a proof for a challenge, by the credential that is named or by the first one, and issues an access
-    /// token.
+    /// token. A client with allowed sources has to come from one of them.
     ///
     /// # Errors
     /// [`Error::Denied`] for every cause; [`Error::Throttled`] when the proof is good and the set of
@@ -111,6 +111,7 @@ impl Service {
         name: &ChallengeName,
         credential: Option<&CredentialId>,
         proof: &Proof,
+        source: Option<IpAddr>,
     ) -> Result<AccessToken, Error> {
         let (keys, now) = self.keys(&name.client_id).await?;
         let challenge_id = name.id.to_text();
@@ -122,7 +123,7 @@ impl Service {
             binding: None,
         };
         let wanted = self.terms.authenticate(&keys, now, &request);
-        let accepted = self.conclude(&name.client_id, wanted).await?;
+        let accepted = self.conclude(&name.client_id, wanted, source).await?;
         let credential = *accepted.credential_id();
         let token = self.tokens.issue(accepted, self.now()).await?;
         tracing::info!(client_id = %name.client_id, %credential, "authenticated");
@@ -141,6 +142,7 @@ impl Service {
         proof_old: &Proof,
         commitment_new: &Commitment,
         proof_new: &Proof,
+        source: Option<IpAddr>,
     ) -> Result<Record, Error> {
         let (keys, now) = self.keys(&name.client_id).await?;
         let challenge_id = name.id.to_text();
@@ -153,7 +155,7 @@ impl Service {
             proof_new: &proof_new.to_bytes(),
         };
         let wanted = self.terms.rotate(&keys, now, &request);
-        let accepted = self.conclude(&name.client_id, wanted).await?;
+        let accepted = self.conclude(&name.client_id, wanted, source).await?;
         let credential = *accepted.credential_id();
         let (client_id, record) = accepted.into_parts();
         tracing::info!(%client_id, %credential, version = record.version(), "rotated");
@@ -166,8 +168,9 @@ impl Service {
         &self,
         client_id: &ClientId,
         wanted: Result<Wanted, Refused>,
+        source: Option<IpAddr>,
     ) -> Result<Accepted, Error> {
-        let outcome = match wanted {
+        let outcome = match wanted.map(|wanted| wanted.coming_from(source)) {
             Ok(wanted) => {
                 let record = self.store.look_up(client_id).await?;
                 let wanted = match wanted.wants_pending_link() {
@@ -285,7 +288,7 @@ mod tests {
         }
 
         async fn verify(&self, name: &ChallengeName, proof: &Proof) -> Result<(), Error> {
-            self.service.verify(name, None, proof).await.map(drop)
+            self.service.verify(name, None, proof, None).await.map(drop)
         }
     }
 
@@ -359,6 +362,7 @@ mod tests {
                     &old.unwrap(),
                     new.commitment(),
                     &new_proof,
+                    None,
                 )
                 .await;
             outcomes.push(rotated.map(|record| record.version()));

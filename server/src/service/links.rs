@@ -1,5 +1,7 @@
 //! Several credentials of one client: linked at the same device or from a second one, unlinked, listed.
 
+use std::net::IpAddr;
+
 use twofapi_crypto_core::{
     ClientId, Commitment, CredentialId, CredentialName, Error, Proof, Record,
     ceremony::{
@@ -32,6 +34,7 @@ impl Service {
         proof: &Proof,
         commitment_new: &Commitment,
         joining: Option<(&Proof, &CredentialName)>,
+        source: Option<IpAddr>,
     ) -> Result<(CredentialId, Record), Error> {
         let (keys, now) = self.keys(&name.client_id).await?;
         let challenge_id = name.id.to_text();
@@ -48,7 +51,7 @@ impl Service {
             }),
         };
         let wanted = self.terms.link(&keys, now, &request);
-        let accepted = self.conclude(&name.client_id, wanted).await?;
+        let accepted = self.conclude(&name.client_id, wanted, source).await?;
         let (by, new) = (
             *accepted.credential_id(),
             CredentialId::of(commitment_new.as_bytes()),
@@ -69,6 +72,7 @@ impl Service {
         credential: Option<&CredentialId>,
         proof: &Proof,
         commitment_old: &Commitment,
+        source: Option<IpAddr>,
     ) -> Result<Record, Error> {
         let (keys, now) = self.keys(&name.client_id).await?;
         let challenge_id = name.id.to_text();
@@ -80,7 +84,7 @@ impl Service {
             commitment_old: commitment_old.as_bytes(),
         };
         let wanted = self.terms.unlink(&keys, now, &request);
-        let accepted = self.conclude(&name.client_id, wanted).await?;
+        let accepted = self.conclude(&name.client_id, wanted, source).await?;
         let (by, gone) = (
             *accepted.credential_id(),
             CredentialId::of(commitment_old.as_bytes()),
@@ -192,7 +196,11 @@ impl Service {
     ///
     /// # Errors
     /// As [`Service::authenticate`].
-    pub async fn credentials(&self, jwt: &str) -> Result<(AuthenticatedClient, Record), Error> {
-        self.holder(jwt).await
+    pub async fn credentials(
+        &self,
+        jwt: &str,
+        source: Option<IpAddr>,
+    ) -> Result<(AuthenticatedClient, Record), Error> {
+        self.holder(jwt, source).await
     }
 }

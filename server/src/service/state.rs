@@ -1,6 +1,6 @@
 //! What a service is set up with, and what it holds.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use twofapi_crypto_core::{
     Audience, AuthenticationBinding, ChallengeTtl, ClientId, Error, Record,
@@ -137,23 +137,35 @@ impl Service {
         &self.config.audience
     }
 
-    /// Who holds this access token, if it is good and its client still is what it was.
+    /// Who holds this access token, if it is good and its client still is what it was. `source` is where it
+    /// comes from, as this server knows and not as the client says: one with allowed sources is refused from
+    /// elsewhere, and where nobody knows.
     ///
     /// # Errors
     /// [`Error::Denied`] for every cause; [`Error::Unavailable`].
-    pub async fn authenticate(&self, jwt: &str) -> Result<AuthenticatedClient, Error> {
-        self.holder(jwt).await.map(|(client, _)| client)
+    pub async fn authenticate(
+        &self,
+        jwt: &str,
+        source: Option<IpAddr>,
+    ) -> Result<AuthenticatedClient, Error> {
+        self.holder(jwt, source).await.map(|(client, _)| client)
     }
 
     /// As [`Service::authenticate`], with the client's record.
-    pub(super) async fn holder(&self, jwt: &str) -> Result<(AuthenticatedClient, Record), Error> {
+    pub(super) async fn holder(
+        &self,
+        jwt: &str,
+        source: Option<IpAddr>,
+    ) -> Result<(AuthenticatedClient, Record), Error> {
         let now = self.now();
         let claims = self.tokens.check(jwt, now).await?;
         let client_id = ClientId::parse(&claims.sub).map_err(|_| Error::Denied)?;
         let credential = claims.credential()?;
         let record = self.store.look_up(&client_id).await?;
         let record = record.ok_or(Error::Denied)?;
-        if !record.honours(credential.as_ref(), claims.ver, claims.generation, now) {
+        if !record.honours(credential.as_ref(), claims.ver, claims.generation, now)
+            || !record.permits_source(source)
+        {
             return Err(Error::Denied);
         }
         let audience = self.config.audience.clone();

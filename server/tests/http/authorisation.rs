@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use axum::{Router, extract::FromRef, routing::get};
 use serde_json::{Value, json};
-use twofapi_crypto_core::{Attributes, Claims, ClientId, Record, Scopes};
+use twofapi_crypto_core::{
+    Attributes, Claims, ClientId, Record, Scopes, Sources as AllowedSources,
+};
 use twofapi_server::{
     AttributesChange, AuthenticatedClient, Config, RecordChange, Service, Sources, router,
-    with_scopes,
+    with_addresses, with_scopes,
 };
 
 use crate::{
-    client::{Client, LINK, ROTATE, WHOAMI, credential},
+    client::{
+        Answer, CREDENTIALS, Client, LINK, OFFER, ROTATE, UNLINK, VERIFY, WHOAMI, credential, send,
+    },
     server::{AUDIENCE, Server},
     tokens::part,
 };
@@ -231,4 +235,121 @@ fn a_claim_of_an_old_record_overrides_nothing_that_a_token_says_itself() {
         (&json!("alice"), &json!("r"))
     );
     assert_eq!(claims.get("scope"), None);
+}
+
+/// A server behind so many proxies of its own, with the routes of an application.
+fn behind(hops: usize) -> Server {
+    Server::mounted(Config::new(AUDIENCE.parse().unwrap()), move |service| {
+        let sources = Arc::new(Sources::new(None, hops));
+        let own = Router::new()
+            .route(
+                "/own",
+                get(async |client: AuthenticatedClient| format!("\"{}\"", client.client_id)),
+            )
+            .with_state(Application(service.clone()));
+        let untold = Router::new()
+            .route(
+                "/untold",
+                get(async |client: AuthenticatedClient| format!("\"{}\"", client.client_id)),
+            )
+            .with_state(Application(service.clone()));
+        with_addresses(own, sources.clone())
+            .merge(untold)
+            .merge(router(service, sources))
+    })
+}
+
+fn from(all: &[&str]) -> RecordChange {
+    let all = all.iter().map(|source| source.parse().unwrap()).collect();
+    said(AttributesChange {
+        sources: Some(AllowedSources::new(all).unwrap()),
+        ..AttributesChange::default()
+    })
+}
+
+/// As a client that says of itself, or whose proxies say, where it is.
+fn as_from(
+    server: &Server,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut all = vec![("content-type", "application/json")];
+    all.extend(headers);
+    send(&server.base_url, method, path, &all, body.as_bytes())
+}
+
+const FORGED: [(&str, &str); 6] = [
+    ("x-forwarded-for", "192.0.2.7"),
+    ("x-real-ip", "192.0.2.7"),
+    ("forwarded", "for=192.0.2.7"),
+    ("cf-connecting-ip", "192.0.2.7"),
+    ("true-client-ip", "192.0.2.7"),
+    ("x-client-ip", "192.0.2.7"),
+];
+
+#[test]
+fn a_client_cannot_say_itself_that_it_comes_from_where_it_may() {
+    let server = behind(0);
+    let alice = server.enrol("alice");
+    let jwt = server.log_in(&alice);
+    server.change("alice", from(&["192.0.2.0/24"]));
+    let bearer = format!("Bearer {jwt}");
+    for forged in [&FORGED[..0], &FORGED[..1], &FORGED[..]] {
+        let body = server.proven(&alice).to_string();
+        let answer = as_from(&server, "POST", VERIFY, forged, &body);
+        assert_eq!(answer.problem(), (401, "denied"), "{forged:?}");
+        for path in [WHOAMI, CREDENTIALS, OFFER, "/own", "/untold"] {
+            let mut headers = vec![("authorization", &*bearer)];
+            headers.extend(forged);
+            let answer = as_from(&server, "GET", path, &headers, "");
+            assert_eq!(answer.problem(), (401, "denied"), "{path} {forged:?}");
+        }
+    }
+    // The same from where it may; an application that did not ask to be told lets nobody in.
+    server.change("alice", from(&["127.0.0.0/8"]));
+    assert_eq!(server.verify(&server.proven(&alice)).status, 200);
+    for path in [WHOAMI, CREDENTIALS, "/own"] {
+        assert_eq!(server.get(path, Some(&jwt)).status, 200, "{path}");
+    }
+    assert_eq!(server.get("/untold", Some(&jwt)).status, 401);
+}
+
+#[test]
+fn behind_a_proxy_a_client_comes_from_where_the_proxy_says() {
+    let server = behind(1);
+    let alice = server.enrol("alice");
+    server.change("alice", from(&["192.0.2.0/24"]));
+    let login = |said: &[&str]| {
+        let headers: Vec<_> = said.iter().map(|said| ("x-forwarded-for", *said)).collect();
+        let body = server.proven(&alice).to_string();
+        as_from(&server, "POST", VERIFY, &headers, &body).status
+    };
+    assert_eq!(login(&["192.0.2.7"]), 200);
+    // The proxy adds what it saw behind what the client said, in one field or in another.
+    assert_eq!(login(&["192.0.2.7, 198.51.100.1"]), 401);
+    assert_eq!(login(&["192.0.2.7", "198.51.100.1"]), 401);
+    assert_eq!(login(&["198.51.100.1, 192.0.2.7"]), 200);
+    // Whoever comes past the proxy comes from nowhere.
+    assert_eq!(login(&[]), 401);
+    assert_eq!(login(&["unknown"]), 401);
+    server.change("alice", from(&["127.0.0.0/8"]));
+    assert_eq!(login(&[]), 401);
+}
+
+#[test]
+fn who_comes_from_elsewhere_changes_no_credential() {
+    let server = behind(0);
+    let (phone, laptop) = server.with_two_devices("alice");
+    server.change("alice", from(&["192.0.2.0/24"]));
+    let new = credential();
+    for (path, body) in [
+        (ROTATE, server.rotation(&phone, &new)),
+        (LINK, server.link(&phone, &phone.device())),
+        (UNLINK, server.unlinking(&phone, &laptop)),
+    ] {
+        let answer = as_from(&server, "POST", path, &FORGED, &body.to_string());
+        assert_eq!(answer.problem(), (401, "denied"), "{path}");
+    }
 }
