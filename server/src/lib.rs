@@ -20,7 +20,8 @@ pub use http::{
 pub use operator_keys::OperatorKeys;
 pub use service::{
     AuthenticatedClient, ChallengeName, Config, EnrolmentPermission, EnrolmentToken,
-    IssuedChallenge, Service, cancel_invitations, change_record, invite, invite_to_reset,
+    IssuedChallenge, Login, LoginError, Service, cancel_invitations, change_record, invite,
+    invite_to_reset,
 };
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;

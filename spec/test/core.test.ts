@@ -74,7 +74,10 @@ test('problem codes, paths and statuses are those of the OpenAPI description', (
   const { paths, components } = openapi;
   const codes: string[] = components.schemas.Problem.properties.code.enum;
   assert.deepEqual(Object.keys(spec.HTTP_STATUS).sort(), [...codes].sort());
-  assert.deepEqual(Object.values(spec.PATHS).sort(), Object.keys(paths).sort());
+  const known: string[] = [...Object.values(spec.PATHS), ...Object.values(spec.OAUTH_PATHS)];
+  assert.deepEqual(known.sort(), Object.keys(paths).sort());
+  const { client_assertion_type: type } = components.schemas.TokenRequest.properties;
+  assert.equal(type.const, spec.ASSERTION_TYPE);
   const statuses = new Set(
     Object.values<Record<string, { responses: object }>>(paths)
       .flatMap((path) => Object.values(path))
@@ -105,7 +108,8 @@ test('every body has the fields of the OpenAPI description', () => {
       token_type: 'Bearer',
       expires_in: 1,
       client_id: '',
-    } satisfies spec.AccessToken,
+      next_challenge: { challenge_id: '', nonce: '', expires_at: 0, channel_binding: '' },
+    } satisfies Required<spec.AccessToken>,
     RotateRequest: {
       challenge_id: '',
       credential_id: '',

@@ -22,6 +22,15 @@ export const PATHS = {
   health: '/healthz',
 } as const;
 
+/** Those that OAuth clients ask, which take forms. A host may be without them. */
+export const OAUTH_PATHS = {
+  token: '/oauth/token',
+  challenge: '/oauth/challenge',
+} as const;
+
+/** What a client assertion of ours is called (`client_assertion_type`). */
+export const ASSERTION_TYPE = 'urn:2fapi:params:oauth:client-assertion-type:zkp';
+
 /** `POST /auth/zkp/enroll`, with the enrolment token as the bearer token. */
 export interface EnrollRequest {
   client_id: string;
@@ -73,6 +82,8 @@ export interface AccessToken {
   /** Seconds. */
   expires_in: number;
   client_id: string;
+  /** For the next login, where the host gives one. */
+  next_challenge?: Challenge;
 }
 
 /** `POST /auth/zkp/rotate`. */

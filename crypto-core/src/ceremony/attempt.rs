@@ -210,12 +210,14 @@ impl Check {
             commitment,
             proof,
             name,
+            attributes,
             now,
         } = asked;
         let purpose = to(Permitted {
             by,
             commitment,
             name,
+            attributes,
             proof,
         });
         Self {
@@ -337,6 +339,7 @@ impl Checked {
 
 fn enrolment(client_id: ClientId, permitted: Permitted, now: u64) -> Commit {
     let record = Record::enrolled(&permitted.commitment, permitted.name, now);
+    let record = record.saying(permitted.attributes);
     Commit {
         credential: record.first().id(),
         since: record.first().since(),
@@ -356,7 +359,7 @@ fn reset(
     before: Record,
     now: u64,
 ) -> Result<Commit, Refused> {
-    let mut record = before.clone();
+    let mut record = before.clone().saying(permitted.attributes);
     match record.reset(&permitted.commitment, permitted.name, now) {
         Ok(()) => {}
         Err(Error::Denied) => return Err(Refused::Denied(Cause::Credentials)),
@@ -460,6 +463,18 @@ impl Commit {
         &self.step
     }
 
+    /// The record as it will be after the step: whose proof holds, and nobody else's.
+    #[must_use]
+    pub const fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// What the client may do by the credential that has proven.
+    #[must_use]
+    pub fn scopes(&self) -> Scopes {
+        scopes(&self.record, &self.credential)
+    }
+
     /// Tells what the store did.
     ///
     /// # Errors
@@ -507,9 +522,7 @@ impl Accepted {
     /// What it may do by this credential.
     #[must_use]
     pub fn scopes(&self) -> Scopes {
-        // One that has unlinked itself may do nothing any longer.
-        let credential = self.record.credential(Some(&self.credential));
-        credential.map_or_else(Scopes::default, |one| self.record.scopes_of(one))
+        scopes(&self.record, &self.credential)
     }
 
     /// The version that this credential came with: what sessions and tokens name beside it.
@@ -529,6 +542,12 @@ impl Accepted {
     pub fn into_parts(self) -> (ClientId, Record) {
         (self.client_id, self.record)
     }
+}
+
+/// What a credential may do; one that has unlinked itself may do nothing any longer.
+fn scopes(record: &Record, credential: &CredentialId) -> Scopes {
+    let credential = record.credential(Some(credential));
+    credential.map_or_else(Scopes::default, |one| record.scopes_of(one))
 }
 
 macro_rules! silent {

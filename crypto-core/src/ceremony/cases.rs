@@ -4,7 +4,7 @@ use alloc::{format, sync::Arc, vec, vec::Vec};
 
 use super::*;
 use crate::{
-    Authentication, AuthenticationBinding, Challenge, ClientId, ClientRecord, Commitment,
+    Attributes, Authentication, AuthenticationBinding, Challenge, ClientId, ClientRecord, Commitment,
     Credential, CredentialName, Denied, Enrolment, Error, ErrorCode, Proof, Record, Rotation,
     prove,
     testing::{Broken, equations, rng},
@@ -354,6 +354,40 @@ fn an_enrolment_asks_for_permission_before_any_work() {
     let authentication = scene.proof(&scene.challenge(), scene.terms.binding());
     let check = asked(&authentication).unwrap().permitted(by);
     assert_eq!(settled(check).1.unwrap_err(), Refused::Denied(Cause::Proof));
+}
+
+#[test]
+fn what_a_permission_says_of_a_client_is_in_the_record_that_is_made_and_replaces_what_was_said() {
+    let scene = Scene::new();
+    let client_id = &scene.id;
+    let new = Credential::generate(&mut rng(7)).unwrap();
+    let asked = |credential: &Credential, expires_at| {
+        let proof = prove(credential, &Enrolment { client_id }, &mut rng(6)).unwrap();
+        let request = EnrolmentRequest {
+            client_id: client_id.as_bytes(),
+            commitment: credential.commitment().as_bytes(),
+            proof: &proof.to_bytes(),
+        };
+        let attributes = Attributes {
+            expires_at,
+            ..Attributes::default()
+        };
+        scene.terms.enrol(&request).unwrap().saying(attributes)
+    };
+    let enrolled = asked(&scene.credential, Some(NOW)).permitted(Permission::Host);
+    let commit = settled(enrolled).1.unwrap();
+    let record = commit.record().clone();
+    assert_eq!(commit.step().change, Change::Insert(record.clone()));
+    assert_eq!(record.attributes().unwrap().expires_at, Some(NOW));
+    assert_eq!(record.version(), 1);
+    for (said, kept) in [(Some(NOW + 1), Some(NOW + 1)), (None, None)] {
+        let reset = asked(&new, said).permitted_to_reset(Permission::Host, Some(record.clone()));
+        let commit = settled(reset.unwrap()).1.unwrap();
+        let record = commit.record();
+        assert_eq!(commit.step().change, Change::Replace(record.clone()));
+        assert_eq!(record.attributes().and_then(|said| said.expires_at), kept);
+        assert_eq!((record.version(), record.generation()), (2, 1));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{
     Check,
     step::{Cause, Permission, Refused},
 };
-use crate::{ClientId, ClientStatus, Commitment, CredentialName, Proof, Record};
+use crate::{Attributes, ClientId, ClientStatus, Commitment, CredentialName, Proof, Record};
 
 /// An enrolment that somebody asks for. The host says by whom it is permitted, or refuses.
 #[must_use]
@@ -13,6 +13,7 @@ pub struct Asked {
     pub(super) commitment: Commitment,
     pub(super) proof: Proof,
     pub(super) name: CredentialName,
+    pub(super) attributes: Option<Attributes>,
     pub(super) now: u64,
 }
 
@@ -32,6 +33,13 @@ impl Asked {
     /// The credential is called this.
     pub fn named(mut self, name: CredentialName) -> Self {
         self.name = name;
+        self
+    }
+
+    /// The permission comes with this to be said of the client, from the same moment on. A reset replaces what was
+    /// said before.
+    pub fn saying(mut self, attributes: Attributes) -> Self {
+        self.attributes = Some(attributes);
         self
     }
 

@@ -7,9 +7,9 @@ use super::{
     step::{Cause, Change, Permission, Refused},
 };
 use crate::{
-    Authentication, AuthenticationBinding, Challenge, ClientId, Commitment, CredentialId,
-    CredentialName, Enrolment, Error, Joining, Linking, Nonce, Proof, Record, Rotation, Unlinking,
-    sigma::statement::Stated, verify,
+    Attributes, Authentication, AuthenticationBinding, Challenge, ClientId, Commitment,
+    CredentialId, CredentialName, Enrolment, Error, Joining, Linking, Nonce, Proof, Record,
+    Rotation, Unlinking, sigma::statement::Stated, verify,
 };
 
 /// What an attempt is to achieve.
@@ -25,6 +25,7 @@ pub(super) struct Permitted {
     pub(super) by: Permission,
     pub(super) commitment: Commitment,
     pub(super) name: CredentialName,
+    pub(super) attributes: Option<Attributes>,
     pub(super) proof: Proof,
 }
 

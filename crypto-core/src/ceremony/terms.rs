@@ -271,6 +271,7 @@ impl Terms {
                 commitment: Commitment::from_bytes(request.commitment)?,
                 proof: Proof::from_bytes(request.proof)?,
                 name: CredentialName::unnamed(),
+                attributes: None,
                 now: 0,
             })
         };

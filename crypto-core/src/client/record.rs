@@ -143,6 +143,15 @@ impl Record {
         self.attributes.as_deref()
     }
 
+    /// With this said of the client, if anything: part of a change that makes another version anyway.
+    pub(crate) fn saying(mut self, attributes: Option<Attributes>) -> Self {
+        if let Some(attributes) = attributes {
+            let empty = attributes == Attributes::default();
+            self.attributes = (!empty).then(|| Box::new(attributes));
+        }
+        self
+    }
+
     /// Says this of the client. That makes another version of the record, so that no attempt which is on its
     /// way puts back what was said before.
     ///

@@ -5,8 +5,11 @@ mod body;
 mod caller;
 #[cfg(feature = "standalone")]
 mod connection;
+mod form;
 mod guarded;
 mod links;
+mod oauth;
+mod oauth_problem;
 mod problem;
 mod routes;
 mod source;

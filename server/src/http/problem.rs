@@ -61,6 +61,22 @@ impl Problem {
         )
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    pub(super) fn retry_after(&self) -> Option<u32> {
+        self.0.retry_after
+    }
+
+    pub(super) fn authenticate(&self) -> Option<&HeaderValue> {
+        self.0.authenticate.as_ref()
+    }
+
     #[cfg(feature = "standalone")]
     pub(super) fn too_slow() -> Self {
         Self::new(
@@ -143,8 +159,8 @@ impl Problem {
             "There is no such resource",
             "the resources are /auth/zkp/enroll, /auth/zkp/challenge, /auth/zkp/verify, \
              /auth/zkp/rotate, /auth/zkp/link, /auth/zkp/link/offer, /auth/zkp/link/join, \
-             /auth/zkp/unlink, /auth/zkp/credentials, /auth/zkp/whoami, /.well-known/jwks.json, \
-             /livez and /healthz",
+             /auth/zkp/unlink, /auth/zkp/credentials, /auth/zkp/whoami, /oauth/token, \
+             /oauth/challenge, /.well-known/jwks.json, /livez and /healthz",
         )
     }
 
@@ -254,7 +270,7 @@ impl Problem {
 }
 
 /// An audience within a quoted string (RFC 9110, section 5.6.4).
-fn quoted(audience: &Audience) -> String {
+pub(super) fn quoted(audience: &Audience) -> String {
     let text = audience.as_str();
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }

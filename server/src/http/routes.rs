@@ -19,11 +19,12 @@ use super::{
     caller::{Peer, Routes, with_addresses},
     guarded::guarded,
     links::{credentials, join_link, link, offer_link, pending_link, unlink},
+    oauth::{oauth_challenge, token},
     problem::Problem,
     source::Sources,
 };
 use crate::{
-    service::{AuthenticatedClient, ChallengeName, EnrolmentPermission, Service},
+    service::{AuthenticatedClient, ChallengeName, EnrolmentPermission, IssuedChallenge, Service},
     tokens::JWKS_MAX_AGE,
 };
 
@@ -99,6 +100,8 @@ pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
         .route("/auth/zkp/unlink", only("POST", post(unlink)))
         .route("/auth/zkp/credentials", only("GET, HEAD", get(credentials)))
         .route("/auth/zkp/whoami", only("GET, HEAD", get(whoami)))
+        .route("/oauth/token", only("POST", post(token)))
+        .route("/oauth/challenge", only("GET, HEAD", get(oauth_challenge)))
         .route("/.well-known/jwks.json", only("GET, HEAD", get(jwks)))
         .route("/livez", only("GET, HEAD", get(livez)))
         .route("/healthz", only("GET, HEAD", get(healthz)))
@@ -176,12 +179,17 @@ async fn challenge(
     let client_id = fields.client_id()?;
     fields.end("client_id (or user_id)")?;
     let issued = routes.service.challenge(&client_id).await?;
-    Ok(Json(json!({
+    Ok(Json(challenge_answer(&routes, &issued)))
+}
+
+/// What a client is told of a challenge.
+pub(super) fn challenge_answer(routes: &Routes, issued: &IssuedChallenge) -> Value {
+    json!({
         "challenge_id": issued.name.to_string(),
         "nonce": hex::encode(issued.nonce.as_bytes()),
         "expires_at": issued.expires_at,
         "channel_binding": hex::encode(routes.service.binding().as_bytes()),
-    })))
+    })
 }
 
 async fn verify(
@@ -202,12 +210,16 @@ async fn verify(
         .verify(&name, credential.as_ref(), &proof, source)
         .await
         .map_err(routes.refuse())?;
-    Ok(Json(json!({
+    let mut answer = json!({
         "access_token": token.jwt.as_str(),
         "token_type": "Bearer",
         "expires_in": token.expires_in,
         "client_id": name.client_id.as_str(),
-    })))
+    });
+    if let Some(next) = routes.service.next_challenge(&name).await {
+        answer["next_challenge"] = challenge_answer(&routes, &next);
+    }
+    Ok(Json(answer))
 }
 
 async fn rotate(

@@ -6,7 +6,7 @@ use std::{net::IpAddr, sync::Arc};
 use twofapi_crypto_core::{
     ClientId, Commitment, CredentialId, Error, Proof, Record,
     ceremony::{
-        Accepted, AuthenticationRequest, Check, EnrolmentRequest, Keys, Named, Permission, Refused,
+        Accepted, Check, Commit, EnrolmentRequest, Keys, Named, Permission, Refused,
         RotationRequest, Wanted,
     },
 };
@@ -14,6 +14,7 @@ use twofapi_crypto_core::{
 use super::{
     challenge_name::{ChallengeName, IssuedChallenge},
     invitations::EnrolmentToken,
+    login::{Login, LoginError},
     state::Service,
 };
 use crate::{store::InvitationKind, tokens::AccessToken};
@@ -86,8 +87,8 @@ impl Service {
                 check.map_err(|refused| refuse(client_id, refused))?
             }
         };
-        let accepted = self.carry_out(check).await?;
-        let accepted = accepted.map_err(|refused| refuse(client_id, refused))?;
+        let commit = verified(client_id, check)?;
+        let accepted = self.commit(client_id, commit).await?;
         let (_, record) = accepted.into_parts();
         let credential = record.first().id();
         match kind {
@@ -101,7 +102,7 @@ impl Service {
     }
 
     /// Checks a proof for a challenge, by the credential that is named or by the first one, and issues an access
-    /// token. A client with allowed sources has to come from one of them.
+    /// token for all that the client may do. A client with allowed sources has to come from one of them.
     ///
     /// # Errors
     /// [`Error::Denied`] for every cause; [`Error::Throttled`] when the proof is good and the set of
@@ -113,21 +114,17 @@ impl Service {
         proof: &Proof,
         source: Option<IpAddr>,
     ) -> Result<AccessToken, Error> {
-        let (keys, now) = self.keys(&name.client_id).await?;
-        let challenge_id = name.id.to_text();
-        let credential = credential.map(CredentialId::to_string);
-        let request = AuthenticationRequest {
-            of: named(name, &challenge_id),
-            credential: credential.as_deref().map(str::as_bytes),
-            proof: &proof.to_bytes(),
-            binding: None,
+        let login = Login {
+            challenge: name,
+            credential,
+            proof,
+            scope: None,
+            source,
         };
-        let wanted = self.terms.authenticate(&keys, now, &request);
-        let accepted = self.conclude(&name.client_id, wanted, source).await?;
-        let credential = *accepted.credential_id();
-        let token = self.tokens.issue(accepted, self.now()).await?;
-        tracing::info!(client_id = %name.client_id, %credential, "authenticated");
-        Ok(token)
+        self.log_in(&login).await.map_err(|error| match error {
+            LoginError::Refused(error) => error,
+            LoginError::Scope => Error::Denied,
+        })
     }
 
     /// Replaces a commitment of a client's, given a proof of the old one over the rotation and a proof of
@@ -162,40 +159,48 @@ impl Service {
         Ok(record)
     }
 
-    /// Looks the client up, and what a second device left with it where that is wanted, and goes on to the end,
-    /// whatever it is.
+    /// Goes on to the end, whatever it is.
     pub(super) async fn conclude(
         &self,
         client_id: &ClientId,
         wanted: Result<Wanted, Refused>,
         source: Option<IpAddr>,
     ) -> Result<Accepted, Error> {
-        let outcome = match wanted.map(|wanted| wanted.coming_from(source)) {
-            Ok(wanted) => {
-                let record = self.store.look_up(client_id).await?;
-                let wanted = match wanted.wants_pending_link() {
-                    true => {
-                        let now = self.now();
-                        wanted.with_pending_link(self.store.pending_link(client_id, now).await?)
-                    }
-                    false => wanted,
-                };
-                let check = wanted.found(record, |decoy| Commitment::from_bytes(decoy))?;
-                self.carry_out(check).await?
-            }
-            Err(refused) => Err(refused),
-        };
-        outcome.map_err(|refused| refuse(client_id, refused))
+        let commit = self.proven(client_id, wanted, source).await?;
+        self.commit(client_id, commit).await
     }
 
-    /// Verifies, and has the store take the step that follows.
-    async fn carry_out(&self, check: Check) -> Result<Result<Accepted, Refused>, Error> {
-        let commit = match check.verify().settle() {
-            Ok(commit) => commit,
-            Err(refused) => return Ok(Err(refused)),
+    /// Looks the client up, and what a second device left with it where that is wanted, and verifies.
+    pub(super) async fn proven(
+        &self,
+        client_id: &ClientId,
+        wanted: Result<Wanted, Refused>,
+        source: Option<IpAddr>,
+    ) -> Result<Commit, Error> {
+        let wanted = wanted.map_err(|refused| refuse(client_id, refused))?;
+        let wanted = wanted.coming_from(source);
+        let record = self.store.look_up(client_id).await?;
+        let wanted = match wanted.wants_pending_link() {
+            true => {
+                let now = self.now();
+                wanted.with_pending_link(self.store.pending_link(client_id, now).await?)
+            }
+            false => wanted,
         };
+        let check = wanted.found(record, |decoy| Commitment::from_bytes(decoy))?;
+        verified(client_id, check)
+    }
+
+    /// Has the store take the step that follows a proof that holds.
+    pub(super) async fn commit(
+        &self,
+        client_id: &ClientId,
+        commit: Commit,
+    ) -> Result<Accepted, Error> {
         let committed = self.store.commit(commit.step(), self.now()).await?;
-        Ok(commit.done(committed))
+        commit
+            .done(committed)
+            .map_err(|refused| refuse(client_id, refused))
     }
 
     /// The challenge keys of the epoch that the client's spent set is in, and the time by its clock.
@@ -203,6 +208,11 @@ impl Service {
         let at = self.store.epoch(client_id, self.now()).await?;
         Ok((self.keys.of(at.epoch, &self.roots)?, at.now))
     }
+}
+
+fn verified(client_id: &ClientId, check: Check) -> Result<Commit, Error> {
+    let settled = check.verify().settle();
+    settled.map_err(|refused| refuse(client_id, refused))
 }
 
 /// What is said of an attempt that was refused, and to the operator why.

@@ -6,10 +6,12 @@ mod challenge_name;
 mod invitations;
 mod keys_by_epoch;
 mod links;
+mod login;
 mod state;
 
 pub use attempts::EnrolmentPermission;
 pub use authenticated::AuthenticatedClient;
 pub use challenge_name::{ChallengeName, IssuedChallenge};
 pub use invitations::{EnrolmentToken, cancel_invitations, change_record, invite, invite_to_reset};
+pub use login::{Login, LoginError};
 pub use state::{Config, Service};

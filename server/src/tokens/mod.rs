@@ -45,6 +45,8 @@ pub struct AccessToken {
     pub jwt: Zeroizing<String>,
     /// For how long it is good, in seconds.
     pub expires_in: u64,
+    /// What it is good for, separated by blanks; `None` for nothing in particular.
+    pub scope: Option<String>,
 }
 
 impl std::fmt::Debug for AccessToken {
@@ -80,14 +82,20 @@ impl Tokens {
         })
     }
 
-    /// A token for a client that was accepted.
-    pub(crate) async fn issue(&self, accepted: Accepted, now: u64) -> Result<AccessToken, Error> {
+    /// A token for a client that was accepted, with no more scopes than it asks for.
+    pub(crate) async fn issue(
+        &self,
+        accepted: Accepted,
+        asked: Option<&Scopes>,
+        now: u64,
+    ) -> Result<AccessToken, Error> {
+        let may = accepted.scopes();
         let proven = Proven {
             client_id: accepted.client_id(),
             credential: accepted.credential_id(),
             since: accepted.since(),
             generation: accepted.generation(),
-            scopes: accepted.scopes(),
+            scopes: asked.map_or_else(|| may.clone(), |asked| may.within(asked)),
             attributes: accepted.record().attributes(),
         };
         self.issue_to(proven, now).await
@@ -103,6 +111,7 @@ impl Tokens {
             .map_err(|_| unavailable("the random source of the operating system failed"))?;
         let said = proven.attributes;
         let scopes: Vec<&str> = proven.scopes.iter().collect();
+        let scope = (!scopes.is_empty()).then(|| scopes.join(" "));
         let claims = Claims {
             iss: self.issuer.clone(),
             sub: proven.client_id.as_str().to_owned(),
@@ -118,7 +127,7 @@ impl Tokens {
             ver: proven.since,
             cred: Some(proven.credential.to_string()),
             generation: proven.generation,
-            scope: (!scopes.is_empty()).then(|| scopes.join(" ")),
+            scope: scope.clone(),
             tenant: said
                 .and_then(|said| said.tenant.as_ref())
                 .map(|tenant| tenant.as_str().to_owned()),
@@ -127,6 +136,7 @@ impl Tokens {
         Ok(AccessToken {
             jwt: key.sign(&claims)?,
             expires_in: self.token_ttl,
+            scope,
         })
     }
 

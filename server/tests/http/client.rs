@@ -23,6 +23,8 @@ pub(crate) const JOIN: &str = "/auth/zkp/link/join";
 pub(crate) const UNLINK: &str = "/auth/zkp/unlink";
 pub(crate) const CREDENTIALS: &str = "/auth/zkp/credentials";
 pub(crate) const WHOAMI: &str = "/auth/zkp/whoami";
+pub(crate) const TOKEN: &str = "/oauth/token";
+pub(crate) const OAUTH_CHALLENGE: &str = "/oauth/challenge";
 pub(crate) const JWKS: &str = "/.well-known/jwks.json";
 
 /// What the server answered.

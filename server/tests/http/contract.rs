@@ -8,9 +8,10 @@ use twofapi_server::RecordChange;
 
 use crate::{
     client::{
-        Answer, CHALLENGE, CREDENTIALS, ENROLL, JOIN, JWKS, LINK, OFFER, ROTATE, UNLINK, VERIFY,
-        WHOAMI, credential, possession, send,
+        Answer, CHALLENGE, CREDENTIALS, ENROLL, JOIN, JWKS, LINK, OAUTH_CHALLENGE, OFFER, ROTATE,
+        TOKEN, UNLINK, VERIFY, WHOAMI, credential, possession, send,
     },
+    oauth::{assertion, form, with},
     server::Server,
 };
 
@@ -121,6 +122,20 @@ fn every_answer(server: &Server) -> Vec<(&'static str, &'static str, Answer)> {
         ask(&json, b"{}");
         ask(&[("content-type", "text/plain")], b"{}");
         ask(&json, &big);
+    }
+    let asserted = assertion(&server.proven(&alice));
+    for parameters in [vec![], with(&asserted, &[]), with(&asserted, &[])] {
+        let answer = form(&server.base_url, TOKEN, &parameters);
+        answers.push(("POST", TOKEN, answer));
+    }
+    let encoded = [("content-type", "application/x-www-form-urlencoded")];
+    for (headers, body) in [(&json, &b"{}"[..]), (&encoded, &big)] {
+        let answer = send(&server.base_url, "POST", TOKEN, headers, body);
+        answers.push(("POST", TOKEN, answer));
+    }
+    for query in ["", "?client_id=alice"] {
+        let answer = server.get(&format!("{OAUTH_CHALLENGE}{query}"), None);
+        answers.push(("GET", OAUTH_CHALLENGE, answer));
     }
     let token = server.invite("bob");
     let taken = server.invite("carol");

@@ -11,6 +11,7 @@ mod enrolment;
 mod links;
 mod malformed;
 mod mounted;
+mod oauth;
 mod order;
 mod reset;
 mod rotation;

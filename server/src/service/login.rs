@@ -1,0 +1,89 @@
+//! Logins: a proof for a challenge, whichever way in it came, and the access token that it gives.
+
+use std::net::IpAddr;
+
+use twofapi_crypto_core::{
+    CredentialId, Error, Proof, Scopes,
+    ceremony::{Accepted, AuthenticationRequest},
+};
+
+use super::{
+    attempts::named,
+    challenge_name::{ChallengeName, IssuedChallenge},
+    state::Service,
+};
+use crate::tokens::AccessToken;
+
+/// An attempt to log in.
+#[derive(Clone, Copy, Debug)]
+pub struct Login<'a> {
+    /// Which challenge of which client.
+    pub challenge: &'a ChallengeName,
+    /// The credential that proves; the first one where none is named.
+    pub credential: Option<&'a CredentialId>,
+    /// Its proof for the authentication statement.
+    pub proof: &'a Proof,
+    /// What the token is to be good for, of what the client may do; all of it where nothing is said.
+    pub scope: Option<&'a Scopes>,
+    /// Where it comes from, as far as that is known.
+    pub source: Option<IpAddr>,
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginError {
+    /// As for every attempt.
+    Refused(Error),
+    /// The proof holds, and the client may not do what it asks for. Its challenge stays good.
+    Scope,
+}
+
+impl From<Error> for LoginError {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl Service {
+    /// Checks a proof for a challenge, and issues an access token.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] for every cause; [`Error::Throttled`] when the proof is good and the set of
+    /// spent challenges is full; [`Error::Unavailable`]; [`LoginError::Scope`] for who has proven.
+    pub async fn log_in(&self, login: &Login<'_>) -> Result<AccessToken, LoginError> {
+        let accepted = self.accept(login).await?;
+        let credential = *accepted.credential_id();
+        let token = self.tokens.issue(accepted, login.scope, self.now()).await?;
+        tracing::info!(client_id = %login.challenge.client_id, %credential, "authenticated");
+        Ok(token)
+    }
+
+    async fn accept(&self, login: &Login<'_>) -> Result<Accepted, LoginError> {
+        let client_id = &login.challenge.client_id;
+        let (keys, now) = self.keys(client_id).await?;
+        let challenge_id = login.challenge.id.to_text();
+        let credential = login.credential.map(CredentialId::to_string);
+        let request = AuthenticationRequest {
+            of: named(login.challenge, &challenge_id),
+            credential: credential.as_deref().map(str::as_bytes),
+            proof: &login.proof.to_bytes(),
+            binding: None,
+        };
+        let wanted = self.terms.authenticate(&keys, now, &request);
+        let commit = self.proven(client_id, wanted, login.source).await?;
+        let may = commit.scopes();
+        if login
+            .scope
+            .is_some_and(|asked| !asked.iter().all(|scope| may.contain(scope)))
+        {
+            return Err(LoginError::Scope);
+        }
+        Ok(self.commit(client_id, commit).await?)
+    }
+
+    /// The challenge that a client is given with its token, for its next login. That this one cannot be had is no
+    /// reason to keep the token from it.
+    pub async fn next_challenge(&self, name: &ChallengeName) -> Option<IssuedChallenge> {
+        self.challenge(&name.client_id).await.ok()
+    }
+}
