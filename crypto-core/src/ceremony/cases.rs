@@ -4,9 +4,9 @@ use alloc::{format, sync::Arc, vec, vec::Vec};
 
 use super::*;
 use crate::{
-    Attributes, Authentication, AuthenticationBinding, Challenge, ClientId, ClientRecord, Commitment,
-    Credential, CredentialName, Denied, Enrolment, Error, ErrorCode, Proof, Record, Rotation,
-    prove,
+    Attributes, Authentication, AuthenticationBinding, Challenge, ClientId, ClientRecord,
+    Commitment, Credential, CredentialName, Denied, Enrolment, Error, ErrorCode, Proof, Record,
+    Rotation, prove,
     testing::{Broken, equations, rng},
 };
 

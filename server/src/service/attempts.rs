@@ -405,6 +405,7 @@ mod tests {
         let token = AccessToken {
             jwt: Zeroizing::new("s3cret".into()),
             expires_in: 1,
+            scope: None,
         };
         assert!(!format!("{token:?}").contains("s3cret"));
     }

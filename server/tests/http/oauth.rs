@@ -404,7 +404,10 @@ fn a_client_asks_for_some_of_its_scopes_and_for_none_that_it_has_not() {
     let answer = server.token(&with(&assertion(&wrong), &[("scope", "admin")]));
     assert_eq!(error(&answer), (401, "invalid_client"));
     // A token has what was asked for, and its holder no more by it.
-    for (asked, given) in [("reports reports", "reports"), ("", "reports invoices:read")] {
+    for (asked, given) in [
+        ("reports reports", "reports"),
+        ("", "reports invoices:read"),
+    ] {
         let assertion = assertion(&server.proven(&alice));
         let answer = server.token(&with(&assertion, &[("scope", asked)]));
         assert_eq!(answer.text("scope"), given, "{answer:?}");
