@@ -7,6 +7,7 @@
 pub mod admin;
 mod clock;
 mod http;
+mod methods;
 mod operator_keys;
 mod service;
 mod store;
@@ -17,11 +18,12 @@ pub use http::{
     ClientAddress, EnrolmentAuthorised, Fields, Problem, RateLimit, Sources, router,
     with_addresses, with_scopes,
 };
+pub use methods::{Acr, Answered, Begun, HeldLogin, Method, Methods};
 pub use operator_keys::OperatorKeys;
 pub use service::{
     AuthenticatedClient, ChallengeName, Config, EnrolmentPermission, EnrolmentToken,
-    IssuedChallenge, Login, LoginError, Service, cancel_invitations, change_record, invite,
-    invite_to_reset,
+    IssuedChallenge, LoggedIn, Login, LoginError, LoginStep, Service, cancel_invitations,
+    change_record, invite, invite_to_reset,
 };
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;

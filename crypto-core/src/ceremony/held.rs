@@ -63,7 +63,15 @@ pub struct Held {
 
 impl Held {
     /// The most that a host has to say within.
-    pub const MORE_MAX: usize = 2048;
+    pub const MORE_MAX: usize = 4096;
+
+    /// Whose these bytes say that they are, to find the keys under which they were written. Nothing is known of it
+    /// before [`Terms::held`].
+    #[must_use]
+    pub fn said_client(bytes: &[u8]) -> Option<ClientId> {
+        let body = bytes.get(..bytes.len().checked_sub(TAG_LEN)?)?;
+        read(body).ok().map(|(_, holder, _)| holder.client_id)
+    }
 
     /// Who it is.
     #[must_use]
@@ -160,7 +168,7 @@ impl Terms {
         if more.len() > Held::MORE_MAX {
             return Err(Error::InvalidLength {
                 what: "what a login is held with",
-                expected: "at most 2048 bytes",
+                expected: "at most 4096 bytes",
                 actual: more.len(),
             });
         }
@@ -318,7 +326,7 @@ mod tests {
         );
         assert!(scene.finish(&second).is_ok());
         assert_eq!(cause(scene.finish(&first)), Cause::Spent);
-        assert_eq!(scene.terms.hold_on(&scene.keys, &again, &[0; 2049]), None);
+        assert_eq!(scene.terms.hold_on(&scene.keys, &again, &[0; 4097]), None);
     }
 
     #[test]

@@ -22,6 +22,10 @@ use super::problem::Problem;
 /// The largest body in bytes.
 pub(super) const BODY_MAX: usize = 16 * 1024;
 
+/// Another bound for the bodies of a route, put into a request's extensions before they are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LongestBody(pub(super) usize);
+
 /// How many bytes are read and thrown away of a body that is too large. A client that is cut off
 /// while it sends may never see why.
 const DRAIN_MAX: usize = 32 << 20;
@@ -138,6 +142,11 @@ impl Fields {
         self.has("name").then(|| self.credential_name()).transpose()
     }
 
+    /// Takes a field of whatever type, where there is one.
+    pub fn any(&mut self, name: &'static str) -> Option<Value> {
+        self.take(name)
+    }
+
     /// Sees to it that every field was taken.
     ///
     /// # Errors
@@ -231,7 +240,9 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let body = read(&parts.headers, body).await?;
+        let longest = parts.extensions.get::<LongestBody>();
+        let longest = longest.map_or(BODY_MAX, |LongestBody(bytes)| *bytes);
+        let body = read(&parts.headers, body, longest).await?;
         if !is_json(&parts.headers) {
             return Err(Problem::media_type());
         }
@@ -239,18 +250,22 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     }
 }
 
-/// The whole body, if it is not too large.
-pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Vec<u8>, Problem> {
+/// The whole body, if it is not longer than that.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    longest: usize,
+) -> Result<Vec<u8>, Problem> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<usize>().ok())
         .unwrap_or(0);
     let waits = headers.contains_key(header::EXPECT);
-    if announced > DRAIN_MAX || (waits && announced > BODY_MAX) {
-        return Err(Problem::too_large(BODY_MAX));
+    if announced > DRAIN_MAX || (waits && announced > longest) {
+        return Err(Problem::too_large(longest));
     }
-    let mut kept = Vec::with_capacity(announced.min(BODY_MAX));
+    let mut kept = Vec::with_capacity(announced.min(longest));
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
         let frame =
@@ -259,14 +274,14 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Vec<u8>,
             continue;
         };
         seen = seen.saturating_add(data.len());
-        if seen <= BODY_MAX {
+        if seen <= longest {
             kept.extend_from_slice(data);
         } else if seen > DRAIN_MAX {
             break;
         }
     }
-    if seen > BODY_MAX {
-        return Err(Problem::too_large(BODY_MAX));
+    if seen > longest {
+        return Err(Problem::too_large(longest));
     }
     Ok(kept)
 }

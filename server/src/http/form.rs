@@ -64,7 +64,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, OauthProblem> {
         let (parts, body) = request.into_parts();
-        let body = Zeroizing::new(body::read(&parts.headers, body).await?);
+        let body = Zeroizing::new(body::read(&parts.headers, body, body::BODY_MAX).await?);
         if !is_form(&parts.headers) {
             return Err(OauthProblem::media_type());
         }

@@ -13,6 +13,7 @@ mod oauth_problem;
 mod problem;
 mod routes;
 mod source;
+mod steps;
 
 pub use authorise::with_scopes;
 pub use body::Fields;

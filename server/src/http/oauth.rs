@@ -15,7 +15,7 @@ use super::{
     oauth_problem::OauthProblem,
     routes::challenge_answer,
 };
-use crate::service::{ChallengeName, Login, LoginError};
+use crate::service::{ChallengeName, LoggedIn, Login, LoginError};
 
 /// The name of our assertions as a `client_assertion_type`.
 const ASSERTION_TYPE: &str = "urn:2fapi:params:oauth:client-assertion-type:zkp";
@@ -75,6 +75,13 @@ pub(super) async fn token(
             "the client may not do all that scope asks for",
         ),
     })?;
+    // Its client library knows no step between the assertion and the token.
+    let LoggedIn::Token(token) = token else {
+        return Err(OauthProblem::bad(
+            "unauthorized_client",
+            "this client has to prove more than an assertion does: it logs in at /auth/zkp/verify",
+        ));
+    };
     let mut answer = json!({
         "access_token": token.jwt.as_str(),
         "token_type": "Bearer",

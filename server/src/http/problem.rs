@@ -225,6 +225,28 @@ impl Problem {
         problem
     }
 
+    /// A good token of a client that has not proven enough, or too long ago (RFC 9470).
+    pub(super) fn insufficient_authentication(
+        acr: &str,
+        max_age: Option<u64>,
+        audience: &Audience,
+    ) -> Self {
+        let mut problem = Self::new(
+            StatusCode::UNAUTHORIZED,
+            "insufficient_user_authentication",
+            "More has to be proven",
+            "this needs what acr_values in WWW-Authenticate says, as recently as its max_age: ask for it at \
+             /auth/zkp/step-up, or log in again",
+        );
+        let age = max_age.map_or_else(String::new, |seconds| format!(", max_age={seconds}"));
+        let challenge = format!(
+            "Bearer realm=\"{}\", error=\"insufficient_user_authentication\", acr_values=\"{acr}\"{age}",
+            quoted(audience)
+        );
+        problem.0.authenticate = HeaderValue::try_from(challenge).ok();
+        problem
+    }
+
     /// A good token of somebody else's client.
     pub(super) fn wrong_tenant() -> Self {
         Self::new(

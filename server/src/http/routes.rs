@@ -15,16 +15,19 @@ use serde_json::{Value, json};
 use twofapi_crypto_core::ClientId;
 
 use super::{
-    body::Fields,
+    body::{BODY_MAX, Fields, LongestBody},
     caller::{Peer, Routes, with_addresses},
     guarded::guarded,
     links::{credentials, join_link, link, offer_link, pending_link, unlink},
     oauth::{oauth_challenge, token},
     problem::Problem,
     source::Sources,
+    steps::{answered, step, step_up},
 };
 use crate::{
-    service::{AuthenticatedClient, ChallengeName, EnrolmentPermission, IssuedChallenge, Service},
+    service::{
+        AuthenticatedClient, ChallengeName, EnrolmentPermission, IssuedChallenge, LoggedIn, Service,
+    },
     tokens::JWKS_MAX_AGE,
 };
 
@@ -105,11 +108,26 @@ pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
         .route("/.well-known/jwks.json", only("GET, HEAD", get(jwks)))
         .route("/livez", only("GET, HEAD", get(livez)))
         .route("/healthz", only("GET, HEAD", get(healthz)))
+        .merge(of_methods(&service))
         .with_state(Routes {
             service,
             sources: sources.clone(),
         });
     guarded(with_addresses(routes, sources))
+}
+
+/// What a service has whose clients can prove more than `sigma`.
+fn of_methods(service: &Service) -> Router<Routes> {
+    let Some(longest) = service.methods().longest_answer() else {
+        return Router::new();
+    };
+    let longest = LongestBody(longest.max(BODY_MAX));
+    Router::new()
+        .route(
+            "/auth/zkp/step",
+            only("POST", post(step)).layer(Extension(longest)),
+        )
+        .route("/auth/zkp/step-up", only("POST", post(step_up)))
 }
 
 /// The routes as an application of their own: a problem where there is no route, for a request that
@@ -197,7 +215,7 @@ async fn verify(
     peer: Peer,
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let source = routes.admit(peer, &headers)?;
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
@@ -205,21 +223,18 @@ async fn verify(
     let proof = fields.proof("proof")?;
     fields.end("challenge_id, credential_id and proof")?;
     let name = ChallengeName::parse(&name).map_err(routes.refuse())?;
-    let token = routes
+    let logged_in = routes
         .service
         .verify(&name, credential.as_ref(), &proof, source)
         .await
         .map_err(routes.refuse())?;
-    let mut answer = json!({
-        "access_token": token.jwt.as_str(),
-        "token_type": "Bearer",
-        "expires_in": token.expires_in,
-        "client_id": name.client_id.as_str(),
-    });
-    if let Some(next) = routes.service.next_challenge(&name).await {
-        answer["next_challenge"] = challenge_answer(&routes, &next);
+    let mut answer = answered(&name.client_id, &logged_in);
+    if let LoggedIn::Token(_) = logged_in
+        && let Some(next) = routes.service.next_challenge(&name).await
+    {
+        answer.1["next_challenge"] = challenge_answer(&routes, &next);
     }
-    Ok(Json(answer))
+    Ok(answer.into_response())
 }
 
 async fn rotate(

@@ -16,8 +16,9 @@ use super::{
     invitations::EnrolmentToken,
     login::{Login, LoginError},
     state::Service,
+    steps::LoggedIn,
 };
-use crate::{store::InvitationKind, tokens::AccessToken};
+use crate::store::InvitationKind;
 
 /// Who permits an enrolment.
 #[derive(Clone, Copy)]
@@ -102,7 +103,8 @@ impl Service {
     }
 
     /// Checks a proof for a challenge, by the credential that is named or by the first one, and issues an access
-    /// token for all that the client may do. A client with allowed sources has to come from one of them.
+    /// token for all that the client may do, or says what is to be proven besides. A client with allowed sources
+    /// has to come from one of them.
     ///
     /// # Errors
     /// [`Error::Denied`] for every cause; [`Error::Throttled`] when the proof is good and the set of
@@ -113,7 +115,7 @@ impl Service {
         credential: Option<&CredentialId>,
         proof: &Proof,
         source: Option<IpAddr>,
-    ) -> Result<AccessToken, Error> {
+    ) -> Result<LoggedIn, Error> {
         let login = Login {
             challenge: name,
             credential,
@@ -402,7 +404,7 @@ mod tests {
 
     #[test]
     fn secrets_are_not_in_debug_output() {
-        let token = AccessToken {
+        let token = crate::AccessToken {
             jwt: Zeroizing::new("s3cret".into()),
             expires_in: 1,
             scope: None,

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 use twofapi_crypto_core::{
     Audience, Claims as CustomClaims, ClientId, CredentialId, Error, Record, Scopes, Tenant,
+    ceremony::Holder,
 };
 
-use crate::tokens::Claims;
+use crate::{methods::Acr, tokens::Claims};
 
 /// Who made a request, according to its access token, and what it may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,10 @@ pub struct AuthenticatedClient {
     pub authenticated_at: u64,
     /// For whom its token is, which refusals name.
     pub(crate) audience: Audience,
+    /// When the token was looked at.
+    pub(crate) checked_at: u64,
+    since: u32,
+    generation: u32,
 }
 
 impl AuthenticatedClient {
@@ -44,6 +49,7 @@ impl AuthenticatedClient {
         claims: Claims,
         record: &Record,
         audience: Audience,
+        now: u64,
     ) -> Result<Self, Error> {
         let named = claims.credential()?;
         let credential = record.credential(named.as_ref()).ok_or(Error::Denied)?;
@@ -64,6 +70,25 @@ impl AuthenticatedClient {
             acr: claims.acr,
             authenticated_at: claims.auth_time.unwrap_or(claims.iat),
             audience,
+            checked_at: now,
+            since: credential.since(),
+            generation: record.generation(),
         })
+    }
+
+    /// What it has proven. A token of before says `amr` alone, and that is the one proof that there was.
+    pub(crate) fn proven(&self) -> Acr {
+        let said = self.acr.as_deref().and_then(Acr::parse);
+        said.unwrap_or_else(Acr::sigma)
+    }
+
+    /// The same client, for a login that goes on from here.
+    pub(super) fn holder(&self) -> Holder {
+        Holder {
+            client_id: self.client_id.clone(),
+            credential: self.credential_id,
+            since: self.since,
+            generation: self.generation,
+        }
     }
 }

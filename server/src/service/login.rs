@@ -11,8 +11,8 @@ use super::{
     attempts::named,
     challenge_name::{ChallengeName, IssuedChallenge},
     state::Service,
+    steps::LoggedIn,
 };
-use crate::tokens::AccessToken;
 
 /// An attempt to log in.
 #[derive(Clone, Copy, Debug)]
@@ -45,17 +45,19 @@ impl From<Error> for LoginError {
 }
 
 impl Service {
-    /// Checks a proof for a challenge, and issues an access token.
+    /// Checks a proof for a challenge, and issues an access token, or says what is to be proven besides.
     ///
     /// # Errors
     /// [`Error::Denied`] for every cause; [`Error::Throttled`] when the proof is good and the set of
     /// spent challenges is full; [`Error::Unavailable`]; [`LoginError::Scope`] for who has proven.
-    pub async fn log_in(&self, login: &Login<'_>) -> Result<AccessToken, LoginError> {
+    pub async fn log_in(&self, login: &Login<'_>) -> Result<LoggedIn, LoginError> {
         let accepted = self.accept(login).await?;
         let credential = *accepted.credential_id();
-        let token = self.tokens.issue(accepted, login.scope, self.now()).await?;
-        tracing::info!(client_id = %login.challenge.client_id, %credential, "authenticated");
-        Ok(token)
+        let logged_in = self.concluded(accepted, login.scope).await?;
+        if let LoggedIn::Token(_) = logged_in {
+            tracing::info!(client_id = %login.challenge.client_id, %credential, "authenticated");
+        }
+        Ok(logged_in)
     }
 
     async fn accept(&self, login: &Login<'_>) -> Result<Accepted, LoginError> {

@@ -8,6 +8,7 @@ mod keys_by_epoch;
 mod links;
 mod login;
 mod state;
+mod steps;
 
 pub use attempts::EnrolmentPermission;
 pub use authenticated::AuthenticatedClient;
@@ -15,3 +16,4 @@ pub use challenge_name::{ChallengeName, IssuedChallenge};
 pub use invitations::{EnrolmentToken, cancel_invitations, change_record, invite, invite_to_reset};
 pub use login::{Login, LoginError};
 pub use state::{Config, Service};
+pub use steps::{LoggedIn, LoginStep};

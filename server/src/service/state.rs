@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::{authenticated::AuthenticatedClient, keys_by_epoch::KeysByEpoch};
 use crate::{
     clock::Clock,
+    methods::Methods,
     operator_keys::OperatorKeys,
     store::Store,
     tokens::{JWKS_MAX_AGE, KeySchedule, Tokens},
@@ -36,6 +37,8 @@ pub struct Config {
     /// From what challenges are computed: the same at every server of a shared store, which needs them. Without
     /// them each process draws its own.
     pub operator_keys: Option<OperatorKeys>,
+    /// By what clients authenticate besides `sigma`, and who needs what.
+    pub methods: Methods,
 }
 
 impl Config {
@@ -49,6 +52,7 @@ impl Config {
             token_ttl: 15 * 60,
             rotate_keys_after: 30 * 24 * 3600,
             operator_keys: None,
+            methods: Methods::new(),
         }
     }
 }
@@ -64,6 +68,7 @@ pub struct Service {
     pub(super) roots: Vec<Root>,
     pub(super) keys: KeysByEpoch,
     pub(super) tokens: Tokens,
+    pub(super) methods: Methods,
 }
 
 impl Service {
@@ -115,6 +120,7 @@ impl Service {
                 .with_skew(skew),
             roots,
             keys: KeysByEpoch::default(),
+            methods: config.methods.clone(),
             config,
             tokens,
         })
@@ -123,6 +129,10 @@ impl Service {
     /// The time by the clock of the store.
     pub(super) fn now(&self) -> u64 {
         self.store.time(self.clock.wall())
+    }
+
+    pub(crate) const fn methods(&self) -> &Methods {
+        &self.methods
     }
 
     /// What proofs must be bound to.
@@ -169,7 +179,7 @@ impl Service {
             return Err(Error::Denied);
         }
         let audience = self.config.audience.clone();
-        let client = AuthenticatedClient::new(client_id, claims, &record, audience)?;
+        let client = AuthenticatedClient::new(client_id, claims, &record, audience, now)?;
         Ok((client, record))
     }
 

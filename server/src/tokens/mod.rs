@@ -22,9 +22,6 @@ use keys::SigningKeys;
 use ring::{Key, unavailable};
 pub(crate) use schedule::KeySchedule;
 
-/// The name under which a resource asks for the one proof that there is (RFC 9470).
-const ACR: &str = "urn:2fapi:acr:sigma";
-
 /// How long a service may cache the key set, in seconds.
 pub const JWKS_MAX_AGE: u64 = 3600;
 
@@ -36,6 +33,8 @@ struct Proven<'a> {
     generation: u32,
     scopes: Scopes,
     attributes: Option<&'a Attributes>,
+    amr: Vec<String>,
+    acr: String,
 }
 
 /// A token that was issued.
@@ -82,11 +81,12 @@ impl Tokens {
         })
     }
 
-    /// A token for a client that was accepted, with no more scopes than it asks for.
+    /// A token for a client that was accepted and has proven this, with no more scopes than it asks for.
     pub(crate) async fn issue(
         &self,
         accepted: Accepted,
         asked: Option<&Scopes>,
+        (amr, acr): (Vec<String>, String),
         now: u64,
     ) -> Result<AccessToken, Error> {
         let may = accepted.scopes();
@@ -97,6 +97,8 @@ impl Tokens {
             generation: accepted.generation(),
             scopes: asked.map_or_else(|| may.clone(), |asked| may.within(asked)),
             attributes: accepted.record().attributes(),
+            amr,
+            acr,
         };
         self.issue_to(proven, now).await
     }
@@ -121,8 +123,8 @@ impl Tokens {
             nbf: now,
             exp: now.saturating_add(self.token_ttl),
             jti: hex::encode(jti),
-            amr: vec!["zkp".into()],
-            acr: Some(ACR.into()),
+            amr: proven.amr,
+            acr: Some(proven.acr),
             auth_time: Some(now),
             ver: proven.since,
             cred: Some(proven.credential.to_string()),

@@ -52,6 +52,8 @@ impl Tokens {
             generation: 5,
             scopes: Scopes::default(),
             attributes: None,
+            amr: vec!["zkp".into()],
+            acr: "urn:2fapi:acr:sigma".into(),
         };
         self.issue_to(proven, now).await
     }

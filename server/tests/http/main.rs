@@ -17,5 +17,6 @@ mod reset;
 mod rotation;
 mod second_device;
 mod server;
+mod steps;
 mod throttling;
 mod tokens;
