@@ -5,3 +5,7 @@ TESTS += test-stores
 .PHONY: test-stores
 test-stores: setup-build ## the service's stores in PostgreSQL 16, 15 and 18, Redis 7 and 8 and Valkey: the battery, replicas, losses
 	tests/stores/run
+
+.PHONY: soak-stores
+soak-stores: setup-build ## networks cut and mended under load, in namespaces: PostgreSQL with a standby, Sentinel, a cluster (needs root)
+	tests/stores/cuts

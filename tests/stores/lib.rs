@@ -1,5 +1,7 @@
 //! What the tests of all stores share: servers over a store, and a client of theirs (see `tests/`).
 
+pub mod processes;
+
 use std::sync::Arc;
 
 use twofapi_crypto_core::{Authentication, ClientId, Credential, Enrolment, Error, Proof, prove};

@@ -45,8 +45,14 @@ fn work_dir() -> PathBuf {
 /// that spawns it ends.
 #[must_use]
 pub fn run_as_server(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "QUIT"]);
+    run_as_server_under(&[], program)
+}
+
+/// As [`run_as_server`], by another program that runs it, such as `ip netns exec NAME`.
+fn run_as_server_under(runner: &[String], program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut words = runner.iter().map(String::as_str).chain(["setpriv"]);
+    let mut command = Command::new(words.next().unwrap_or("setpriv"));
+    command.args(words).args(["--pdeathsig", "QUIT"]);
     if env::var("TWOFAPI_PG_USER").is_ok_and(|user| !user.is_empty()) {
         let user = env::var("TWOFAPI_PG_USER").unwrap_or_default();
         command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
@@ -106,6 +112,7 @@ pub struct Server {
     child: Option<Child>,
     databases: AtomicU32,
     clock: Option<Clock>,
+    runner: Vec<String>,
 }
 
 /// The day's clock of one server, which a test sets.
@@ -169,6 +176,7 @@ impl Server {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.expect("a free port").port();
         Self::start_at(
+            &[],
             port,
             &format!(
                 "shared_preload_libraries = 'pg_2fapi'\n{configuration}\n\
@@ -180,7 +188,13 @@ impl Server {
     /// A fresh server that preloads nothing by itself.
     #[must_use]
     pub fn start_plain(configuration: &str) -> Self {
-        Self::start_at(PORT, configuration)
+        Self::start_plain_under(&[], configuration)
+    }
+
+    /// As [`Server::start_plain`], by another program that runs it.
+    #[must_use]
+    pub fn start_plain_under(runner: &[String], configuration: &str) -> Self {
+        Self::start_at(runner, PORT, configuration)
     }
 
     /// As [`Server::start`], with a clock that [`Server::set_clock`] sets.
@@ -201,7 +215,7 @@ impl Server {
         self.clock.as_ref().expect("a clock").set(offset);
     }
 
-    fn start_at(port: u16, configuration: &str) -> Self {
+    fn start_at(runner: &[String], port: u16, configuration: &str) -> Self {
         static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
         let template = TEMPLATE.get_or_init(|| {
             let dir = fresh_dir();
@@ -225,22 +239,29 @@ impl Server {
             .arg("-a")
             .arg(template.join("."))
             .arg(&dir));
-        Self::over_at(port, dir, configuration)
+        Self::over_at(runner, port, dir, configuration)
     }
 
     /// A server over a data directory that exists, such as one that `pg_basebackup` made.
     #[must_use]
     pub fn over(dir: PathBuf, configuration: &str) -> Self {
-        Self::over_at(PORT, dir, configuration)
+        Self::over_under(&[], dir, configuration)
     }
 
-    fn over_at(port: u16, dir: PathBuf, configuration: &str) -> Self {
+    /// As [`Server::over`], by another program that runs it.
+    #[must_use]
+    pub fn over_under(runner: &[String], dir: PathBuf, configuration: &str) -> Self {
+        Self::over_at(runner, PORT, dir, configuration)
+    }
+
+    fn over_at(runner: &[String], port: u16, dir: PathBuf, configuration: &str) -> Self {
         let mut server = Self {
             dir,
             port,
             child: None,
             databases: AtomicU32::new(0),
             clock: None,
+            runner: runner.to_vec(),
         };
         server.configure(&format!(
             "listen_addresses = ''\nunix_socket_directories = '{}'\nfsync = off\n\
@@ -285,7 +306,7 @@ impl Server {
             .open(self.log_path())
             .expect("log");
         // After the change of user, as whom the library makes what it shares.
-        let mut command = run_as_server("env");
+        let mut command = run_as_server_under(&self.runner, "env");
         if let Some(clock) = &self.clock {
             for (name, value) in [
                 ("LD_PRELOAD", clock.library.to_str().expect("a path")),

@@ -41,6 +41,9 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Where servers listen that no other machine is to reach.
+const LOCAL: &str = "127.0.0.1";
+
 /// The passwords of the users of a hardened server.
 pub const OPERATOR_PASSWORD: &str = "the-operators-password";
 /// See [`OPERATOR_PASSWORD`].
@@ -52,6 +55,7 @@ pub const SENTINEL_PASSWORD: &str = "the-password-of-sentinels";
 #[derive(Debug)]
 pub struct Server {
     dir: TempDir,
+    address: String,
     port: u16,
     kind: Kind,
     child: Option<Child>,
@@ -64,8 +68,8 @@ enum Kind {
     Plain,
     /// As the image does it, with its data in this folder of its directory, and with these options.
     Hardened(String, Vec<String>),
-    /// With the configuration in its directory, as a Sentinel.
-    Sentinel,
+    /// With the configuration in its directory, as a Sentinel, by another program that runs it.
+    Sentinel(Vec<String>),
     /// With the configuration in its directory, by another program that runs it.
     Under(Vec<String>),
 }
@@ -77,6 +81,7 @@ impl Server {
         let dir = TempDir::new().expect("a directory");
         let mut server = Self {
             dir,
+            address: LOCAL.into(),
             port: free_port(),
             kind: Kind::Plain,
             child: None,
@@ -101,6 +106,7 @@ impl Server {
         let options = options.iter().map(ToString::to_string).collect();
         let mut server = Self {
             dir: TempDir::new().expect("a directory"),
+            address: LOCAL.into(),
             port: free_port(),
             kind: Kind::Hardened(folder.to_owned(), options),
             child: None,
@@ -115,6 +121,7 @@ impl Server {
     pub fn start_under(runner: &[&str], configuration: &str) -> Self {
         let mut server = Self {
             dir: TempDir::new().expect("a directory"),
+            address: LOCAL.into(),
             port: free_port(),
             kind: Kind::Under(runner.iter().map(ToString::to_string).collect()),
             child: None,
@@ -127,8 +134,15 @@ impl Server {
     /// A fresh server without the module, run by another program, with these lines of configuration.
     #[must_use]
     pub fn start_without_module(runner: &[&str], configuration: &str) -> Self {
+        Self::start_without_module_at(LOCAL, runner, configuration)
+    }
+
+    /// The same at another address than the loopback interface's.
+    #[must_use]
+    pub fn start_without_module_at(address: &str, runner: &[&str], configuration: &str) -> Self {
         let mut server = Self {
             dir: TempDir::new().expect("a directory"),
+            address: address.into(),
             port: free_port(),
             kind: Kind::Under(runner.iter().map(ToString::to_string).collect()),
             child: None,
@@ -136,7 +150,7 @@ impl Server {
         let (port, dir) = (server.port, server.dir().display());
         let log = server.log_path();
         let lines = format!(
-            "port {port}\nbind 127.0.0.1\ndir {dir}\nsave \"\"\nlogfile {}\n{configuration}\n",
+            "port {port}\nbind {address}\nprotected-mode no\ndir {dir}\nsave \"\"\nlogfile {}\n{configuration}\n",
             log.display()
         );
         fs::write(server.configuration_path(), lines).expect("redis.conf");
@@ -150,16 +164,23 @@ impl Server {
     /// A Sentinel with these lines of configuration.
     #[must_use]
     pub fn start_sentinel(configuration: &str) -> Self {
+        Self::start_sentinel_at(LOCAL, &[], configuration)
+    }
+
+    /// The same at another address than the loopback interface's, run by another program.
+    #[must_use]
+    pub fn start_sentinel_at(address: &str, runner: &[&str], configuration: &str) -> Self {
         let mut server = Self {
             dir: TempDir::new().expect("a directory"),
+            address: address.into(),
             port: free_port(),
-            kind: Kind::Sentinel,
+            kind: Kind::Sentinel(runner.iter().map(ToString::to_string).collect()),
             child: None,
         };
         let (port, dir) = (server.port, server.dir().display());
         let log = server.log_path();
         let lines = format!(
-            "port {port}\nbind 127.0.0.1\ndir {dir}\nlogfile {}\n{configuration}\n",
+            "port {port}\nbind {address}\nprotected-mode no\ndir {dir}\nlogfile {}\n{configuration}\n",
             log.display()
         );
         fs::write(server.configuration_path(), lines).expect("sentinel.conf");
@@ -176,6 +197,7 @@ impl Server {
     pub fn refused(arguments: &str, configuration: &str) -> String {
         let mut server = Self {
             dir: TempDir::new().expect("a directory"),
+            address: LOCAL.into(),
             port: free_port(),
             kind: Kind::Plain,
             child: None,
@@ -235,7 +257,8 @@ impl Server {
                 .args(runner)
                 .arg(program)
                 .arg(self.configuration_path()),
-            Kind::Sentinel => command
+            Kind::Sentinel(runner) => command
+                .args(runner)
                 .arg(program)
                 .arg(self.configuration_path())
                 .arg("--sentinel"),
@@ -302,7 +325,7 @@ impl Server {
     /// A connection for bytes as they are.
     #[must_use]
     pub fn connect_raw(&self) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        let stream = TcpStream::connect((self.address.as_str(), self.port)).expect("a connection");
         stream
             .set_read_timeout(Some(Duration::from_secs(30)))
             .expect("a timeout");
@@ -312,7 +335,7 @@ impl Server {
     /// Where it is.
     #[must_use]
     pub fn info(&self) -> ConnectionInfo {
-        ("127.0.0.1", self.port)
+        (self.address.as_str(), self.port)
             .into_connection_info()
             .expect("an address")
     }

@@ -21,6 +21,10 @@ const PURGED_AT_ONCE: u32 = 10_000;
 const DURABLE: &str =
     "durable AS MATERIALIZED (SELECT pg_catalog.set_config('synchronous_commit', 'on', true))";
 
+/// What may be lost waits for no disk and no standby: now and then a login has to log that the sequence went on.
+const MAY_BE_LOST: &str = "may_be_lost AS MATERIALIZED \
+     (SELECT pg_catalog.set_config('synchronous_commit', 'off', true))";
+
 /// The statements of a store in one schema.
 pub(super) struct Statements {
     pub(super) look_up: String,
@@ -231,13 +235,13 @@ fn step(s: &str, incarnation: &str, made: &str, not_moved: &str, kind: Kind) -> 
         // $9 share of the challenge; $10 capacity, $11 share of one client; $12 to $16 the record; $17 what joined.
         Kind::Login | Kind::Change | Kind::LinkJoined => {
             let changes = kind != Kind::Login;
-            let (durable, of_durable, locked) = match changes {
+            let (safety, of_safety, locked) = match changes {
                 true => (
                     format!("{DURABLE}, "),
                     ", durable",
                     "FOR NO KEY UPDATE OF c",
                 ),
-                false => (String::new(), "", ""),
+                false => (format!("{MAY_BE_LOST}, "), ", may_be_lost", ""),
             };
             // What a second device left is locked, so that it is used up once.
             let (joined, of_joined) = match kind {
@@ -270,10 +274,10 @@ fn step(s: &str, incarnation: &str, made: &str, not_moved: &str, kind: Kind) -> 
                 false => "true",
             };
             format!(
-                "WITH {durable}{joined}\
+                "WITH {safety}{joined}\
                  head AS MATERIALIZED (SELECT mark, {made} - counted AS held FROM {s}.spent \
                    WHERE {HEAD} AND epoch = $8 AND incarnation = {incarnation} AND mark <= {NOW} + {SET_BACK}), \
-                 client AS MATERIALIZED (SELECT FROM {s}.clients c{of_durable}{of_joined} \
+                 client AS MATERIALIZED (SELECT FROM {s}.clients c{of_safety}{of_joined} \
                    WHERE client_id = $1 AND status = 0 AND version = $2 AND generation = $3 \
                      AND $4 = ANY (credential_ids) AND ($5::bigint IS NULL OR {NOW} < $5) AND {not_moved} {locked}), \
                  room AS MATERIALIZED (SELECT CASE \

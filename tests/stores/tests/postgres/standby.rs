@@ -106,3 +106,28 @@ async fn after_a_failover_servers_go_on_with_what_was_acknowledged_and_no_challe
     let revoked = log_in(&other, &name, &proof).await;
     assert_eq!(revoked.map(drop), Err(Error::Denied));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logins_wait_for_no_standby_and_changes_do() {
+    let made = tokio::task::spawn_blocking(|| {
+        let server = Server::start_plain("");
+        (Place::on(&server), server)
+    });
+    let (place, server) = made.await.expect("a server");
+    place.migrate().await;
+    let service = replica(&place).await;
+    let alice = Alice::enrolled_at(&service).await;
+    server.configure("synchronous_standby_names = 'away'");
+    place.sql("SELECT pg_reload_conf()").await;
+    // More than PostgreSQL logs of a sequence at once.
+    for _ in 0..40 {
+        let (name, proof) = alice.proven(&service).await;
+        let let_in = log_in(&service, &name, &proof).await;
+        assert!(let_in.is_ok(), "{let_in:?}");
+    }
+    let store = place.open(100).await;
+    let revoked = change_record(&store, &alice.id, &RecordChange::Revoke).await;
+    assert!(matches!(revoked, Err(Error::Unavailable { .. })));
+    let end = tokio::task::spawn_blocking(move || drop(server));
+    end.await.expect("it ends");
+}

@@ -23,13 +23,13 @@ use twofapi_tests_stores::{Alice, log_in, server_over};
 use crate::place::{DURABLE, say, signal};
 
 /// Nodes with all slots between them.
-struct Cluster {
-    nodes: Vec<Server>,
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Server>,
 }
 
 impl Cluster {
     /// Three masters, each with as many replicas.
-    fn start(replicas: usize) -> Self {
+    pub(crate) fn start(replicas: usize) -> Self {
         let configuration = format!(
             "{DURABLE}\ncluster-enabled yes\ncluster-node-timeout 2000\ncluster-require-full-coverage no"
         );
@@ -60,7 +60,7 @@ impl Cluster {
         cluster
     }
 
-    fn url(&self, rest: &str) -> String {
+    pub(crate) fn url(&self, rest: &str) -> String {
         let hosts: Vec<_> = self
             .nodes
             .iter()
@@ -69,7 +69,7 @@ impl Cluster {
         format!("redis+cluster://{}?{rest}", hosts.join(","))
     }
 
-    fn masters(&self) -> impl Iterator<Item = &Server> {
+    pub(crate) fn masters(&self) -> impl Iterator<Item = &Server> {
         self.nodes.iter().filter(|node| is_master(node))
     }
 
@@ -90,7 +90,7 @@ fn role(node: &Server) -> Vec<Value> {
     }
 }
 
-fn is_master(node: &Server) -> bool {
+pub(crate) fn is_master(node: &Server) -> bool {
     matches!(&role(node)[0], Value::BulkString(role) if role == b"master")
 }
 

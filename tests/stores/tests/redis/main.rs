@@ -6,5 +6,6 @@ mod cluster;
 mod losses;
 mod opening;
 mod place;
+mod processes;
 mod replicas;
 mod sentinel;

@@ -31,29 +31,48 @@ fn has_a_replica(server: &Server) -> bool {
         if matches!(&role[2], Value::Array(replicas) if !replicas.is_empty()))
 }
 
+/// A master with a replica, and a sentinel that watches them.
+pub(crate) struct Watched {
+    pub(crate) master: Server,
+    pub(crate) url: String,
+    _others: [Server; 2],
+}
+
+impl Watched {
+    pub(crate) fn start() -> Self {
+        let master = Server::start_without_module(&[], DURABLE);
+        let replica = Server::start_without_module(&[], DURABLE);
+        let port = master.port().to_string();
+        say(&replica, &["REPLICAOF", "127.0.0.1", &port]);
+        wait_until("the replica is there", || has_a_replica(&master));
+        let sentinel = Server::start_sentinel(&format!(
+            "sentinel monitor main 127.0.0.1 {port} 1\nsentinel down-after-milliseconds main 1000\n\
+             sentinel failover-timeout main 5000"
+        ));
+        wait_until("the sentinel knows the replica", || {
+            let replicas = say(&sentinel, &["SENTINEL", "REPLICAS", "main"]);
+            matches!(replicas, Value::Array(replicas) if !replicas.is_empty())
+        });
+        // The first sentinel is not there.
+        let url = format!(
+            "redis+sentinel://127.0.0.1:1,127.0.0.1:{}/main?replicas=1",
+            sentinel.port()
+        );
+        Self {
+            master,
+            url,
+            _others: [replica, sentinel],
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failover_servers_find_the_new_master_which_has_what_was_acknowledged() {
-    let mut master = Server::start_without_module(&[], DURABLE);
-    let replica = Server::start_without_module(&[], DURABLE);
-    let port = master.port().to_string();
-    say(&replica, &["REPLICAOF", "127.0.0.1", &port]);
-    wait_until("the replica is there", || has_a_replica(&master));
-    let sentinel = Server::start_sentinel(&format!(
-        "sentinel monitor main 127.0.0.1 {port} 1\nsentinel down-after-milliseconds main 1000\n\
-         sentinel failover-timeout main 5000"
-    ));
-    wait_until("the sentinel knows the replica", || {
-        let replicas = say(&sentinel, &["SENTINEL", "REPLICAS", "main"]);
-        matches!(replicas, Value::Array(replicas) if !replicas.is_empty())
-    });
-    // The first sentinel is not there.
-    let url = format!(
-        "redis+sentinel://127.0.0.1:1,127.0.0.1:{}/main?replicas=1",
-        sentinel.port()
-    );
+    let mut watched = Watched::start();
+    let url = &watched.url;
     let keys = OperatorKeys::generate(0).expect("randomness");
-    RedisStore::migrate(&url, &keys).await.expect("it works");
-    let store = RedisStore::open(&url, keys.clone(), 1000).await;
+    RedisStore::migrate(url, &keys).await.expect("it works");
+    let store = RedisStore::open(url, keys.clone(), 1000).await;
     let store = Arc::new(store.expect("the store opens"));
     let served = server_over(store.clone(), Some(keys)).await;
     let service = served.expect("a server");
@@ -69,7 +88,7 @@ async fn after_a_failover_servers_find_the_new_master_which_has_what_was_acknowl
         .await;
     revoked.expect("it works").expect("the rules permit it");
 
-    master.kill();
+    watched.master.kill();
     for (name, proof) in [&used, &unused, &used] {
         let again = at_last(
             async || match log_in(&service, name, proof).await.map(drop) {
@@ -91,7 +110,7 @@ async fn after_a_failover_servers_find_the_new_master_which_has_what_was_acknowl
     let said = ended.expect_err("it is refused").to_string();
     assert!(said.contains("not known to be durable"), "{said}");
     // The old one comes back as its replica.
-    master.launch();
+    watched.master.launch();
     at_last(async || {
         let ended = store.change_record(&alice.id, &RecordChange::EndSessions);
         ended.await

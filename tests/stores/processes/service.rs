@@ -1,42 +1,41 @@
-//! Processes: servers of one store, and nginx before them.
+//! Servers of one store, each a process of the command.
 
 use std::{
     env, fs,
     io::{BufRead, BufReader},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::place::{Place, server};
+use super::host::Host;
 
 pub(super) const AUDIENCE: &str = "https://api.example.com";
 
 /// A store that was made by the command, and what a command needs to work on it.
-pub(super) struct Store {
+pub struct Store {
     url: String,
     home: TempDir,
     environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Store {
-    pub(super) fn new() -> Self {
-        Self::at(Place::on(server()).url, &[])
-    }
-
     /// At this URL, with more in the environment of each command.
-    pub(super) fn at(url: String, environment: &[(&'static str, &'static str)]) -> Self {
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn at(url: String, environment: &[(&'static str, &'static str)]) -> Self {
         let store = Self {
             url,
             home: tempfile::tempdir().expect("a directory"),
             environment: environment.to_vec(),
         };
         let key_file = store.key_file().display().to_string();
-        store.command(&["keys", "new", &key_file]);
+        let _ = store.command(&["keys", "new", &key_file]);
         let said = store.command(&["store", "migrate"]);
         assert!(said.contains("was made"), "{said}");
         store
@@ -76,21 +75,44 @@ impl Store {
     }
 
     /// Runs `2fapi` on the store, and gives what it says.
-    pub(super) fn command(&self, arguments: &[&str]) -> String {
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> String {
         let (done, said) = self.run(self.prepared(), arguments);
         assert!(done, "{arguments:?}: {said}");
         said
     }
 
+    /// As [`Store::command`], where it may be refused.
+    ///
+    /// # Errors
+    /// What it says then.
+    pub fn try_command(&self, arguments: &[&str]) -> Result<String, String> {
+        match self.run(self.prepared(), arguments) {
+            (true, said) => Ok(said),
+            (false, said) => Err(said),
+        }
+    }
+
     /// As [`Store::command`], where it is refused.
-    pub(super) fn refused(&self, arguments: &[&str]) -> String {
+    ///
+    /// # Panics
+    /// When it is not.
+    #[must_use]
+    pub fn refused(&self, arguments: &[&str]) -> String {
         let (done, said) = self.run(self.prepared(), arguments);
         assert!(!done, "{arguments:?}: {said}");
         said
     }
 
     /// As [`Store::refused`], with another value of a variable.
-    pub(super) fn refused_with(&self, variable: &str, value: &str, arguments: &[&str]) -> String {
+    ///
+    /// # Panics
+    /// When it is not refused.
+    #[must_use]
+    pub fn refused_with(&self, variable: &str, value: &str, arguments: &[&str]) -> String {
         let mut command = self.prepared();
         command.env(variable, value);
         let (done, said) = self.run(command, arguments);
@@ -99,32 +121,39 @@ impl Store {
     }
 }
 
-/// `2fapi serve`, always at the same port.
-pub(super) struct Replica {
-    port: u16,
+/// `2fapi serve`, always at the same address.
+pub struct Replica {
+    pub(super) address: String,
     log: PathBuf,
     command: Command,
     process: Option<Child>,
 }
 
 impl Replica {
-    pub(super) fn start(store: &Store) -> Self {
+    /// Starts one on this machine.
+    #[must_use]
+    pub fn start(store: &Store) -> Self {
+        Self::start_on(&Host::here(), store)
+    }
+
+    /// Starts one on a machine.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn start_on(host: &Host, store: &Store) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.expect("a free port").port();
-        let mut command = store.prepared();
+        let address = format!("{}:{port}", host.front);
+        let mut command = host.run(store.prepared());
         command
             .env("TWOFAPI_KEY_FILE", store.key_file())
             .args(["serve", "--behind-tls-proxy", "--audience", AUDIENCE])
-            .args([
-                "--rate-limit",
-                "0",
-                "--listen",
-                &format!("127.0.0.1:{port}"),
-            ])
+            .args(["--rate-limit", "0", "--listen", &address])
             .stdout(Stdio::piped());
         let mut replica = Self {
-            port,
-            log: store.home.path().join(format!("log-{port}")),
+            log: store.home.path().join(format!("log-{address}")),
+            address,
             command,
             process: None,
         };
@@ -132,11 +161,17 @@ impl Replica {
         replica
     }
 
-    pub(super) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    /// Where it answers.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
-    pub(super) fn launch(&mut self) {
+    /// Starts it after it ended.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn launch(&mut self) {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -159,11 +194,13 @@ impl Replica {
         }
     }
 
-    pub(super) fn kill(&mut self) {
+    /// `kill -9`.
+    pub fn kill(&mut self) {
         self.end("KILL");
     }
 
-    pub(super) fn restart(&mut self) {
+    /// Tells it to end, and starts it again.
+    pub fn restart(&mut self) {
         self.end("TERM");
         self.launch();
     }
@@ -178,69 +215,5 @@ impl Drop for Replica {
             denied.for_each(|line| eprintln!("{line}"));
         }
         self.end("KILL");
-    }
-}
-
-/// nginx, which passes requests on to any of the servers.
-pub(super) struct Nginx {
-    port: u16,
-    process: Child,
-    _dir: TempDir,
-}
-
-impl Nginx {
-    pub(super) fn before(replicas: &[Replica]) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = free.expect("a free port").port();
-        let servers = replicas
-            .iter()
-            .map(|replica| format!("server 127.0.0.1:{} max_fails=0;\n", replica.port));
-        let (here, servers) = (dir.path().display(), servers.collect::<String>());
-        // Started by root, its workers are root's as well here, and may write where the test may.
-        let configuration = format!(
-            "daemon off;\nuser root;\nworker_processes 1;\npid {here}/pid;\nerror_log {here}/error.log;\n\
-             events {{ worker_connections 512; }}\n\
-             http {{\n access_log off;\n client_body_temp_path {here}/body;\n proxy_temp_path {here}/proxy;\n\
-             fastcgi_temp_path {here}/fastcgi;\n uwsgi_temp_path {here}/uwsgi;\n scgi_temp_path {here}/scgi;\n\
-             upstream servers {{\n{servers} keepalive 8;\n }}\n\
-             server {{\n listen 127.0.0.1:{port};\n location / {{\n proxy_pass http://servers;\n\
-             proxy_http_version 1.1;\n proxy_set_header Connection \"\";\n proxy_set_header Host $host;\n\
-             proxy_set_header X-Forwarded-For $remote_addr;\n }}\n }}\n}}\n"
-        );
-        let file = dir.path().join("nginx.conf");
-        fs::write(&file, configuration).expect("a file");
-        let process = Command::new("nginx")
-            .args([
-                "-p".as_ref(),
-                dir.path().as_os_str(),
-                "-c".as_ref(),
-                file.as_os_str(),
-            ])
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("nginx");
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "nginx does not answer");
-            thread::sleep(Duration::from_millis(20));
-        }
-        Self {
-            port,
-            process,
-            _dir: dir,
-        }
-    }
-
-    pub(super) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let id = self.process.id().to_string();
-        let _ = Command::new("kill").args(["-s", "QUIT", &id]).status();
-        let _ = self.process.wait();
     }
 }

@@ -1,14 +1,20 @@
 //! Clients over HTTP.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use twofapi_crypto_core::{
     Authentication, AuthenticationBinding, ClientId, Credential, Enrolment, Nonce, prove,
 };
 use ureq::Agent;
 
-use super::behind::{AUDIENCE, Store};
+use super::service::{AUDIENCE, Store};
 
-pub(super) struct Person {
+/// So long an answer is waited for.
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// Somebody with a credential.
+pub struct Person {
     id: ClientId,
     credential: Credential,
     binding: AuthenticationBinding,
@@ -16,20 +22,32 @@ pub(super) struct Person {
 }
 
 /// A challenge and the proof that answers it.
-pub(super) struct Proven(Value);
+#[derive(Clone)]
+pub struct Proven(Value);
 
-pub(super) enum Login {
+/// What became of a login.
+pub enum Login {
+    /// There was a token, for this.
     Accepted(Proven),
+    /// The proof was refused.
     Denied,
     /// Nobody knows: the connection was lost, or the server could not answer.
     Failed(String),
 }
 
 impl Person {
-    pub(super) fn enrolled(name: &str, store: &Store, url: &str) -> Self {
+    /// Somebody of this name, whom the store's operator has invited.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[must_use]
+    pub fn enrolled(name: &str, store: &Store, url: &str) -> Self {
         let rng = &mut getrandom::SysRng;
         let audience = AUDIENCE.parse().expect("an audience");
-        let config = Agent::config_builder().http_status_as_error(false).build();
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(WITHIN))
+            .build();
         let person = Self {
             id: name.parse().expect("a client id"),
             credential: Credential::generate(rng).expect("randomness"),
@@ -68,7 +86,12 @@ impl Person {
         Ok((status, body))
     }
 
-    pub(super) fn log_in(&self, url: &str) -> Login {
+    /// Challenge, proof, token.
+    ///
+    /// # Panics
+    /// When the answer is no challenge.
+    #[must_use]
+    pub fn log_in(&self, url: &str) -> Login {
         let asked = json!({"client_id": self.id.as_str()});
         let issued = match self.post(&format!("{url}/auth/zkp/challenge"), &asked) {
             Ok((200, issued)) => issued,
@@ -94,7 +117,8 @@ impl Person {
     }
 
     /// Shows a proof, be it once more.
-    pub(super) fn show(&self, url: &str, proven: &Proven) -> Login {
+    #[must_use]
+    pub fn show(&self, url: &str, proven: &Proven) -> Login {
         match self.post(&format!("{url}/auth/zkp/verify"), &proven.0) {
             Ok((200, _)) => Login::Accepted(Proven(Value::Null)),
             Ok((401, _)) => Login::Denied,
