@@ -88,7 +88,7 @@ async fn servers_whose_clocks_are_apart_take_each_others_challenges_and_tokens()
         let (name, proof) = alice.proven(&servers[one]).await;
         let token = log_in(&servers[other], &name, &proof).await;
         let token = token.expect("she is let in");
-        let held = servers[one].authenticate(&token.jwt).await;
+        let held = servers[one].authenticate(&token.jwt, None).await;
         assert_eq!(held.expect("it is good").client_id, alice.id);
     }
 }

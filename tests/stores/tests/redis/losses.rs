@@ -208,14 +208,14 @@ async fn a_node_that_was_demoted_answers_nothing_of_what_it_has() {
             "{refused:?}"
         );
     }
-    assert!(scene.service.authenticate(&token.jwt).await.is_err());
+    assert!(scene.service.authenticate(&token.jwt, None).await.is_err());
     assert!(fresh.epoch(&scene.alice.id, 0).await.is_err());
     // As itself again it has another history.
     say(&place.server, &["REPLICAOF", "NO", "ONE"]);
     scene.is_over_and_goes_on_at(&scene.service).await;
     scene
         .service
-        .authenticate(&token.jwt)
+        .authenticate(&token.jwt, None)
         .await
         .expect("it is good");
 }
