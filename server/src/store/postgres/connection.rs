@@ -237,13 +237,15 @@ impl Place {
                 );
             }
         };
+        // One host that does not answer leaves time for the others.
+        let each = WITHIN / (config.get_hosts().len().max(1) as u32 + 1);
         config
             .ssl_mode(match encrypted {
                 true => SslMode::Require,
                 false => SslMode::Disable,
             })
             .application_name("2fapi")
-            .connect_timeout(WITHIN);
+            .connect_timeout(each);
         let tls = encrypted.then(|| tls(authorities.as_deref())).transpose()?;
         Ok(Self {
             config,

@@ -63,6 +63,10 @@ impl Machine {
                 "-n {name} addr add {net}.{number}/24 dev {bridge}"
             ));
             ip(&format!("-n {name} link set {bridge} up"));
+            // That a neighbour is gone is noticed soon; of a machine beyond routers nobody hears.
+            ip(&format!(
+                "-n {name} ntable change name arp_cache dev {bridge} mcast_probes 1000 ucast_probes 1000"
+            ));
         }
         Self {
             host: Host::of(&name, &format!("{FRONT}.{number}")),
