@@ -111,7 +111,10 @@ pub async fn a_challenge_of_each_is_good_at_every_other_and_once_among_all(
             .expect("she is let in");
         // And its token is good at both: they share their signing keys.
         for server in [one, other] {
-            let holder = server.authenticate(&token.jwt, None).await.expect("it is good");
+            let holder = server
+                .authenticate(&token.jwt, None)
+                .await
+                .expect("it is good");
             assert_eq!(holder.client_id, alice.id);
         }
         for server in [one, other] {

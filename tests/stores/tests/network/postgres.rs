@@ -90,7 +90,7 @@ fn servers_on_postgresql_with_a_standby_go_on_by_themselves_when_the_network_is_
     );
     let store = Store::at(url, &[]);
     // PostgreSQL promotes nobody by itself: whatever does it sees to it that the old primary stays away.
-    cuts(&store, &one, &other, &mut || {
+    cuts(&store, &one, std::slice::from_ref(&other), &mut || {
         sql(&standby, "SELECT pg_promote(true, 60)");
         primary.end("QUIT");
     });

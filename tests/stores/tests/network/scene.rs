@@ -58,7 +58,7 @@ impl<'a> Scene<'a> {
 pub(crate) type Promote<'a> = &'a mut dyn FnMut();
 
 /// Cuts, under load. After each, all goes on by itself, no proof is accepted twice, and what was acknowledged is there.
-pub(crate) fn cuts(store: &Store, master: &Machine, replica: &Machine, promote: Promote<'_>) {
+pub(crate) fn cuts(store: &Store, master: &Machine, replicas: &[Machine], promote: Promote<'_>) {
     let scene = Scene::new(store);
     let names = ["alice", "bob", "carol"];
     let [alice, bob, carol] = names.map(|name| scene.enrolled(name));
@@ -68,7 +68,7 @@ pub(crate) fn cuts(store: &Store, master: &Machine, replica: &Machine, promote: 
     under_load(&people, &scene.nginx.url(), &scene.each, |load| {
         load.is_undisturbed(50);
         a_server_is_cut_off_from_the_store(&scene, load, &alice);
-        the_replica_is_cut_off(&scene, load, replica, &bob);
+        the_replicas_are_cut_off(&scene, load, replicas, &bob);
         the_master_is_cut_off(&scene, load, master, promote, &carol);
         for (name, person) in names.iter().zip([&alice, &bob, &carol]) {
             // What was acknowledged before the last cut and after it is there at every server.
@@ -96,8 +96,8 @@ fn a_server_is_cut_off_from_the_store(scene: &Scene<'_>, load: &Load, alice: &Pe
 }
 
 /// Logins wait for no replica; a change that it has not got is not acknowledged.
-fn the_replica_is_cut_off(scene: &Scene<'_>, load: &Load, replica: &Machine, bob: &Person) {
-    replica.cut();
+fn the_replicas_are_cut_off(scene: &Scene<'_>, load: &Load, replicas: &[Machine], bob: &Person) {
+    replicas.iter().for_each(Machine::cut);
     let failed = load.failed_during(|| {
         load.go_on(30);
         let said = scene.store.try_command(&["clients", "suspend", "bob"]);
@@ -105,7 +105,7 @@ fn the_replica_is_cut_off(scene: &Scene<'_>, load: &Load, replica: &Machine, bob
         load.go_on(30);
     });
     assert!(failed.is_empty(), "{failed:?}");
-    replica.mend();
+    replicas.iter().for_each(Machine::mend);
     scene.suspend("bob");
     load.recovers();
     load.nothing_is_good_twice(bob, &scene.each);
