@@ -12,6 +12,7 @@ mod operator_keys;
 mod service;
 mod store;
 mod tokens;
+mod workload;
 
 pub use clock::{Clock, SystemClock};
 pub use http::{
@@ -36,6 +37,10 @@ pub use store::{
     RecordChange, Seed, SigningKeyRecord, Store, StoreError, StorePlace, User,
 };
 pub use tokens::{AccessToken, JWKS_MAX_AGE};
+pub use workload::{
+    IssuerAlgorithm, IssuerRules, KeySetFile, KeySetSource, RuleError, WorkloadRule, WorkloadRules,
+    Workloads,
+};
 
 #[cfg(feature = "standalone")]
 pub use http::{Connections, Limits, Patience, application};

@@ -6,24 +6,22 @@ use std::{net::IpAddr, sync::Arc};
 use twofapi_crypto_core::{
     ClientId, Commitment, CredentialId, Error, Proof, Record,
     ceremony::{
-        Accepted, Check, Commit, EnrolmentRequest, Keys, Named, Permission, Refused,
-        RotationRequest, Wanted,
+        Accepted, Check, Commit, EnrolmentRequest, Keys, Named, Refused, RotationRequest, Wanted,
     },
 };
 
 use super::{
     challenge_name::{ChallengeName, IssuedChallenge},
-    invitations::EnrolmentToken,
     login::{Login, LoginError},
+    permission::PermittedTo,
     state::Service,
     steps::LoggedIn,
 };
-use crate::store::InvitationKind;
 
 /// Who permits an enrolment.
 #[derive(Clone, Copy)]
 pub enum EnrolmentPermission<'a> {
-    /// The enrolment token that came with the request.
+    /// The enrolment token that came with the request, or the token of an issuer that is trusted.
     Token(&'a str),
     /// The application that mounted the router has authenticated its user as this client.
     HostApplication,
@@ -69,35 +67,29 @@ impl Service {
             proof: &proof.to_bytes(),
         })?;
         let asked = asked.at(now);
-        let (kind, by) = match permission {
-            EnrolmentPermission::Token(token) => {
-                // Whoever has no permission gets no work done, and learns nothing of the id.
-                let key = EnrolmentToken::key(token);
-                let Some(kind) = self.store.invited_to(&key, client_id, now).await? else {
-                    return Err(refuse(client_id, asked.refuse()));
-                };
-                (kind, Permission::Invitation(key))
-            }
-            EnrolmentPermission::HostApplication => (InvitationKind::Enrol, Permission::Host),
+        // Whoever has no permission gets no work done, and learns nothing of the id.
+        let Some(permitted) = self.permitted(client_id, permission, now).await? else {
+            return Err(refuse(client_id, asked.refuse()));
         };
-        let check = match kind {
-            InvitationKind::Enrol => asked.permitted(by),
-            InvitationKind::Reset => {
-                let record = self.store.look_up(client_id).await?;
-                let check = asked.permitted_to_reset(by, record);
-                check.map_err(|refused| refuse(client_id, refused))?
-            }
+        let asked = match permitted.attributes {
+            Some(attributes) => asked.saying(attributes),
+            None => asked,
+        };
+        let resets = matches!(permitted.to, PermittedTo::Reset(_));
+        let check = match permitted.to {
+            PermittedTo::Enrol => asked.permitted(permitted.by),
+            PermittedTo::Reset(record) => asked
+                .permitted_to_reset(permitted.by, record)
+                .map_err(|refused| refuse(client_id, refused))?,
         };
         let commit = verified(client_id, check)?;
         let accepted = self.commit(client_id, commit).await?;
         let (_, record) = accepted.into_parts();
         let credential = record.first().id();
-        match kind {
-            InvitationKind::Enrol => tracing::info!(%client_id, %credential, "enrolled"),
-            InvitationKind::Reset => {
-                let version = record.version();
-                tracing::info!(%client_id, %credential, version, "reset");
-            }
+        let version = record.version();
+        match resets {
+            true => tracing::info!(%client_id, %credential, version, "reset"),
+            false => tracing::info!(%client_id, %credential, "enrolled"),
         }
         Ok(record)
     }

@@ -7,6 +7,7 @@ mod invitations;
 mod keys_by_epoch;
 mod links;
 mod login;
+mod permission;
 mod state;
 mod steps;
 

@@ -15,6 +15,7 @@ use crate::{
     operator_keys::OperatorKeys,
     store::Store,
     tokens::{JWKS_MAX_AGE, KeySchedule, Tokens},
+    workload::Workloads,
 };
 
 /// By how many seconds what two servers take for the time of a shared store may differ.
@@ -39,6 +40,8 @@ pub struct Config {
     pub operator_keys: Option<OperatorKeys>,
     /// By what clients authenticate besides `sigma`, and who needs what.
     pub methods: Methods,
+    /// Whose tokens permit workloads to enrol; nobody's if not set.
+    pub workloads: Option<Arc<Workloads>>,
 }
 
 impl Config {
@@ -53,6 +56,7 @@ impl Config {
             rotate_keys_after: 30 * 24 * 3600,
             operator_keys: None,
             methods: Methods::new(),
+            workloads: None,
         }
     }
 }
@@ -124,6 +128,11 @@ impl Service {
             config,
             tokens,
         })
+    }
+
+    /// Whose tokens permit workloads to enrol.
+    pub(super) fn workloads(&self) -> Option<&Workloads> {
+        self.config.workloads.as_deref()
     }
 
     /// The time by the clock of the store.

@@ -20,3 +20,4 @@ mod server;
 mod steps;
 mod throttling;
 mod tokens;
+mod workload;
