@@ -17,7 +17,8 @@ The server gets the client id, the commitment and a proof. The secret stays wher
 Examples:
   2fapi enroll alice --server https://api.example.com --token-file token.txt
   ssh operator@server 2fapi invite alice | 2fapi enroll alice --server URL --token -
-  TWOFAPI_ENROLMENT_TOKEN=... 2fapi enroll alice --server URL")]
+  TWOFAPI_ENROLMENT_TOKEN=... 2fapi enroll alice --server URL
+  2fapi enroll k8s.prod.web --server URL --oidc-token-file /var/run/secrets/tokens/2fapi")]
 pub(super) struct EnrollArgs {
     #[command(flatten)]
     credential: CredentialArgs,
@@ -25,11 +26,15 @@ pub(super) struct EnrollArgs {
     server: ServerArgs,
     /// The enrolment token, or - to read it from standard input [or set TWOFAPI_ENROLMENT_TOKEN];
     /// given here, other users of this machine can see it while the command runs
-    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["token_file", "oidc_token_file"])]
     token: Option<String>,
     /// File that holds the enrolment token
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "oidc_token_file")]
     token_file: Option<PathBuf>,
+    /// Instead: file that holds a token of an issuer whose workloads the server lets enrol, or - for standard
+    /// input; the client id is the one that its rules make of the token
+    #[arg(long, value_name = "FILE")]
+    oidc_token_file: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -45,11 +50,19 @@ struct Enrolled {
 
 pub(super) fn run(args: &EnrollArgs, out: Output) -> Result<(), Failure> {
     let http = args.server.client()?;
-    let sources = Sources {
-        what: "enrolment token",
-        value: args.token.as_deref(),
-        file: args.token_file.as_deref(),
-        variable: "TWOFAPI_ENROLMENT_TOKEN",
+    let sources = match &args.oidc_token_file {
+        None => Sources {
+            what: "enrolment token",
+            value: args.token.as_deref(),
+            file: args.token_file.as_deref(),
+            variable: "TWOFAPI_ENROLMENT_TOKEN",
+        },
+        Some(file) => Sources {
+            what: "token of the issuer",
+            value: None,
+            file: Some(file),
+            variable: "TWOFAPI_ENROLMENT_TOKEN",
+        },
     };
     let token = sources.read()?.ok_or_else(|| {
         Failure::bad_input(

@@ -47,6 +47,7 @@ mod unlink;
 mod vectors;
 mod verify;
 mod whoami;
+mod workloads;
 
 use output::Output;
 use twofapi_client::{Failure, FailureKind};

@@ -1,6 +1,6 @@
 //! `2fapi serve`: the HTTP service, on the store of one server or on one that servers share.
 
-use std::{io::Write, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{io::Write, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::http::{HeaderValue, Method, header};
 use clap::{Args, builder::BoolishValueParser};
@@ -16,11 +16,12 @@ use super::{
     listen::{Listen, Listener},
     log::Log,
     store::{Opened, StoreArgs},
+    workloads,
 };
 use twofapi_client::{Failure, Origin};
 use twofapi_server::{
     Clock, Config, Connections, EmbeddedStore, Limits, Patience, RateLimit, Service, Sources,
-    Store, SystemClock, admin::AdminSocket, application, router,
+    Store, SystemClock, Workloads, admin::AdminSocket, application, router,
 };
 
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -64,6 +65,9 @@ pub(crate) struct ServeArgs {
     /// What tokens say of their issuer [default: the audience]
     #[arg(long, value_name = "NAME", env = "TWOFAPI_ISSUER")]
     issuer: Option<String>,
+    /// By whose tokens workloads enrol (Kubernetes, GitHub Actions, SPIFFE): a file of rules in TOML
+    #[arg(long, value_name = "FILE", env = "TWOFAPI_WORKLOAD_RULES")]
+    workload_rules: Option<PathBuf>,
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
@@ -192,7 +196,13 @@ impl ServeArgs {
         self.demo.checked(self.behind_tls_proxy)?;
         ChallengeTtl::from_seconds(self.challenge_ttl)?;
         cors(&self.allow_origin)?;
+        self.workloads()?;
         self.store.checked()
+    }
+
+    fn workloads(&self) -> Result<Option<Arc<Workloads>>, Failure> {
+        let rules = self.workload_rules.as_deref();
+        rules.map(workloads::read).transpose()
     }
 
     fn listening(&self) -> Listen {
@@ -205,6 +215,7 @@ async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
     let unavailable = |error: std::io::Error| Failure::unavailable(error.to_string());
     let page = args.demo.page(listen.is_loopback())?;
     let keys = args.store.keys()?;
+    let workloads = args.workloads()?;
     // Whoever opens the page may invite themselves: never into a store that is meant.
     let Opened { store, place } = match page.is_some() {
         true => Opened {
@@ -236,6 +247,7 @@ async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
         token_ttl: args.token_ttl,
         rotate_keys_after: args.rotate_keys_after * 24 * 3600,
         operator_keys: keys,
+        workloads,
         ..Config::new(audience)
     };
     let limits = limits(

@@ -1,6 +1,8 @@
 //! The protocol as a client speaks it over HTTP. The server is not trusted: what a proof is bound to
 //! comes from the user, and what the server says is checked.
 
+use std::sync::{Mutex, PoisonError};
+
 use getrandom::SysRng;
 use serde::{Deserialize, Serialize};
 use twofapi_crypto_core::{
@@ -18,6 +20,8 @@ use crate::{
 pub struct Exchange {
     http: HttpClient,
     audience: Audience,
+    /// A challenge that came with the last token, and whose it is.
+    kept: Mutex<Option<(ClientId, IssuedChallenge)>>,
 }
 
 /// A challenge that passed every check.
@@ -99,6 +103,7 @@ struct TokenAnswer {
     token_type: String,
     expires_in: u64,
     client_id: String,
+    next_challenge: Option<ChallengeAnswer>,
 }
 
 #[derive(Serialize)]
@@ -122,7 +127,11 @@ impl Exchange {
     /// URL, and never what a server says.
     #[must_use]
     pub const fn new(http: HttpClient, audience: Audience) -> Self {
-        Self { http, audience }
+        Self {
+            http,
+            audience,
+            kept: Mutex::new(None),
+        }
     }
 
     /// What this client's user knows the server as.
@@ -210,13 +219,34 @@ impl Exchange {
         )
     }
 
-    /// Challenge, proof, token.
+    /// Challenge, proof, token. The challenge is the one that came with the last token, where the server gives
+    /// any: then it is one request.
     ///
     /// # Errors
     /// As the server says, the way there fails, or the server does not keep to the protocol.
     pub fn login(&self, credential: &OpenedCredential) -> Result<AccessToken, Failure> {
+        if let Some(challenge) = self.take_kept(&credential.client_id) {
+            match self.verify(credential, &challenge) {
+                // It may have expired, or the server begun anew.
+                Err(failure) if failure.kind() == FailureKind::Denied => {}
+                answered => return answered,
+            }
+        }
         let challenge = self.challenge(&credential.client_id)?;
         self.verify(credential, &challenge)
+    }
+
+    fn take_kept(&self, client_id: &ClientId) -> Option<IssuedChallenge> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, challenge) = kept.take_if(|(whose, _)| whose == client_id)?;
+        Some(challenge)
+    }
+
+    /// Keeps a challenge for the next login, if it passes every check.
+    fn keep(&self, client_id: &ClientId, next: Option<ChallengeAnswer>) {
+        let next = next.and_then(|next| self.checked(client_id, next).ok());
+        let next = next.map(|challenge| (client_id.clone(), challenge));
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
     /// Proves over a challenge.
@@ -251,6 +281,7 @@ impl Exchange {
                 .http
                 .bad_answer("the token is of a type other than Bearer"));
         }
+        self.keep(client_id, answer.next_challenge);
         Ok(AccessToken {
             token: answer.access_token,
             expires_in: answer.expires_in,

@@ -215,6 +215,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(home: &Home) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    /// With more options.
+    pub(crate) fn start_with(home: &Home, options: &[&str]) -> Self {
         let store = home.path("store.redb");
         let mut child = home
             .command([
@@ -226,6 +231,7 @@ impl Server {
                 "--store",
             ])
             .arg(&store)
+            .args(options)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -60,6 +60,20 @@ impl Terms {
         self.skew
     }
 
+    /// For one attempt, whose token is to be bound to the key of this thumbprint (RFC 9449): its proof must be bound
+    /// to that key as well, so that nobody puts another one beside the proof. The host computes the thumbprint from
+    /// the request itself.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] when the host's own binding leaves no room for it.
+    pub fn with_dpop(&self, thumbprint: &[u8; 32]) -> Result<Self, Error> {
+        let binding = AuthenticationBinding::clone(&self.binding).with_dpop(thumbprint)?;
+        Ok(Self {
+            binding: Arc::new(binding),
+            ..self.clone()
+        })
+    }
+
     /// What proofs must be bound to.
     #[must_use]
     pub fn binding(&self) -> &AuthenticationBinding {

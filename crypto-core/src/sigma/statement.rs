@@ -17,6 +17,7 @@ const LINKING_PREFIX: &[u8] = b"rotation:\x01";
 const UNLINKING_PREFIX: &[u8] = b"rotation:\x03";
 const JOINING_PREFIX: &[u8] = b"rotation:\x05";
 const AUDIENCE_PREFIX: &[u8] = b"aud:";
+const DPOP_PREFIX: &[u8] = b"dpop:";
 
 /// The nonce of an authentication or a rotation: 16 to 64 bytes. Hosts of this project issue 16.
 #[derive(Clone, Copy)]
@@ -199,6 +200,23 @@ impl AuthenticationBinding {
         self.0
             .extend_from_slice(&(exporter.len() as u32).to_be_bytes());
         self.0.extend_from_slice(exporter);
+        Ok(self)
+    }
+
+    /// Also bound to the key that the token is to be bound to (RFC 9449): LP("dpop:" ‖ thumbprint) is appended, the
+    /// thumbprint being that of RFC 7638 with SHA-256. Comes after the exporter, where there is one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] beyond 1024 bytes in all.
+    pub fn with_dpop(mut self, thumbprint: &[u8; 32]) -> Result<Self, Error> {
+        let len = DPOP_PREFIX.len() + thumbprint.len();
+        let total = self.0.len() + 4 + len;
+        if total > CHANNEL_BINDING_MAX {
+            return Err(too_long(total));
+        }
+        self.0.extend_from_slice(&(len as u32).to_be_bytes());
+        self.0.extend_from_slice(DPOP_PREFIX);
+        self.0.extend_from_slice(thumbprint);
         Ok(self)
     }
 
@@ -580,6 +598,28 @@ mod tests {
             assert!(AuthenticationBinding::from_bytes(good).is_ok());
         }
         assert!(AuthenticationBinding::from_bytes(&[0; 1025]).is_err());
+    }
+
+    #[test]
+    fn a_binding_to_a_key_comes_after_the_exporter_and_is_none_of_another_form() {
+        let audience = Audience::parse("https://a.example").unwrap();
+        let ours = AuthenticationBinding::for_audience(&audience);
+        let bound = ours.clone().with_dpop(&[7; 32]).unwrap();
+        let expected = [b"aud:https://a.example\0\0\0\x25dpop:", &[7; 32][..]].concat();
+        assert_eq!(bound.as_bytes(), expected);
+        let exported = ours.clone().with_exporter(&[9; 32]).unwrap();
+        let both = exported.clone().with_dpop(&[7; 32]).unwrap();
+        assert_eq!(
+            both.as_bytes().strip_prefix(exported.as_bytes()),
+            Some(&expected[21..])
+        );
+        // Another key, none, or an exporter of the same bytes is another binding.
+        assert_ne!(bound, ours.clone().with_dpop(&[8; 32]).unwrap());
+        assert_ne!(bound, ours.with_exporter(&[7; 32]).unwrap());
+        let full = AuthenticationBinding::from_bytes(&[1; 1024 - 41]).unwrap();
+        assert_eq!(full.with_dpop(&[7; 32]).unwrap().as_bytes().len(), 1024);
+        let full = AuthenticationBinding::from_bytes(&[1; 1024 - 40]).unwrap();
+        assert!(full.with_dpop(&[7; 32]).is_err());
     }
 
     #[test]
