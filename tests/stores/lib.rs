@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use twofapi_crypto_core::{Authentication, ClientId, Credential, Enrolment, Error, Proof, prove};
 use twofapi_server::{
-    AccessToken, ChallengeName, Config, EnrolmentPermission, OperatorKeys, Service, Store,
-    SystemClock,
+    AccessToken, ChallengeName, Config, EnrolmentPermission, LoggedIn, OperatorKeys, Service,
+    Store, SystemClock,
 };
 
 const AUDIENCE: &str = "https://api.example.com";
@@ -31,12 +31,18 @@ pub async fn server_over(
 ///
 /// # Errors
 /// Why it does not let in.
+///
+/// # Panics
+/// When more than the proof is asked for.
 pub async fn log_in(
     at: &Service,
     name: &ChallengeName,
     proof: &Proof,
 ) -> Result<AccessToken, Error> {
-    at.verify(name, None, proof, None).await
+    match at.verify(name, None, proof, None).await? {
+        LoggedIn::Token(token) => Ok(token),
+        LoggedIn::Step(step) => panic!("{} is asked for as well", step.method),
+    }
 }
 
 /// Somebody with a credential.
