@@ -40,6 +40,7 @@ mod secret_input;
 mod serve;
 mod server_args;
 mod show;
+mod signing_keys;
 mod store;
 mod store_command;
 mod typed;
@@ -97,6 +98,8 @@ enum Command {
     Store(store_command::StoreCommandArgs),
     /// The operator's keys of a store that servers share
     Keys(keys::KeysArgs),
+    /// List the keys that sign tokens, have the next one sign, or drop one that leaked
+    SigningKeys(signing_keys::SigningKeysArgs),
     /// Make a credential
     Keygen(keygen::KeygenArgs),
     /// Show the public parts of a credential
@@ -211,6 +214,7 @@ fn run(command: Command, sources: &config::Sources, out: Output) -> Result<(), F
         Command::Clients(args) => admin::clients(args, out),
         Command::Store(args) => store_command::run(&args, out),
         Command::Keys(args) => keys::run(&args, out),
+        Command::SigningKeys(args) => signing_keys::run(&args, out),
         Command::Keygen(args) => keygen::run(args, out),
         Command::Show(args) => show::run(&args, out),
         Command::Enroll(args) => enroll::run(&args, out),

@@ -3,7 +3,7 @@
 use std::{io::Write, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::http::{HeaderValue, Method, header};
-use clap::{Args, builder::BoolishValueParser};
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::SignalKind;
 use tower_http::cors::CorsLayer;
@@ -20,8 +20,9 @@ use super::{
 };
 use twofapi_client::{Failure, Origin};
 use twofapi_server::{
-    Clock, Config, Connections, EmbeddedStore, Limits, Patience, RateLimit, Service, Sources,
-    Store, SystemClock, Workloads, admin::AdminSocket, application, router,
+    Clock, Config, Connections, EmbeddedStore, Limits, Patience, RateLimit, Service,
+    SigningAlgorithm, Sources, Store, SystemClock, Workloads, admin::AdminSocket, application,
+    router,
 };
 
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -84,6 +85,15 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 900, env = "TWOFAPI_TOKEN_TTL",
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     token_ttl: u64,
+    /// How tokens are signed: es256 for libraries that have no EdDSA. Where it is changed, a key of the other algorithm
+    /// takes its turn, as when keys rotate; servers of a shared store say the same
+    #[arg(
+        long,
+        value_name = "ALGORITHM",
+        default_value = "eddsa",
+        env = "TWOFAPI_TOKEN_ALGORITHM"
+    )]
+    token_algorithm: TokenAlgorithm,
     /// After how many days another key signs the tokens
     #[arg(long, value_name = "DAYS", default_value_t = 30, env = "TWOFAPI_ROTATE_KEYS_AFTER",
           value_parser = clap::value_parser!(u64).range(1..=365))]
@@ -144,6 +154,24 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILTER", default_value = "info", env = "TWOFAPI_LOG",
           value_parser = directives)]
     log: String,
+}
+
+/// How tokens are signed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TokenAlgorithm {
+    /// Ed25519
+    Eddsa,
+    /// ECDSA over P-256
+    Es256,
+}
+
+impl From<TokenAlgorithm> for SigningAlgorithm {
+    fn from(algorithm: TokenAlgorithm) -> Self {
+        match algorithm {
+            TokenAlgorithm::Eddsa => Self::EdDsa,
+            TokenAlgorithm::Es256 => Self::Es256,
+        }
+    }
 }
 
 pub(crate) fn run(args: ServeArgs, _out: Output) -> Result<(), Failure> {
@@ -246,6 +274,7 @@ async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
         challenge_ttl: ChallengeTtl::from_seconds(args.challenge_ttl)?,
         token_ttl: args.token_ttl,
         rotate_keys_after: args.rotate_keys_after * 24 * 3600,
+        signing_algorithm: args.token_algorithm.into(),
         operator_keys: keys,
         workloads,
         ..Config::new(audience)

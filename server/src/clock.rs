@@ -2,6 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// By how many seconds what two servers take for the time of a shared store may differ.
+pub(crate) const SKEW: u32 = 2;
+
 /// Where a [`Service`](crate::Service) gets the time of day from, in Unix seconds. It may be set
 /// while the server runs, and jumps when the machine wakes up: whoever goes by it is ready for both.
 pub trait Clock: Send + Sync + 'static {

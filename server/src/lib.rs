@@ -24,7 +24,7 @@ pub use operator_keys::OperatorKeys;
 pub use service::{
     AuthenticatedClient, ChallengeName, Config, EnrolmentPermission, EnrolmentToken,
     IssuedChallenge, LoggedIn, Login, LoginError, LoginStep, Service, cancel_invitations,
-    change_record, invite, invite_to_reset,
+    change_record, drop_signing_key, invite, invite_to_reset, rotate_signing_key,
 };
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;
@@ -34,7 +34,7 @@ pub use store::RedisStore;
 pub use store::conformance;
 pub use store::{
     AttributesChange, ClientsAtRest, EmbeddedStore, Invitation, InvitationKey, InvitationKind,
-    RecordChange, Seed, SigningKeyRecord, Store, StoreError, StorePlace, User,
+    RecordChange, Seed, SigningAlgorithm, SigningKeyRecord, Store, StoreError, StorePlace, User,
 };
 pub use tokens::{AccessToken, JWKS_MAX_AGE};
 pub use workload::{

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use twofapi_crypto_core::{Authentication, ClientId, Credential, Enrolment, Error, Proof, prove};
 use twofapi_server::{
     AccessToken, ChallengeName, Config, EnrolmentPermission, LoggedIn, OperatorKeys, Service,
-    Store, SystemClock,
+    Store, SystemClock, drop_signing_key,
 };
 
 const AUDIENCE: &str = "https://api.example.com";
@@ -27,7 +27,7 @@ pub async fn server_over(
     Service::new(config, store, Arc::new(SystemClock::new())).await
 }
 
-/// Logs in at a server.
+/// Logs in at a server, whose policy wants no other method.
 ///
 /// # Errors
 /// Why it does not let in.
@@ -140,5 +140,51 @@ pub async fn a_challenge_of_each_is_good_at_every_other_and_once_among_all(
             .filter(|one| one.is_ok())
             .count();
         assert_eq!(accepted, 1);
+    }
+}
+
+/// A key that an operator drops is refused by every server at its next request, however lately they have read the keys; and
+/// what the next key signs is good at once.
+pub async fn a_signing_key_that_is_dropped_is_refused_by_every_server_at_its_next_request(
+    operators: &dyn Store,
+    one: &Service,
+    other: &Service,
+) {
+    let alice = Alice::enrolled_at(one).await;
+    let mut dropped = Vec::new();
+    for (issuer, verifier) in [(one, other), (other, one)] {
+        let (name, proof) = alice.proven(issuer).await;
+        let token = log_in(issuer, &name, &proof).await.expect("she is let in");
+        for server in [one, other] {
+            server
+                .authenticate(&token.jwt, None)
+                .await
+                .expect("it is good");
+        }
+        let keys = operators.signing_keys().await.expect("it works");
+        for key in &keys {
+            let there = drop_signing_key(operators, &key.kid).await;
+            assert!(there.expect("it works"));
+            dropped.push(key.kid.clone());
+        }
+        for server in [verifier, issuer] {
+            let refused = server.authenticate(&token.jwt, None).await;
+            assert_eq!(refused.map(drop), Err(Error::Denied));
+        }
+        // Nor does a server that had them bring them back.
+        let (name, proof) = alice.proven(verifier).await;
+        let token = log_in(verifier, &name, &proof)
+            .await
+            .expect("she is let in");
+        for server in [issuer, verifier] {
+            server
+                .authenticate(&token.jwt, None)
+                .await
+                .expect("it is good");
+            let published = server.jwks().await.expect("it works").to_string();
+            assert!(dropped.iter().all(|kid| !published.contains(kid)));
+        }
+        let keys = operators.signing_keys().await.expect("it works");
+        assert!(keys.iter().all(|key| !dropped.contains(&key.kid)));
     }
 }

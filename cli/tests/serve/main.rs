@@ -13,3 +13,4 @@ mod logging;
 mod operator;
 mod process;
 mod settings;
+mod signing_keys;

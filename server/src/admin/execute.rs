@@ -4,10 +4,13 @@ use twofapi_crypto_core::{ClientId, Error, Record, Scopes, Transition};
 
 use super::{
     request::Request,
-    response::{ClientDetails, ClientView, Response},
+    response::{ClientDetails, ClientView, Response, SigningKeyView},
 };
 use crate::{
-    service::{EnrolmentToken, cancel_invitations, change_record, invite, invite_to_reset},
+    service::{
+        EnrolmentToken, cancel_invitations, change_record, drop_signing_key, invite,
+        invite_to_reset, rotate_signing_key,
+    },
     store::{ClientsAtRest, RecordChange, Store},
 };
 
@@ -67,6 +70,11 @@ fn shown(id: &ClientId, record: &Record, changed: bool) -> Response {
     }
 }
 
+async fn signing_keys(store: &dyn Store, now: u64, changed: bool) -> Result<Response, Error> {
+    let keys = SigningKeyView::all(&store.signing_keys().await?, now);
+    Ok(Response::SigningKeys { keys, changed })
+}
+
 async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Response, Error> {
     let invited = |token: EnrolmentToken, ttl| Response::Invited {
         token: token.expose().to_owned(),
@@ -93,6 +101,15 @@ async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Respon
             let id: ClientId = client_id.parse()?;
             let record = store.look_up(&id).await?.ok_or(Error::NotEnrolled)?;
             return Ok(shown(&id, &record, false));
+        }
+        Request::SigningKeys {} => return signing_keys(store, now, false).await,
+        Request::RotateSigningKey { at_once } => {
+            rotate_signing_key(store, now, at_once).await?;
+            return signing_keys(store, now, true).await;
+        }
+        Request::DropSigningKey { kid } => {
+            let dropped = drop_signing_key(store, &kid).await?;
+            return signing_keys(store, now, dropped).await;
         }
         Request::Suspend { client_id } => (client_id, RecordChange::Suspend),
         Request::Resume { client_id } => (client_id, RecordChange::Resume),

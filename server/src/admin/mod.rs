@@ -13,5 +13,7 @@ mod socket;
 
 pub use execute::{execute, look};
 pub use request::{Request, Said};
-pub use response::{AttributesView, ClientDetails, ClientView, CredentialView, Response};
+pub use response::{
+    AttributesView, ClientDetails, ClientView, CredentialView, Response, SigningKeyView,
+};
 pub use socket::{AdminSocket, ask};

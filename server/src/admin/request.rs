@@ -84,6 +84,18 @@ pub enum Request {
         /// What.
         said: Said,
     },
+    /// List the keys that sign tokens.
+    SigningKeys {},
+    /// Make the next key that signs tokens.
+    RotateSigningKey {
+        /// Whether it signs at once, and not only when whoever caches the key set has it.
+        at_once: bool,
+    },
+    /// Drop a key that signs tokens, and with it its tokens.
+    DropSigningKey {
+        /// Which.
+        kid: String,
+    },
 }
 
 /// What is said of a client from now on. What is not there stays as it was said before; zero and what is empty

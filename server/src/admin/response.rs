@@ -1,7 +1,11 @@
 //! What an operator is told, and sees of a client.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 use twofapi_crypto_core::{Attributes, ClientId, EnrolledCredential, Record};
+
+use crate::{store::SigningKeyRecord, tokens::KeySchedule};
 
 /// What the operator is told. Without `Debug`, for it may be an enrolment token.
 #[derive(Clone, Serialize, Deserialize)]
@@ -35,6 +39,13 @@ pub enum Response {
         /// Whether the request changed something.
         changed: bool,
     },
+    /// The keys that sign tokens, as they are now.
+    SigningKeys {
+        /// By when they sign.
+        keys: Vec<SigningKeyView>,
+        /// Whether the request changed something.
+        changed: bool,
+    },
     /// It did not work.
     Failed {
         /// The code of the error.
@@ -42,6 +53,39 @@ pub enum Response {
         /// What was wrong, and what would be right.
         message: String,
     },
+}
+
+/// What an operator sees of a key that signs tokens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SigningKeyView {
+    /// Its name.
+    pub kid: String,
+    /// `EdDSA` or `ES256`.
+    pub algorithm: String,
+    /// Since when it signs, or from when on, in Unix seconds.
+    pub activates_at: u64,
+    /// `signs`, `will_sign`, or `signed`.
+    pub state: String,
+}
+
+impl SigningKeyView {
+    /// All of them, by when they sign.
+    pub(super) fn all(keys: &[SigningKeyRecord], now: u64) -> Vec<Self> {
+        let times: Vec<_> = keys.iter().map(|key| key.activates_at).collect();
+        let signing = KeySchedule::signing(&times, now).unwrap_or_default();
+        let view = |(at, key): (usize, &SigningKeyRecord)| Self {
+            kid: key.kid.clone(),
+            algorithm: key.algorithm.as_str().to_owned(),
+            activates_at: key.activates_at,
+            state: match at.cmp(&signing) {
+                Ordering::Less => "signed",
+                Ordering::Equal => "signs",
+                Ordering::Greater => "will_sign",
+            }
+            .to_owned(),
+        };
+        keys.iter().enumerate().map(view).collect()
+    }
 }
 
 /// What an operator sees of each client in a list.

@@ -3,8 +3,10 @@
 mod authorise;
 mod body;
 mod caller;
+mod check;
 #[cfg(feature = "standalone")]
 mod connection;
+mod discovery;
 mod form;
 mod guarded;
 mod links;

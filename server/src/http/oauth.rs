@@ -18,7 +18,7 @@ use super::{
 use crate::service::{ChallengeName, LoggedIn, Login, LoginError};
 
 /// The name of our assertions as a `client_assertion_type`.
-const ASSERTION_TYPE: &str = "urn:2fapi:params:oauth:client-assertion-type:zkp";
+pub(super) const ASSERTION_TYPE: &str = "urn:2fapi:params:oauth:client-assertion-type:zkp";
 
 pub(super) async fn oauth_challenge(
     State(routes): State<Routes>,

@@ -159,8 +159,19 @@ impl Problem {
             "There is no such resource",
             "the resources are /auth/zkp/enroll, /auth/zkp/challenge, /auth/zkp/verify, \
              /auth/zkp/rotate, /auth/zkp/link, /auth/zkp/link/offer, /auth/zkp/link/join, \
-             /auth/zkp/unlink, /auth/zkp/credentials, /auth/zkp/whoami, /oauth/token, \
-             /oauth/challenge, /.well-known/jwks.json, /livez and /healthz",
+             /auth/zkp/unlink, /auth/zkp/credentials, /auth/zkp/whoami, \
+             /auth/zkp/check, /oauth/token, /oauth/challenge, /.well-known/jwks.json, /.well-known/oauth-authorization-server, \
+             /.well-known/openid-configuration, /livez and /healthz",
+        )
+    }
+
+    pub(super) fn no_discovery() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is no such resource",
+            "the issuer of this service's tokens is a name and no URL, so that nothing is found by it; the keys are at \
+             /.well-known/jwks.json",
         )
     }
 

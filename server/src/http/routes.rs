@@ -17,6 +17,7 @@ use twofapi_crypto_core::ClientId;
 use super::{
     body::{BODY_MAX, Fields, LongestBody},
     caller::{Peer, Routes, with_addresses},
+    check, discovery,
     guarded::guarded,
     links::{credentials, join_link, link, offer_link, pending_link, unlink},
     oauth::{oauth_challenge, token},
@@ -109,6 +110,8 @@ pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
         .route("/livez", only("GET, HEAD", get(livez)))
         .route("/healthz", only("GET, HEAD", get(healthz)))
         .merge(of_methods(&service))
+        .merge(check::routes())
+        .merge(discovery::routes(&service))
         .with_state(Routes {
             service,
             sources: sources.clone(),
@@ -150,7 +153,7 @@ pub fn application(router: Router, patience: std::time::Duration) -> Router {
     )
 }
 
-fn only<S: Clone + Send + Sync + 'static>(
+pub(super) fn only<S: Clone + Send + Sync + 'static>(
     allow: &'static str,
     methods: MethodRouter<S>,
 ) -> MethodRouter<S> {

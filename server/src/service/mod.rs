@@ -8,6 +8,7 @@ mod keys_by_epoch;
 mod links;
 mod login;
 mod permission;
+mod signing_keys;
 mod state;
 mod steps;
 
@@ -16,5 +17,6 @@ pub use authenticated::AuthenticatedClient;
 pub use challenge_name::{ChallengeName, IssuedChallenge};
 pub use invitations::{EnrolmentToken, cancel_invitations, change_record, invite, invite_to_reset};
 pub use login::{Login, LoginError};
+pub use signing_keys::{drop_signing_key, rotate_signing_key};
 pub use state::{Config, Service};
 pub use steps::{LoggedIn, LoginStep};

@@ -10,16 +10,13 @@ use zeroize::Zeroizing;
 
 use super::{authenticated::AuthenticatedClient, keys_by_epoch::KeysByEpoch};
 use crate::{
-    clock::Clock,
+    clock::{Clock, SKEW},
     methods::Methods,
     operator_keys::OperatorKeys,
-    store::Store,
+    store::{SigningAlgorithm, Store},
     tokens::{JWKS_MAX_AGE, KeySchedule, Tokens},
     workload::Workloads,
 };
-
-/// By how many seconds what two servers take for the time of a shared store may differ.
-const SKEW: u32 = 2;
 
 /// How a [`Service`] is set up.
 #[derive(Clone, Debug)]
@@ -29,12 +26,17 @@ pub struct Config {
     pub audience: Audience,
     /// What tokens say of their issuer; the audience if not set.
     pub issuer: Option<String>,
+    /// Where the routes are from outside, for discovery documents: the audience if not set.
+    pub base_url: Option<String>,
     /// How long a challenge lives.
     pub challenge_ttl: ChallengeTtl,
     /// How long a token lives, in seconds.
     pub token_ttl: u64,
     /// How long a key signs tokens, in seconds.
     pub rotate_keys_after: u64,
+    /// How tokens are signed: the same at every server of a shared store. Where it is changed, a key of the other algorithm
+    /// is published and takes its turn, as when keys rotate.
+    pub signing_algorithm: SigningAlgorithm,
     /// From what challenges are computed: the same at every server of a shared store, which needs them. Without
     /// them each process draws its own.
     pub operator_keys: Option<OperatorKeys>,
@@ -51,9 +53,11 @@ impl Config {
         Self {
             audience,
             issuer: None,
+            base_url: None,
             challenge_ttl: ChallengeTtl::default(),
             token_ttl: 15 * 60,
             rotate_keys_after: 30 * 24 * 3600,
+            signing_algorithm: SigningAlgorithm::EdDsa,
             operator_keys: None,
             methods: Methods::new(),
             workloads: None,
@@ -110,7 +114,15 @@ impl Service {
         };
         let audience = config.audience.as_str().to_owned();
         let issuer = config.issuer.clone().unwrap_or_else(|| audience.clone());
-        let tokens = Tokens::new(store.clone(), issuer, audience, schedule, clock.wall()).await?;
+        let tokens = Tokens::new(
+            store.clone(),
+            issuer,
+            audience,
+            schedule,
+            config.signing_algorithm,
+            clock.wall(),
+        )
+        .await?;
         let mut choice = Zeroizing::new([0; 16]);
         getrandom::fill(choice.as_mut()).map_err(|_| Error::Unavailable {
             reason: "the random source of the operating system failed".into(),
@@ -156,6 +168,28 @@ impl Service {
         &self.config.audience
     }
 
+    /// What tokens say of their issuer.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.config
+            .issuer
+            .as_deref()
+            .unwrap_or_else(|| self.config.audience.as_str())
+    }
+
+    /// Where the routes are from outside.
+    pub(crate) fn base_url(&self) -> &str {
+        self.config
+            .base_url
+            .as_deref()
+            .unwrap_or_else(|| self.config.audience.as_str())
+    }
+
+    /// How tokens are signed.
+    pub(crate) const fn signing_algorithm(&self) -> SigningAlgorithm {
+        self.config.signing_algorithm
+    }
+
     /// Who holds this access token, if it is good and its client still is what it was. `source` is where it
     /// comes from, as this server knows and not as the client says: one with allowed sources is refused from
     /// elsewhere, and where nobody knows.
@@ -182,6 +216,7 @@ impl Service {
         let credential = claims.credential()?;
         let record = self.store.look_up(&client_id).await?;
         let record = record.ok_or(Error::Denied)?;
+        self.tokens.still_ours(jwt, now).await?;
         if !record.honours(credential.as_ref(), claims.ver, claims.generation, now)
             || !record.permits_source(source)
         {

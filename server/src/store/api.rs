@@ -151,7 +151,12 @@ pub trait Store: Send + Sync + 'static {
         now: u64,
     ) -> Result<bool, StoreError>;
 
-    /// All signing keys, by the time at which they activate.
+    /// A number of the list of signing keys, which grows with each key that is added or removed by whichever
+    /// server: the newest one that an answer of the store has said. Each [`look_up`](Self::look_up) says it, so that a
+    /// server whose keys are of a smaller number knows at its next request.
+    fn signing_keys_number(&self) -> u64;
+
+    /// All signing keys, by the time at which they activate; none older than of the number before the call.
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError>;
 
     /// Adds a signing key if there are just these others; false when another server was first.
@@ -161,7 +166,7 @@ pub trait Store: Send + Sync + 'static {
         others: &[String],
     ) -> Result<bool, StoreError>;
 
-    /// Forgets a signing key.
+    /// Forgets a signing key. Every look-up that begins after it says a greater number of the list.
     async fn remove_signing_key(&self, kid: &str) -> Result<(), StoreError>;
 
     /// The epoch of the spent set that is asked about this client, enrolled or not, and the time by the clock

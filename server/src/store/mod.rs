@@ -24,4 +24,4 @@ pub use postgres::PostgresStore;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 pub(crate) use signing_key::overwrite_stack;
-pub use signing_key::{Seed, SigningKeyRecord};
+pub use signing_key::{Seed, SigningAlgorithm, SigningKeyRecord};

@@ -3,7 +3,7 @@
 
 use super::{
     api::{StoreError, failed},
-    signing_key::{Seed, SigningKeyRecord},
+    signing_key::{Seed, SigningAlgorithm, SigningKeyRecord},
 };
 use crate::operator_keys::{OperatorKeys, Sealed};
 
@@ -36,6 +36,7 @@ pub(super) fn see_check(
 pub(super) struct SealedKey {
     pub(super) kid: String,
     pub(super) activates_at: u64,
+    pub(super) algorithm: SigningAlgorithm,
     pub(super) sealed: Vec<u8>,
 }
 
@@ -49,6 +50,7 @@ impl SealedKey {
         let mut kept = Self {
             kid: key.kid.clone(),
             activates_at: key.activates_at,
+            algorithm: key.algorithm,
             sealed: Vec::new(),
         };
         let sealed = keys.seal(&kept.of(store), key.seed.as_bytes());
@@ -58,7 +60,11 @@ impl SealedKey {
 
     fn of<'a>(&'a self, store: &'a [u8]) -> Sealed<'a> {
         Sealed {
-            kind: "signing key",
+            // So that no seed can be made one of another algorithm where it is kept.
+            kind: match self.algorithm {
+                SigningAlgorithm::EdDsa => "signing key",
+                SigningAlgorithm::Es256 => "signing key ES256",
+            },
             store,
             name: &self.kid,
             number: self.activates_at,
@@ -76,6 +82,7 @@ impl SealedKey {
         Ok(SigningKeyRecord {
             kid: self.kid,
             activates_at: self.activates_at,
+            algorithm: self.algorithm,
             seed,
         })
     }
@@ -94,6 +101,7 @@ impl SealedKey {
         Ok(Some(Self {
             kid: self.kid.clone(),
             activates_at: self.activates_at,
+            algorithm: self.algorithm,
             sealed: keys.seal(&of, &unsealed.secret).map_err(failed)?,
         }))
     }

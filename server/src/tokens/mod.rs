@@ -1,4 +1,4 @@
-//! Access tokens: EdDSA JWTs (RFC 7519, RFC 8037, RFC 9068), and the keys that sign them.
+//! Access tokens: JWTs signed with EdDSA or ES256 (RFC 7519, RFC 8037, RFC 7518, RFC 9068), and the keys that sign them.
 //!
 //! The next key is published before it signs, and a key stays published until the last token that
 //! it signed has expired, so that services which cache the key set never meet an unknown key.
@@ -12,11 +12,14 @@ mod tests;
 
 use std::sync::Arc;
 
-use jsonwebtoken::{Algorithm, Validation, crypto::aws_lc, decode, decode_header};
+use jsonwebtoken::{Validation, crypto::aws_lc, decode, decode_header};
 use twofapi_crypto_core::{Attributes, ClientId, CredentialId, Error, Scopes, ceremony::Accepted};
 use zeroize::Zeroizing;
 
-use crate::store::Store;
+use crate::{
+    clock::SKEW,
+    store::{SigningAlgorithm, Store},
+};
 pub(crate) use claims::Claims;
 use keys::SigningKeys;
 use ring::{Key, unavailable};
@@ -60,6 +63,8 @@ pub(crate) struct Tokens {
     issuer: String,
     audience: String,
     token_ttl: u64,
+    /// How far a server that has issued a token may have been ahead of this one, in seconds.
+    skew: u64,
 }
 
 impl Tokens {
@@ -68,16 +73,22 @@ impl Tokens {
         issuer: String,
         audience: String,
         schedule: KeySchedule,
+        algorithm: SigningAlgorithm,
         now: u64,
     ) -> Result<Self, Error> {
         // What checks signatures. A host application that installed a provider before keeps it; it
-        // covers EdDSA as well.
+        // covers both algorithms as well.
         let _ = aws_lc::DEFAULT_PROVIDER.install_default();
+        let skew = match store.is_shared() {
+            true => SKEW.into(),
+            false => 0,
+        };
         Ok(Self {
-            keys: SigningKeys::new(store, schedule, now).await?,
+            keys: SigningKeys::new(store, schedule, algorithm, now).await?,
             issuer,
             audience,
             token_ttl: schedule.token_ttl,
+            skew,
         })
     }
 
@@ -144,17 +155,18 @@ impl Tokens {
 
     /// The claims of a token of ours that is good at `now`, whatever has become of its client since.
     pub(crate) async fn check(&self, jwt: &str, now: u64) -> Result<Claims, Error> {
-        let ring = self.keys.ring(now).await?;
         let header = decode_header(jwt).map_err(|_| Error::Denied)?;
         // Whoever does not understand what a token calls critical must refuse it (RFC 7515, section
         // 4.1.11), and we understand no extension.
         if header.crit.is_some() {
             return Err(Error::Denied);
         }
-        let key = header.kid.as_deref().and_then(|kid| ring.named(kid));
-        let key = key.ok_or(Error::Denied)?;
-        // The algorithm is ours to choose, never the token's.
-        let mut validation = Validation::new(Algorithm::EdDSA);
+        // Of all that a header can say of keys, only the name of one of ours is looked at.
+        let kid = header.kid.as_deref().ok_or(Error::Denied)?;
+        let ring = self.keys.ring_with(kid, now).await?;
+        let key = ring.named(kid).ok_or(Error::Denied)?;
+        // The algorithm is the key's, never the token's.
+        let mut validation = Validation::new(key.algorithm());
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["iss", "sub", "aud", "exp", "nbf"]);
@@ -164,16 +176,28 @@ impl Tokens {
         let claims = decode::<Claims>(jwt, key.checking(), &validation)
             .map_err(|_| Error::Denied)?
             .claims;
-        if header.typ.as_deref() != Some("at+jwt") || now < claims.nbf || now >= claims.exp {
+        if header.typ.as_deref() != Some("at+jwt")
+            || now.saturating_add(self.skew) < claims.nbf
+            || now >= claims.exp
+        {
             return Err(Error::Denied);
         }
         Ok(claims)
     }
 
+    /// Whether the key of a token that was checked still is one, by what the store has said since: to be asked after
+    /// the look-up that every use of a token makes, so that a key which was dropped is refused at once.
+    pub(crate) async fn still_ours(&self, jwt: &str, now: u64) -> Result<(), Error> {
+        let header = decode_header(jwt).map_err(|_| Error::Denied)?;
+        let ring = self.keys.ring(now).await?;
+        let ours = header.kid.as_deref().and_then(|kid| ring.named(kid));
+        ours.map(drop).ok_or(Error::Denied)
+    }
+
     /// The public keys (RFC 7517, RFC 8037): those that sign, will sign, or have signed tokens that
     /// are still good.
     pub(crate) async fn jwks(&self, now: u64) -> Result<serde_json::Value, Error> {
-        let ring = self.keys.ring(now).await?;
+        let ring = self.keys.published(now).await?;
         let keys: Vec<_> = ring.keys().iter().map(Key::published).collect();
         Ok(serde_json::json!({ "keys": keys }))
     }

@@ -19,7 +19,7 @@ pub(crate) struct KeySchedule {
 impl KeySchedule {
     /// Which key signs at `now`: the last one that has activated, or the first one while the wall
     /// clock is set to before all of them.
-    pub(super) fn signing(times: &[u64], now: u64) -> Option<usize> {
+    pub(crate) fn signing(times: &[u64], now: u64) -> Option<usize> {
         let activated = times.partition_point(|activates_at| *activates_at <= now);
         (!times.is_empty()).then(|| activated.saturating_sub(1))
     }
@@ -32,8 +32,10 @@ impl KeySchedule {
             .saturating_add(self.rotate_after)
     }
 
-    /// When a key that is still missing has to activate, or `None` when none is missing.
-    pub(super) fn missing(&self, times: &[u64], now: u64) -> Option<u64> {
+    /// When a key that is still missing has to activate, or `None` when none is missing. One is missing as well where
+    /// neither the key that signs nor one that will sign is of the algorithm that is wanted. (Servers that want several
+    /// take turns then, each for as long as a key is published ahead, and do not make keys without end.)
+    pub(super) fn missing(&self, times: &[u64], is_wanted: &[bool], now: u64) -> Option<u64> {
         let horizon = self.horizon(now);
         let planned = times.iter().rev().find(|time| **time <= horizon);
         let ahead = now.saturating_add(self.publish_ahead);
@@ -42,6 +44,10 @@ impl KeySchedule {
             None => return Some(ahead),
             Some(newest) => *newest,
         };
+        let from = Self::signing(times, now).unwrap_or_default();
+        if !is_wanted.iter().skip(from).any(|wanted| *wanted) {
+            return Some(ahead);
+        }
         let next = newest.saturating_add(self.rotate_after);
         (now >= next.saturating_sub(self.publish_ahead)).then(|| next.max(ahead))
     }

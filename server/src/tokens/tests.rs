@@ -1,8 +1,11 @@
 //! Tokens and keys over a store in memory, and over one that is slow and fails.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -15,13 +18,13 @@ use twofapi_crypto_core::{
 
 use super::{
     AccessToken, Claims, Proven, Tokens,
-    keys::{REFRESH, RETRY},
+    keys::{REFRESH, RETRY, UNKNOWN_IN_A_SECOND},
     ring::{Key, part},
     schedule::{KeySchedule, STRAY_MAX},
 };
 use crate::store::{
-    EmbeddedStore, Invitation, InvitationKey, InvitationKind, RecordChange, Seed, SigningKeyRecord,
-    Store, StoreError,
+    EmbeddedStore, Invitation, InvitationKey, InvitationKind, RecordChange, Seed, SigningAlgorithm,
+    SigningKeyRecord, Store, StoreError,
 };
 
 const NOW: u64 = 1_795_000_000;
@@ -31,10 +34,22 @@ const SCHEDULE: KeySchedule = KeySchedule {
     token_ttl: 900,
 };
 
+const EDDSA: SigningAlgorithm = SigningAlgorithm::EdDsa;
+const ES256: SigningAlgorithm = SigningAlgorithm::Es256;
+
 async fn tokens() -> Tokens {
+    tokens_by(EDDSA).await
+}
+
+async fn tokens_by(algorithm: SigningAlgorithm) -> Tokens {
     let store = Arc::new(EmbeddedStore::in_memory(10).unwrap());
+    tokens_over(store, algorithm, NOW).await
+}
+
+/// A server of this store.
+async fn tokens_over(store: Arc<dyn Store>, algorithm: SigningAlgorithm, now: u64) -> Tokens {
     let (issuer, audience) = ("https://iss.example".into(), "https://aud.example".into());
-    Tokens::new(store, issuer, audience, SCHEDULE, NOW)
+    Tokens::new(store, issuer, audience, SCHEDULE, algorithm, now)
         .await
         .unwrap()
 }
@@ -71,7 +86,12 @@ fn kid_of(token: &AccessToken) -> String {
 
 #[tokio::test]
 async fn a_token_is_good_for_its_life_and_not_a_second_longer() {
-    let tokens = tokens().await;
+    for algorithm in [EDDSA, ES256] {
+        good_for_its_life(&tokens_by(algorithm).await).await;
+    }
+}
+
+async fn good_for_its_life(tokens: &Tokens) {
     let token = tokens.issue_for(&alice(), 3, NOW).await.unwrap();
     let claims = tokens.check(&token.jwt, NOW + 899).await.unwrap();
     assert_eq!(
@@ -197,6 +217,14 @@ macro_rules! slow_store {
     ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
         #[async_trait::async_trait]
         impl Store for Slow {
+            fn is_shared(&self) -> bool {
+                true
+            }
+
+            fn signing_keys_number(&self) -> u64 {
+                self.store.signing_keys_number()
+            }
+
             async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
                 self.reads.fetch_add(1, Ordering::SeqCst);
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -238,9 +266,7 @@ async fn when_the_keys_are_to_be_read_again_one_request_does_it_and_nobody_waits
         reads: AtomicU64::new(0),
         works: true.into(),
     });
-    let (issuer, audience) = ("https://iss.example".into(), "https://aud.example".into());
-    let tokens = Tokens::new(store.clone(), issuer, audience, SCHEDULE, NOW);
-    let tokens = Arc::new(tokens.await.unwrap());
+    let tokens = Arc::new(tokens_over(store.clone(), EDDSA, NOW).await);
     for (works, at) in [(true, NOW + REFRESH), (false, NOW + 2 * REFRESH)] {
         store.works.store(works, Ordering::SeqCst);
         let before = store.reads.load(Ordering::SeqCst);
@@ -260,7 +286,7 @@ async fn when_the_keys_are_to_be_read_again_one_request_does_it_and_nobody_waits
     let later = NOW + 2 * REFRESH + RETRY;
     assert!(tokens.issue_for(&alice(), 1, later).await.is_ok());
     let keys = &tokens.keys;
-    assert!(keys.is_fresh(&keys.current(), later));
+    assert!(keys.is_as_fresh(&keys.current(), later, REFRESH));
 }
 
 #[tokio::test]
@@ -324,6 +350,7 @@ async fn tokens_that_others_made_are_refused() {
     let stranger = Key::new(&SigningKeyRecord {
         kid,
         activates_at: NOW,
+        algorithm: EDDSA,
         seed: Seed::generate().unwrap(),
     });
     let forged = stranger.unwrap().sign(&claims).unwrap().to_string();
@@ -348,6 +375,228 @@ async fn tokens_that_others_made_are_refused() {
     }
 }
 
+/// A store with a key of each algorithm that may sign, and its server.
+async fn of_both_algorithms() -> Tokens {
+    let store = EmbeddedStore::in_memory(10).unwrap();
+    let mut others = Vec::new();
+    for (algorithm, activates_at) in [(ES256, NOW - 2), (EDDSA, NOW - 1)] {
+        let key = SigningKeyRecord::generate(algorithm, activates_at).unwrap();
+        assert!(store.add_signing_key(&key, &others).await.unwrap());
+        others.push(key.kid);
+    }
+    tokens_over(Arc::new(store), EDDSA, NOW).await
+}
+
+#[tokio::test]
+async fn a_token_is_checked_by_the_algorithm_of_its_key_whatever_it_says() {
+    let tokens = of_both_algorithms().await;
+    let good = tokens.issue_for(&alice(), 1, NOW).await.unwrap();
+    let claims = tokens.check(&good.jwt, NOW).await.unwrap();
+    let ring = tokens.keys.ring(NOW).await.unwrap();
+    let [es256, eddsa] = ring.keys() else {
+        panic!("two keys");
+    };
+    let algorithms = [es256.algorithm(), eddsa.algorithm()];
+    assert_eq!(algorithms, [Algorithm::ES256, Algorithm::EdDSA]);
+    let kid = |key: &Key| key.published()["kid"].clone();
+    let header =
+        |algorithm: &str, of: &Key| json!({ "alg": algorithm, "typ": "at+jwt", "kid": kid(of) });
+    let signed = |header: &serde_json::Value, by: &Key| {
+        let jwt = by.sign_under(&part(header).unwrap(), &claims).unwrap();
+        jwt.to_string()
+    };
+    for (algorithm, key) in [("ES256", es256), ("EdDSA", eddsa)] {
+        let jwt = signed(&header(algorithm, key), key);
+        assert!(tokens.check(&jwt, NOW).await.is_ok());
+    }
+    let mut forged = Vec::new();
+    for said in [
+        "EdDSA", "ES256", "ES384", "RS256", "HS256", "none", "NONE", "eddsa", "",
+    ] {
+        for (named, own) in [(es256, "ES256"), (eddsa, "EdDSA")] {
+            for by in [es256, eddsa] {
+                if said != own || !std::ptr::eq(named, by) {
+                    forged.push(signed(&header(said, named), by));
+                }
+            }
+            let unsigned = part(&header(said, named)).unwrap();
+            forged.push(format!("{unsigned}.{}.", part(&claims).unwrap()));
+        }
+    }
+    // A public key, in whatever form, taken for a shared secret.
+    for key in [es256, eddsa] {
+        let public = key.published();
+        let x = URL_SAFE_NO_PAD
+            .decode(public["x"].as_str().unwrap())
+            .unwrap();
+        let y = public["y"]
+            .as_str()
+            .map(|y| URL_SAFE_NO_PAD.decode(y).unwrap());
+        let point = [&[4][..], &x, y.as_deref().unwrap_or_default()].concat();
+        for secret in [
+            x,
+            point[1..].to_vec(),
+            point,
+            public["x"].as_str().unwrap().into(),
+            public.to_string().into_bytes(),
+        ] {
+            for algorithm in [Algorithm::HS256, Algorithm::HS512] {
+                let header = Header {
+                    typ: Some("at+jwt".into()),
+                    kid: public["kid"].as_str().map(str::to_owned),
+                    ..Header::new(algorithm)
+                };
+                let secret = EncodingKey::from_secret(&secret);
+                forged.push(encode(&header, &claims, &secret).unwrap());
+            }
+        }
+    }
+    for jwt in forged {
+        let checked = tokens.check(&jwt, NOW).await;
+        assert!(matches!(checked, Err(Error::Denied)), "{jwt}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_comes_with_a_token_is_not_looked_at() {
+    let tokens = of_both_algorithms().await;
+    let good = tokens.issue_for(&alice(), 1, NOW).await.unwrap();
+    let claims = tokens.check(&good.jwt, NOW).await.unwrap();
+    let ring = tokens.keys.ring(NOW).await.unwrap();
+    for own in ring.keys() {
+        let algorithm = match own.algorithm() {
+            Algorithm::ES256 => ES256,
+            _ => EDDSA,
+        };
+        let stranger = SigningKeyRecord::generate(algorithm, NOW).unwrap();
+        let stranger = Key::new(&stranger).unwrap();
+        for kid in [&own.published()["kid"], &stranger.published()["kid"]] {
+            for (name, value) in [
+                ("jwk", stranger.published()),
+                ("jku", json!("https://evil.example/jwks.json")),
+                ("x5u", json!("https://evil.example/cert.pem")),
+                ("x5c", json!(["MIIB"])),
+            ] {
+                let mut header = json!({
+                    "alg": algorithm.as_str(), "typ": "at+jwt", "kid": kid,
+                });
+                header[name] = value;
+                let header = part(&header).unwrap();
+                let forged = stranger.sign_under(&header, &claims).unwrap();
+                let checked = tokens.check(&forged, NOW).await;
+                assert!(matches!(checked, Err(Error::Denied)), "{name} of {kid}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_the_algorithm_is_changed_a_key_of_the_other_one_takes_its_turn() {
+    for (before, after) in [(EDDSA, ES256), (ES256, EDDSA)] {
+        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory(10).unwrap());
+        let first = tokens_over(store.clone(), before, NOW).await;
+        let token = first.issue_for(&alice(), 1, NOW).await.unwrap();
+        let second = tokens_over(store.clone(), after, NOW + 10).await;
+        let keys = published(&second, NOW + 10).await;
+        assert_eq!(keys.len(), 2);
+        let turn = NOW + 10 + SCHEDULE.publish_ahead;
+        let last = second.issue_for(&alice(), 1, turn - 1).await.unwrap();
+        assert_eq!(
+            [kid_of(&token), kid_of(&last)],
+            [keys[0].clone(), keys[0].clone()]
+        );
+        let next = second.issue_for(&alice(), 1, turn).await.unwrap();
+        assert_eq!(kid_of(&next), keys[1]);
+        let header = decode_header(&*next.jwt).unwrap();
+        assert_eq!(
+            format!("{:?}", header.alg),
+            format!("{:?}", Algorithm::from_str(after.as_str()).unwrap())
+        );
+        for server in [&first, &second] {
+            for token in [&last, &next] {
+                assert!(server.check(&token.jwt, turn + 1).await.is_ok());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn servers_that_want_different_algorithms_make_no_keys_without_end() {
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory(10).unwrap());
+    let one = tokens_over(store.clone(), EDDSA, NOW).await;
+    let other = tokens_over(store.clone(), ES256, NOW).await;
+    for minute in 0..7 * 24 * 60 {
+        let now = NOW + minute * 60;
+        for server in [&one, &other] {
+            server.issue_for(&alice(), 1, now).await.unwrap();
+        }
+    }
+    let keys = store.signing_keys().await.unwrap().len();
+    assert!(keys <= 4, "{keys} keys");
+}
+
+#[tokio::test]
+async fn a_key_that_is_dropped_is_no_key_at_any_server_once_the_store_has_said_so() {
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory(10).unwrap());
+    let one = tokens_over(store.clone(), EDDSA, NOW).await;
+    let other = tokens_over(store.clone(), EDDSA, NOW).await;
+    let token = one.issue_for(&alice(), 1, NOW).await.unwrap();
+    let leaked = kid_of(&token);
+    for server in [&one, &other] {
+        server.check(&token.jwt, NOW).await.unwrap();
+        server.still_ours(&token.jwt, NOW).await.unwrap();
+    }
+    store.remove_signing_key(&leaked).await.unwrap();
+    for server in [&one, &other] {
+        assert!(server.still_ours(&token.jwt, NOW).await.is_err());
+        assert!(server.check(&token.jwt, NOW).await.is_err());
+        assert!(!published(server, NOW).await.contains(&leaked));
+    }
+    // The next one signs at once, and whoever has not read it yet takes its tokens all the same.
+    let next = one.issue_for(&alice(), 1, NOW).await.unwrap();
+    assert_ne!(kid_of(&next), leaked);
+    for server in [&one, &other] {
+        server.check(&next.jwt, NOW).await.unwrap();
+        server.still_ours(&next.jwt, NOW).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn servers_of_a_shared_store_take_a_token_of_one_that_is_two_seconds_ahead_and_no_more() {
+    let store = Slow {
+        store: EmbeddedStore::in_memory(10).unwrap(),
+        reads: AtomicU64::new(0),
+        works: true.into(),
+    };
+    let tokens = tokens_over(Arc::new(store), EDDSA, NOW).await;
+    for (ahead, is_good) in [(0, true), (2, true), (3, false)] {
+        let token = tokens.issue_for(&alice(), 1, NOW + ahead).await.unwrap();
+        assert_eq!(tokens.check(&token.jwt, NOW).await.is_ok(), is_good);
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_keys_that_nobody_knows_have_the_store_asked_a_few_times_a_second() {
+    let store = Arc::new(Slow {
+        store: EmbeddedStore::in_memory(10).unwrap(),
+        reads: AtomicU64::new(0),
+        works: true.into(),
+    });
+    let tokens = tokens_over(store.clone(), EDDSA, NOW).await;
+    let good = tokens.issue_for(&alice(), 1, NOW).await.unwrap();
+    let claims = tokens.check(&good.jwt, NOW).await.unwrap();
+    for second in 0..2 {
+        let before = store.reads.load(Ordering::SeqCst);
+        for _ in 0..50 {
+            let stranger = SigningKeyRecord::generate(EDDSA, NOW).unwrap();
+            let forged = Key::new(&stranger).unwrap().sign(&claims).unwrap();
+            assert!(tokens.check(&forged, NOW + second).await.is_err());
+        }
+        let reads = store.reads.load(Ordering::SeqCst) - before;
+        assert_eq!(reads, u64::from(UNKNOWN_IN_A_SECOND));
+    }
+}
+
 #[tokio::test]
 async fn access_tokens_are_judged_as_the_vectors_say() {
     for file in [
@@ -366,6 +615,7 @@ async fn judged_as_it_says(file: &serde_json::Value) {
         let key = SigningKeyRecord {
             kid: text(&key["kid"]),
             activates_at: NOW - 2,
+            algorithm: EDDSA,
             seed: Seed::from_bytes(&seed).unwrap(),
         };
         let others: Vec<_> = store.signing_keys().await.unwrap();
@@ -373,7 +623,7 @@ async fn judged_as_it_says(file: &serde_json::Value) {
         assert!(store.add_signing_key(&key, &others).await.unwrap());
     }
     let (issuer, audience) = (text(&file["issuer"]), text(&file["audience"]));
-    let tokens = Tokens::new(Arc::new(store), issuer, audience, SCHEDULE, NOW)
+    let tokens = Tokens::new(Arc::new(store), issuer, audience, SCHEDULE, EDDSA, NOW)
         .await
         .unwrap();
     for case in file["accepted"].as_array().unwrap() {
@@ -403,7 +653,7 @@ async fn a_token_for_another_audience_or_from_another_issuer_is_refused() {
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory(10).unwrap());
     let make = |issuer: &str, audience: &str| {
         let (issuer, audience) = (issuer.to_owned(), audience.to_owned());
-        Tokens::new(store.clone(), issuer, audience, SCHEDULE, NOW)
+        Tokens::new(store.clone(), issuer, audience, SCHEDULE, EDDSA, NOW)
     };
     let ours = make("i", "a").await.unwrap();
     for other in [make("i", "b").await.unwrap(), make("j", "a").await.unwrap()] {

@@ -26,6 +26,9 @@ pub(crate) const WHOAMI: &str = "/auth/zkp/whoami";
 pub(crate) const TOKEN: &str = "/oauth/token";
 pub(crate) const OAUTH_CHALLENGE: &str = "/oauth/challenge";
 pub(crate) const JWKS: &str = "/.well-known/jwks.json";
+pub(crate) const CHECK: &str = "/auth/zkp/check";
+pub(crate) const METADATA: &str = "/.well-known/oauth-authorization-server";
+pub(crate) const OPENID: &str = "/.well-known/openid-configuration";
 
 /// What the server answered.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use twofapi_server::RecordChange;
 
 use crate::{
     client::{
-        Answer, CHALLENGE, CREDENTIALS, ENROLL, JOIN, JWKS, LINK, OAUTH_CHALLENGE, OFFER, ROTATE,
-        TOKEN, UNLINK, VERIFY, WHOAMI, credential, possession, send,
+        Answer, CHALLENGE, CHECK, CREDENTIALS, ENROLL, JOIN, JWKS, LINK, METADATA, OAUTH_CHALLENGE,
+        OFFER, OPENID, ROTATE, TOKEN, UNLINK, VERIFY, WHOAMI, credential, possession, send,
     },
     oauth::{assertion, form, with},
     server::Server,
@@ -201,10 +201,18 @@ fn every_answer(server: &Server) -> Vec<(&'static str, &'static str, Answer)> {
         (WHOAMI, Some(&token)),
         (WHOAMI, None),
         (JWKS, None),
+        (METADATA, None),
+        (CHECK, Some(&token)),
+        (CHECK, None),
+        (OPENID, None),
         ("/livez", None),
         ("/healthz", None),
     ] {
         answers.push(("GET", path, server.get(path, token.map(String::as_str))));
+    }
+    for query in ["?scope=reports:read", "?role=admin"] {
+        let answer = server.get(&format!("{CHECK}{query}"), Some(&token));
+        answers.push(("GET", CHECK, answer));
     }
     server.change("dave", RecordChange::Suspend);
     answers.push(("GET", WHOAMI, server.get(WHOAMI, Some(&token))));

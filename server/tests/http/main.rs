@@ -5,8 +5,10 @@
 mod attacks;
 mod authorisation;
 #[allow(dead_code, reason = "the tests of the command use the rest")]
+mod check;
 mod client;
 mod contract;
+mod discovery;
 mod enrolment;
 mod links;
 mod malformed;

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::{Value, json};
 use twofapi_crypto_core::CredentialId;
-use twofapi_server::{Config, RecordChange};
+use twofapi_server::{Config, RecordChange, SigningAlgorithm};
 
 use crate::{
     client::{JWKS, VERIFY, WHOAMI},
@@ -103,6 +103,50 @@ fn signed(server: &Server, jwt: &str, claims: &Value) -> String {
     let message = format!("{}.{}", jwt.split('.').next().unwrap(), encode(claims));
     let signature = ed25519_dalek::Signer::sign(&key, message.as_bytes());
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+}
+
+#[test]
+fn a_service_may_sign_with_es256() {
+    let config = Config {
+        signing_algorithm: SigningAlgorithm::Es256,
+        ..Config::new(AUDIENCE.parse().unwrap())
+    };
+    let server = Server::with(config, None);
+    let jwt = server.log_in(&server.enrol("alice"));
+    let header = part(&jwt, 0);
+    assert_eq!(
+        (&header["alg"], &header["typ"]),
+        (&json!("ES256"), &json!("at+jwt"))
+    );
+    let set = server.get(JWKS, None).body;
+    let key = &set["keys"][0];
+    let said = [
+        &key["kty"],
+        &key["crv"],
+        &key["alg"],
+        &key["use"],
+        &key["kid"],
+    ];
+    assert_eq!(
+        said,
+        [
+            &json!("EC"),
+            &json!("P-256"),
+            &json!("ES256"),
+            &json!("sig"),
+            &header["kid"]
+        ]
+    );
+    assert!(key.get("d").is_none(), "a private key is published");
+    // By another library than the one that has signed.
+    let bytes = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();
+    let [x, y] = ["x", "y"].map(|name| bytes(key[name].as_str().unwrap()));
+    let point = [&[4][..], &x, &y].concat();
+    let public = p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).unwrap();
+    let (message, signature) = jwt.rsplit_once('.').unwrap();
+    let signature = p256::ecdsa::Signature::from_slice(&bytes(signature)).unwrap();
+    p256::ecdsa::signature::Verifier::verify(&public, message.as_bytes(), &signature).unwrap();
+    assert_eq!(server.get(WHOAMI, Some(&jwt)).status, 200);
 }
 
 #[test]

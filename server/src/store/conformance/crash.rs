@@ -20,7 +20,7 @@ use super::{
 use crate::store::{
     api::{Invitation, InvitationKey, InvitationKind},
     changes::RecordChange,
-    signing_key::{Seed, SigningKeyRecord},
+    signing_key::{Seed, SigningAlgorithm, SigningKeyRecord},
 };
 
 async fn invite(
@@ -125,13 +125,15 @@ pub async fn what_was_acknowledged_is_there_after_a_crash(
     let key = SigningKeyRecord {
         kid: "kept".into(),
         activates_at: 1,
-        seed: Seed::generate().expect("randomness"),
+        algorithm: SigningAlgorithm::Es256,
+        seed: Seed::generate_for(SigningAlgorithm::Es256).expect("randomness"),
     };
     let added = subject.store().add_signing_key(&key, &[]).await;
     assert!(added.expect("the store works"));
     subject.crash().await;
     let keys = subject.store().signing_keys().await;
     let keys = keys.expect("the store works");
+    assert_eq!(keys[0].algorithm, key.algorithm);
     assert_eq!(keys[0].seed.as_bytes(), key.seed.as_bytes());
     let removed = subject.store().remove_signing_key("kept").await;
     removed.expect("the store works");

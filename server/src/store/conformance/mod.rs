@@ -76,6 +76,7 @@ macro_rules! store_conformance {
             signing_keys_are_kept_by_the_time_at_which_they_activate
             a_signing_key_is_added_only_to_those_that_its_maker_knows
             of_many_first_signing_keys_one_is_kept
+            a_look_up_says_that_the_signing_keys_have_changed
             a_challenge_is_accepted_once
             of_many_steps_with_one_challenge_one_is_done
             of_a_login_and_a_rotation_with_one_challenge_one_is_done

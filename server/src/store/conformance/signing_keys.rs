@@ -5,15 +5,19 @@
 use std::sync::Arc;
 
 use tokio::{sync::Barrier, task::JoinSet};
+use twofapi_crypto_core::ClientId;
 
 use super::subject::StoreUnderTest;
-use crate::store::signing_key::{Seed, SigningKeyRecord};
+use crate::store::signing_key::{SigningAlgorithm, SigningKeyRecord};
 
 fn key(kid: &str, activates_at: u64) -> SigningKeyRecord {
+    of(SigningAlgorithm::EdDsa, kid, activates_at)
+}
+
+fn of(algorithm: SigningAlgorithm, kid: &str, activates_at: u64) -> SigningKeyRecord {
     SigningKeyRecord {
         kid: kid.into(),
-        activates_at,
-        seed: Seed::generate().expect("randomness"),
+        ..SigningKeyRecord::generate(algorithm, activates_at).expect("randomness")
     }
 }
 
@@ -23,11 +27,16 @@ async fn add(subject: &dyn StoreUnderTest, key: &SigningKeyRecord, others: &[&st
     added.expect("the store works")
 }
 
-async fn kept(subject: &dyn StoreUnderTest) -> Vec<(String, u64, Vec<u8>)> {
+type Kept = (String, u64, SigningAlgorithm, Vec<u8>);
+
+fn as_kept(key: &SigningKeyRecord) -> Kept {
+    let seed = key.seed.as_bytes().to_vec();
+    (key.kid.clone(), key.activates_at, key.algorithm, seed)
+}
+
+async fn kept(subject: &dyn StoreUnderTest) -> Vec<Kept> {
     let keys = subject.store().signing_keys().await;
-    let keys = keys.expect("the store works").into_iter();
-    keys.map(|key| (key.kid, key.activates_at, key.seed.as_bytes().to_vec()))
-        .collect()
+    keys.expect("the store works").iter().map(as_kept).collect()
 }
 
 pub async fn signing_keys_are_kept_by_the_time_at_which_they_activate(
@@ -35,16 +44,12 @@ pub async fn signing_keys_are_kept_by_the_time_at_which_they_activate(
 ) {
     let (first, second, third) = (
         key("b", 10),
-        key("c", 20),
+        of(SigningAlgorithm::Es256, "c", 20),
         key("a", u64::from(u32::MAX) * 2),
     );
     assert!(add(subject, &third, &[]).await);
     assert!(add(subject, &first, &["a"]).await);
     assert!(add(subject, &second, &["b", "a"]).await);
-    let as_kept = |key: &SigningKeyRecord| {
-        let seed = key.seed.as_bytes().to_vec();
-        (key.kid.clone(), key.activates_at, seed)
-    };
     let expected: Vec<_> = [&first, &second, &third].map(as_kept).into();
     assert_eq!(kept(subject).await, expected);
     let removed = subject.store().remove_signing_key("c").await;
@@ -87,4 +92,29 @@ pub async fn of_many_first_signing_keys_one_is_kept(subject: &mut impl StoreUnde
     let kept = kept(subject).await;
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].0, winners[0].0);
+}
+
+pub async fn a_look_up_says_that_the_signing_keys_have_changed(subject: &mut impl StoreUnderTest) {
+    let mut number = 0;
+    // Whoever it is about: keys of a store that is spread over many places are in one of them.
+    let people: Vec<ClientId> = (0..8)
+        .map(|n| ClientId::parse(&format!("client-{n}")).expect("an id"))
+        .collect();
+    for change in 0..4 {
+        if change % 2 == 0 {
+            assert!(add(subject, &key("a", 1), &[]).await);
+        } else {
+            let removed = subject.store().remove_signing_key("a").await;
+            removed.expect("the store works");
+        }
+        let store = subject.store();
+        for id in &people {
+            store.look_up(id).await.expect("the store works");
+            let said = store.signing_keys_number();
+            assert!(said > number, "{said} after {number}, by {id}");
+        }
+        number = store.signing_keys_number();
+        store.look_up(&people[0]).await.expect("the store works");
+        assert_eq!(store.signing_keys_number(), number, "nothing has changed");
+    }
 }

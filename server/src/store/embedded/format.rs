@@ -7,10 +7,11 @@ use redb::{
 use crate::store::api::{StoreError, failed};
 
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
-/// Format 1 had records of one credential, which are read as they are, and no invitations to reset a client.
+/// Format 1 had records of one credential, which are read as they are, and no invitations to reset a client; format 2
+/// had signing keys of one algorithm.
 /// It is written with this number as soon as it is opened to be served, so that no older version opens it again
 /// and takes what it does not know for damage.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 const OLDEST: u64 = 1;
 
 /// Whether the disk has room is tried out here.

@@ -20,7 +20,10 @@ mod writer;
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -57,6 +60,8 @@ pub struct EmbeddedStore {
 struct Memory {
     spent: Mutex<Spent>,
     pending: Mutex<Pending>,
+    /// Of the list of signing keys, which nobody else changes while it is open.
+    signing_keys_number: AtomicU64,
 }
 
 impl Memory {
@@ -152,6 +157,7 @@ impl EmbeddedStore {
             memory: Arc::new(Memory {
                 spent: Mutex::new(Spent::new(spent_capacity)?),
                 pending: Mutex::default(),
+                signing_keys_number: AtomicU64::new(0),
             }),
         })
     }
@@ -253,6 +259,10 @@ impl Store for EmbeddedStore {
         Ok(pending.replace(id, before, after.clone(), now))
     }
 
+    fn signing_keys_number(&self) -> u64 {
+        self.memory.signing_keys_number.load(Ordering::Acquire)
+    }
+
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
         self.read(signing_keys::all)
     }
@@ -263,16 +273,27 @@ impl Store for EmbeddedStore {
         others: &[String],
     ) -> Result<bool, StoreError> {
         let (key, others) = (key.clone(), others.to_owned());
-        self.writer
+        let added = self
+            .writer
             .write(move |t| signing_keys::add(t, &key, &others))
-            .await
+            .await?;
+        if added {
+            self.memory
+                .signing_keys_number
+                .fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(added)
     }
 
     async fn remove_signing_key(&self, kid: &str) -> Result<(), StoreError> {
         let kid = kid.to_owned();
         self.writer
             .write(move |t| signing_keys::remove(t, &kid))
-            .await
+            .await?;
+        self.memory
+            .signing_keys_number
+            .fetch_add(1, Ordering::AcqRel);
+        Ok(())
     }
 
     async fn epoch(&self, _id: &ClientId, now: u64) -> Result<At, StoreError> {

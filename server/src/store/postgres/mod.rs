@@ -11,7 +11,7 @@ mod steps;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
 use async_trait::async_trait;
@@ -27,7 +27,7 @@ use super::{
     changes::RecordChange,
     known::Known,
     sealed::SealedKey,
-    signing_key::SigningKeyRecord,
+    signing_key::{SigningAlgorithm, SigningKeyRecord},
 };
 use crate::operator_keys::OperatorKeys;
 use connection::{Connections, Typed, failed};
@@ -48,6 +48,7 @@ pub struct PostgresStore {
     capacity: Capacity,
     known: Known,
     accepted: AtomicU32,
+    signing_keys_number: AtomicU64,
 }
 
 /// What taking away needs, which nobody waits for.
@@ -80,6 +81,7 @@ impl PostgresStore {
             capacity: Capacity::of(spent_capacity),
             known: Known::default(),
             accepted: AtomicU32::new(0),
+            signing_keys_number: AtomicU64::new(0),
         })
     }
 
@@ -125,6 +127,18 @@ impl PostgresStore {
 
     async fn row(&self, said: &str, parameters: &[Typed<'_>]) -> Result<Option<Row>, StoreError> {
         self.shared.connections.row(said, parameters).await
+    }
+
+    /// What is kept of a client. The answer says as well of which number the signing keys are.
+    async fn kept_record(&self, id: &ClientId) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = self
+            .row(&self.said().look_up, &[(&id.as_str(), Type::TEXT)])
+            .await?
+            .ok_or_else(|| StoreError("the store says nothing of itself any longer".into()))?;
+        let number: i64 = row.try_get(1).map_err(failed)?;
+        self.signing_keys_number
+            .fetch_max(number.unsigned_abs(), Ordering::AcqRel);
+        row.try_get(0).map_err(failed)
     }
 
     /// Takes away what has expired, now and then, and lets nobody wait for it.
@@ -189,11 +203,16 @@ fn record(bytes: &[u8]) -> Result<Record, StoreError> {
 }
 
 fn sealed_key(row: &Row) -> Result<SealedKey, StoreError> {
+    let damaged = || StoreError("a signing key is damaged".into());
     let activates_at: i64 = row.try_get(1).map_err(failed)?;
+    let algorithm: i16 = row.try_get(3).map_err(failed)?;
+    let algorithm = u8::try_from(algorithm).ok();
     Ok(SealedKey {
         kid: row.try_get(0).map_err(failed)?,
-        activates_at: u64::try_from(activates_at)
-            .map_err(|_| StoreError("a signing key is damaged".into()))?,
+        activates_at: u64::try_from(activates_at).map_err(|_| damaged())?,
+        algorithm: algorithm
+            .and_then(SigningAlgorithm::of_number)
+            .ok_or_else(damaged)?,
         sealed: row.try_get(2).map_err(failed)?,
     })
 }
@@ -209,11 +228,8 @@ impl Store for PostgresStore {
     }
 
     async fn look_up(&self, id: &ClientId) -> Result<Option<Record>, StoreError> {
-        let row = self
-            .row(&self.said().look_up, &[(&id.as_str(), Type::TEXT)])
-            .await?;
-        row.map(|row| record(row.try_get(0).map_err(failed)?))
-            .transpose()
+        let kept = self.kept_record(id).await?;
+        kept.map(|kept| record(&kept)).transpose()
     }
 
     async fn clients_after(
@@ -241,14 +257,10 @@ impl Store for PostgresStore {
         change: &RecordChange,
     ) -> Result<Result<(Transition, Record), Error>, StoreError> {
         for _ in 0..TRIES {
-            let row = self
-                .row(&self.said().look_up, &[(&id.as_str(), Type::TEXT)])
-                .await?;
-            let Some(row) = row else {
+            let Some(before) = self.kept_record(id).await? else {
                 return Ok(Err(Error::NotEnrolled));
             };
-            let before: &[u8] = row.try_get(0).map_err(failed)?;
-            let mut record = record(before)?;
+            let mut record = record(&before)?;
             let transition = match change.apply(&mut record) {
                 Ok(transition) => transition,
                 Err(error) => return Ok(Err(error)),
@@ -390,6 +402,10 @@ impl Store for PostgresStore {
         Ok(replaced.is_some())
     }
 
+    fn signing_keys_number(&self) -> u64 {
+        self.signing_keys_number.load(Ordering::Acquire)
+    }
+
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
         let rows = self.rows(&self.said().signing_keys, &[]).await?;
         let read = |row: &Row| sealed_key(row)?.unsealed(&self.keys, &self.id);
@@ -405,10 +421,12 @@ impl Store for PostgresStore {
         let activates_at = seconds(key.activates_at);
         let mut others = others.to_vec();
         others.sort_unstable();
-        let parameters: [Typed<'_>; 4] = [
+        let algorithm = i16::from(kept.algorithm.number());
+        let parameters: [Typed<'_>; 5] = [
             (&key.kid, Type::TEXT),
             (&activates_at, Type::INT8),
             (&kept.sealed, Type::BYTEA),
+            (&algorithm, Type::INT2),
             (&others, Type::TEXT_ARRAY),
         ];
         let said = self.said();

@@ -63,9 +63,14 @@ impl Statements {
         );
         // How many entries were ever made. What of them is gone was counted with the epoch that was begun then.
         let made = format!("(SELECT last_value - (NOT is_called)::integer FROM {s}.spent_number)");
+        // Greater than any that a copy of the store had which a backup has taken the place of.
+        let renumbered = format!("signing_keys_number = greatest(signing_keys_number + 1, {NOW})");
         let not_moved = format!("NOT EXISTS (SELECT FROM {s}.about WHERE moved_to IS NOT NULL)");
         Self {
-            look_up: format!("SELECT record FROM {s}.clients WHERE client_id = $1"),
+            // One row, whether there is a client or not, with the number of the list of signing keys.
+            look_up: format!(
+                "SELECT record, signing_keys_number FROM {s}.about LEFT JOIN {s}.clients ON client_id = $1"
+            ),
             clients_after: format!(
                 "SELECT client_id, record FROM {s}.clients WHERE client_id > $1 \
                  ORDER BY client_id LIMIT $2"
@@ -112,20 +117,23 @@ impl Statements {
                   WHERE client_id = $1 AND pending = $2 AND until > {NOW} RETURNING 1"
             ),
             signing_keys: format!(
-                "SELECT kid, activates_at, sealed FROM {s}.signing_keys ORDER BY activates_at, kid"
+                "SELECT kid, activates_at, sealed, algorithm FROM {s}.signing_keys ORDER BY activates_at, kid"
             ),
             // Whoever makes an invitation or adds a signing key waits for whoever is doing so.
             turn: format!(
                 "WITH {DURABLE} SELECT FROM {s}.about, durable FOR NO KEY UPDATE OF about"
             ),
-            // $4: what other keys there are, sorted.
+            // $5: what other keys there are, sorted.
             add_signing_key: format!(
-                "INSERT INTO {s}.signing_keys (kid, activates_at, sealed) SELECT $1, $2, $3 \
-                  WHERE ARRAY(SELECT kid FROM {s}.signing_keys ORDER BY kid) = $4 AND {not_moved} \
-                 ON CONFLICT (kid) DO NOTHING RETURNING 1"
+                "WITH added AS (INSERT INTO {s}.signing_keys (kid, activates_at, sealed, algorithm) \
+                   SELECT $1, $2, $3, $4 \
+                    WHERE ARRAY(SELECT kid FROM {s}.signing_keys ORDER BY kid) = $5 AND {not_moved} \
+                   ON CONFLICT (kid) DO NOTHING RETURNING 1) \
+                 UPDATE {s}.about SET {renumbered} FROM added RETURNING 1"
             ),
             remove_signing_key: format!(
-                "WITH {DURABLE} DELETE FROM {s}.signing_keys USING durable WHERE kid = $1"
+                "WITH {DURABLE}, gone AS (DELETE FROM {s}.signing_keys USING durable WHERE kid = $1 RETURNING 1) \
+                 UPDATE {s}.about SET {renumbered} FROM gone"
             ),
             seal_signing_key: format!(
                 "WITH {DURABLE} UPDATE {s}.signing_keys SET sealed = $3 FROM durable \

@@ -73,6 +73,11 @@ impl Bucket {
         format!("{}signing-keys", self.tag)
     }
 
+    /// The number of the list of signing keys, in every bucket, so that each look-up says it.
+    pub(super) fn signing_keys_number(&self) -> String {
+        format!("{}signing-keys-number", self.tag)
+    }
+
     /// What is written so that a connection can wait for all that came before.
     pub(super) fn fence(&self) -> String {
         format!("{}fence", self.tag)
@@ -167,6 +172,7 @@ mod tests {
                 bucket.shares(),
                 bucket.ids(),
                 bucket.fence(),
+                bucket.signing_keys_number(),
                 bucket.client(&id),
                 bucket.invitations(&id),
                 bucket.link(&id),

@@ -17,7 +17,7 @@ mod steps;
 
 use std::sync::{
     Mutex, PoisonError,
-    atomic::{AtomicU16, Ordering},
+    atomic::{AtomicU16, AtomicU64, Ordering},
 };
 
 use async_trait::async_trait;
@@ -84,6 +84,7 @@ pub struct RedisStore {
     /// Over which connection that was learnt: what is behind another one may be another master.
     learnt_over: Mutex<Option<u64>>,
     checked: AtomicU16,
+    signing_keys_number: AtomicU64,
 }
 
 impl RedisStore {
@@ -107,6 +108,7 @@ impl RedisStore {
             clock: Known::default(),
             learnt_over: Mutex::new(None),
             checked: AtomicU16::new(0),
+            signing_keys_number: AtomicU64::new(0),
             about,
         })
     }
@@ -160,10 +162,13 @@ impl RedisStore {
         self.connections.ask_safely(said, self.about.safety).await
     }
 
-    /// What a client has under a key of its own, asked of a master of this store.
+    /// What a client has under a key of its own, asked of a master of this store. The answer says as well of which number
+    /// the signing keys are.
     async fn value(&self, bucket: &Bucket, key: String) -> Result<Option<Vec<u8>>, StoreError> {
         let mut get = redis::cmd("MGET");
-        get.arg(bucket.about()).arg(key);
+        get.arg(bucket.about())
+            .arg(key)
+            .arg(bucket.signing_keys_number());
         let commands: Vec<Cmd> = vec![get, redis::cmd("ROLE")];
         let answers: [Value; 2] = self
             .connections
@@ -179,11 +184,18 @@ impl RedisStore {
             self.connections.give_up();
             return Err(StoreError("Redis is no master any longer".into()));
         }
-        let [about, value]: [Value; 2] = values.try_into().map_err(|_| unexpected())?;
+        let [about, value, number]: [Value; 3] = values.try_into().map_err(|_| unexpected())?;
         match about {
             Value::BulkString(about) if about == self.about.id => {}
             Value::BulkString(about) => return Err(elsewhere(&about)),
             _ => return Err(elsewhere(b"")),
+        }
+        // There is none before the first change that this version has made.
+        if let Value::BulkString(number) = number {
+            let number = str::from_utf8(&number)
+                .ok()
+                .and_then(|number| number.parse().ok());
+            self.learn_number(number.ok_or_else(unexpected)?);
         }
         match value {
             Value::BulkString(value) => Ok(Some(value)),
@@ -198,6 +210,22 @@ impl RedisStore {
         get.arg(first.signing_keys());
         let mut answers = self.connections.read(vec![get]).await?;
         signing_keys::all(answers.pop().ok_or_else(unexpected)?)
+    }
+
+    fn learn_number(&self, number: u64) {
+        self.signing_keys_number.fetch_max(number, Ordering::AcqRel);
+    }
+
+    /// Says the new number of the list of signing keys in every bucket. Were one to lose it in a failover, servers would
+    /// learn of the change when they read the keys again the next time.
+    async fn number_keys(&self, number: u64) -> Result<(), StoreError> {
+        for bucket in self.about.buckets.all().skip(1) {
+            let key = bucket.signing_keys_number();
+            let said = self.said(Name::NumberKeys, bucket).key(key).number(number);
+            self.connections.ask(&said).await?.is_done()?;
+        }
+        self.learn_number(number);
+        Ok(())
     }
 
     /// What is known of a bucket's spent set, if the connection is the one over which it was learnt.
@@ -366,6 +394,10 @@ impl Store for RedisStore {
         self.connections.ask(&said).await?.is_done()
     }
 
+    fn signing_keys_number(&self) -> u64 {
+        self.signing_keys_number.load(Ordering::Acquire)
+    }
+
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
         let kept = self.kept_signing_keys().await?;
         let unsealed = kept
@@ -381,23 +413,34 @@ impl Store for RedisStore {
     ) -> Result<bool, StoreError> {
         let kept = SealedKey::sealed(key, &self.keys, &self.about.id)?;
         let first = self.about.buckets.first();
-        let keys = first.signing_keys();
+        let (keys, number) = (first.signing_keys(), first.signing_keys_number());
         let mut said = self
             .said(Name::AddKey, first)
             .key(keys)
+            .key(number)
             .with(kept.kid.as_bytes())
             .with(to_bytes(&kept));
         for other in others {
             said = said.with(other.as_bytes());
         }
-        self.safely(&said).await?.is_done()
+        let answer = self.safely(&said).await?;
+        let added = answer.is_done()?;
+        if added {
+            self.number_keys(answer.number(0)?).await?;
+        }
+        Ok(added)
     }
 
     async fn remove_signing_key(&self, kid: &str) -> Result<(), StoreError> {
         let first = self.about.buckets.first();
-        let keys = first.signing_keys();
-        let said = self.said(Name::RemoveKey, first).key(keys).with(kid);
-        self.safely(&said).await.map(drop)
+        let (keys, number) = (first.signing_keys(), first.signing_keys_number());
+        let said = self
+            .said(Name::RemoveKey, first)
+            .key(keys)
+            .key(number)
+            .with(kid);
+        let number = self.safely(&said).await?.number(0)?;
+        self.number_keys(number).await
     }
 
     async fn epoch(&self, id: &ClientId, _now: u64) -> Result<At, StoreError> {

@@ -22,9 +22,10 @@ pub(super) enum Name {
     AddKey,
     RemoveKey,
     SealKey,
+    NumberKeys,
 }
 
-const ALL: [Name; 12] = [
+const ALL: [Name; 13] = [
     Name::Epoch,
     Name::Proven,
     Name::Permitted,
@@ -37,6 +38,7 @@ const ALL: [Name; 12] = [
     Name::AddKey,
     Name::RemoveKey,
     Name::SealKey,
+    Name::NumberKeys,
 ];
 
 /// Text and hash of a script.
@@ -62,6 +64,7 @@ impl Name {
             Self::AddKey => other(include_str!("scripts/add_key.lua")),
             Self::RemoveKey => other(include_str!("scripts/remove_key.lua")),
             Self::SealKey => other(include_str!("scripts/seal_key.lua")),
+            Self::NumberKeys => other(include_str!("scripts/number_keys.lua")),
         }
     }
 

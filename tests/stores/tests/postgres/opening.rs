@@ -1,6 +1,8 @@
 //! What is no store of this version and under these keys is not opened, and the answer says what would be right.
 
-use twofapi_server::{OperatorKeys, PostgresStore, Seed, SigningKeyRecord, Store};
+use twofapi_server::{
+    OperatorKeys, PostgresStore, Seed, SigningAlgorithm, SigningKeyRecord, Store,
+};
 
 use crate::place::Place;
 
@@ -27,7 +29,7 @@ async fn a_database_without_a_store_is_refused_and_one_is_made_by_migrating_once
     );
     let mut before = [one, other, third].map(|migrated| migrated.expect("it works").0);
     before.sort_unstable();
-    assert_eq!(before, [0, 1, 1]);
+    assert_eq!(before, [0, 2, 2]);
     place.open(100).await;
 }
 
@@ -118,7 +120,8 @@ async fn after_a_rewrap_the_new_key_alone_opens_the_store_and_its_signing_keys()
     let key = SigningKeyRecord {
         kid: "kept".into(),
         activates_at: 1,
-        seed: Seed::generate().expect("randomness"),
+        algorithm: SigningAlgorithm::Es256,
+        seed: Seed::generate_for(SigningAlgorithm::Es256).expect("randomness"),
     };
     let store = place.open(100).await;
     assert!(store.add_signing_key(&key, &[]).await.expect("it works"));

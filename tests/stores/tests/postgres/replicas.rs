@@ -29,6 +29,18 @@ async fn a_challenge_of_each_is_good_at_every_other_and_once_among_all() {
 }
 
 #[tokio::test]
+async fn a_signing_key_that_is_dropped_is_refused_by_every_server_at_its_next_request() {
+    let place = Place::with_a_store().await;
+    let (one, other) = (replica(&place).await, replica(&place).await);
+    twofapi_tests_stores::a_signing_key_that_is_dropped_is_refused_by_every_server_at_its_next_request(
+        &place.open(2).await,
+        &one,
+        &other,
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_server_of_a_shared_store_does_not_start_without_the_operators_keys() {
     let place = Place::with_a_store().await;
     let said = try_replica(&place, None)

@@ -90,6 +90,7 @@ mod with_many_buckets {
         a_link_of_what_joined_uses_it_up
         of_many_resets_by_one_invitation_one_is_done
         of_many_first_signing_keys_one_is_kept
+        a_look_up_says_that_the_signing_keys_have_changed
         of_many_steps_with_one_challenge_one_is_done
         a_challenge_of_a_spent_set_that_was_lost_is_refused
         what_was_acknowledged_is_there_after_a_crash
