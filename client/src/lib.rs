@@ -35,6 +35,7 @@ pub mod recovery;
 pub mod rotation;
 mod server_url;
 pub mod session;
+pub mod sessions;
 mod text;
 
 pub use failure::{Failure, FailureKind};

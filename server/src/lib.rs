@@ -22,8 +22,8 @@ pub use http::{
 pub use methods::{Acr, Answered, Begun, HeldLogin, Method, Methods};
 pub use operator_keys::OperatorKeys;
 pub use service::{
-    AuthenticatedClient, ChallengeName, Config, EnrolmentPermission, EnrolmentToken,
-    IssuedChallenge, LoggedIn, Login, LoginError, LoginStep, Service, cancel_invitations,
+    AuthenticatedClient, ChallengeName, Config, Ending, EnrolmentPermission, EnrolmentToken,
+    IssuedChallenge, LoggedIn, Login, LoginError, LoginStep, Revoked, Service, cancel_invitations,
     change_record, drop_signing_key, invite, invite_to_reset, rotate_signing_key,
 };
 #[cfg(feature = "postgres")]
@@ -34,7 +34,8 @@ pub use store::RedisStore;
 pub use store::conformance;
 pub use store::{
     AttributesChange, ClientsAtRest, EmbeddedStore, Invitation, InvitationKey, InvitationKind,
-    RecordChange, Seed, SigningAlgorithm, SigningKeyRecord, Store, StoreError, StorePlace, User,
+    RecordChange, Seed, Session, SessionId, SigningAlgorithm, SigningKeyRecord, Store, StoreError,
+    StorePlace, User,
 };
 pub use tokens::{AccessToken, JWKS_MAX_AGE};
 pub use workload::{

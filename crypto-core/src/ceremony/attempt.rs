@@ -475,6 +475,24 @@ impl Commit {
         scopes(&self.record, &self.credential)
     }
 
+    /// The credential that the step accepts: what a session that is written in it names.
+    #[must_use]
+    pub const fn credential_id(&self) -> &CredentialId {
+        &self.credential
+    }
+
+    /// The version that this credential came with.
+    #[must_use]
+    pub const fn since(&self) -> u32 {
+        self.since
+    }
+
+    /// The generation of the client after the step.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        self.record.generation()
+    }
+
     /// Tells what the store did.
     ///
     /// # Errors

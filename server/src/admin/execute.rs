@@ -4,14 +4,14 @@ use twofapi_crypto_core::{ClientId, Error, Record, Scopes, Transition};
 
 use super::{
     request::Request,
-    response::{ClientDetails, ClientView, Response, SigningKeyView},
+    response::{ClientDetails, ClientView, Response, SessionView, SigningKeyView},
 };
 use crate::{
     service::{
-        EnrolmentToken, cancel_invitations, change_record, drop_signing_key, invite,
+        EnrolmentToken, cancel_invitations, change_record, drop_signing_key, good_sessions, invite,
         invite_to_reset, rotate_signing_key,
     },
-    store::{ClientsAtRest, RecordChange, Store},
+    store::{ClientsAtRest, RecordChange, SessionId, Store},
 };
 
 const PAGE: usize = 500;
@@ -111,6 +111,11 @@ async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Respon
             let dropped = drop_signing_key(store, &kid).await?;
             return signing_keys(store, now, dropped).await;
         }
+        Request::Sessions { client_id } => return sessions(store, &client_id, &[], now).await,
+        Request::EndSession {
+            client_id,
+            session_id,
+        } => return sessions(store, &client_id, &[session_id.parse()?], now).await,
         Request::Suspend { client_id } => (client_id, RecordChange::Suspend),
         Request::Resume { client_id } => (client_id, RecordChange::Resume),
         Request::Revoke { client_id } => (client_id, RecordChange::Revoke),
@@ -145,4 +150,27 @@ async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Respon
     let id: ClientId = client_id.parse()?;
     let (transition, record) = change_record(store, &id, &change).await?;
     Ok(shown(&id, &record, transition == Transition::Changed))
+}
+
+/// Ends these sessions of a client, and says which there are then.
+async fn sessions(
+    store: &dyn Store,
+    client_id: &str,
+    ids: &[SessionId],
+    now: u64,
+) -> Result<Response, Error> {
+    let id: ClientId = client_id.parse()?;
+    store.look_up(&id).await?.ok_or(Error::NotEnrolled)?;
+    let ended = match ids.is_empty() {
+        true => 0,
+        false => store.end_sessions(&id, ids).await?,
+    };
+    if ended > 0 {
+        tracing::info!(client_id = %id, ended, "sessions ended by the operator");
+    }
+    let good = good_sessions(store, &id, now).await?;
+    Ok(Response::Sessions {
+        sessions: good.iter().map(SessionView::new).collect(),
+        ended,
+    })
 }

@@ -14,6 +14,7 @@ mod socket;
 pub use execute::{execute, look};
 pub use request::{Request, Said};
 pub use response::{
-    AttributesView, ClientDetails, ClientView, CredentialView, Response, SigningKeyView,
+    AttributesView, ClientDetails, ClientView, CredentialView, Response, SessionView,
+    SigningKeyView,
 };
 pub use socket::{AdminSocket, ask};

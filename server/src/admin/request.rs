@@ -59,6 +59,18 @@ pub enum Request {
         /// Which.
         client_id: String,
     },
+    /// List the sessions of a client that are good.
+    Sessions {
+        /// Whose.
+        client_id: String,
+    },
+    /// End one session of a client.
+    EndSession {
+        /// Whose.
+        client_id: String,
+        /// Which.
+        session_id: String,
+    },
     /// Let a credential expire, or not any longer.
     SetExpiry {
         /// Whose.

@@ -1,11 +1,14 @@
 //! What an operator is told, and sees of a client.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 use twofapi_crypto_core::{Attributes, ClientId, EnrolledCredential, Record};
 
-use crate::{store::SigningKeyRecord, tokens::KeySchedule};
+use crate::{
+    store::{Session, SigningKeyRecord},
+    tokens::KeySchedule,
+};
 
 /// What the operator is told. Without `Debug`, for it may be an enrolment token.
 #[derive(Clone, Serialize, Deserialize)]
@@ -45,6 +48,13 @@ pub enum Response {
         keys: Vec<SigningKeyView>,
         /// Whether the request changed something.
         changed: bool,
+    },
+    /// The sessions of a client that are good, the oldest first.
+    Sessions {
+        /// The sessions.
+        sessions: Vec<SessionView>,
+        /// How many the request has ended.
+        ended: u64,
     },
     /// It did not work.
     Failed {
@@ -133,6 +143,24 @@ pub struct CredentialView {
     pub scopes: Option<Vec<String>>,
 }
 
+/// What an operator sees of a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Its id: the `jti` of its token.
+    pub session_id: String,
+    /// The credential that was proven.
+    pub credential_id: String,
+    /// How the client authenticated.
+    pub amr: Vec<String>,
+    /// From where, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
+    /// Since when, in Unix seconds.
+    pub issued_at: u64,
+    /// Until when.
+    pub expires_at: u64,
+}
+
 /// What was said of a client; what was not is not there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AttributesView {
@@ -163,6 +191,19 @@ impl ClientView {
             status: record.status().as_str().to_owned(),
             commitment_version: record.version(),
             commitment: hex::encode(record.first().commitment()),
+        }
+    }
+}
+
+impl SessionView {
+    pub(super) fn new(session: &Session) -> Self {
+        Self {
+            session_id: session.id.to_string(),
+            credential_id: session.credential.to_string(),
+            amr: session.amr.clone(),
+            source: session.source,
+            issued_at: session.issued_at,
+            expires_at: session.expires_at,
         }
     }
 }

@@ -90,6 +90,14 @@ impl Fields {
         text(name, self.take(name).ok_or_else(|| missing(name))?)
     }
 
+    /// Takes a string, where there is one.
+    ///
+    /// # Errors
+    /// [`Problem`] 400.
+    pub fn text_if_any(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+        self.has(name).then(|| self.text(name)).transpose()
+    }
+
     /// Takes a commitment.
     ///
     /// # Errors

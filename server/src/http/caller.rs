@@ -49,6 +49,17 @@ impl Routes {
         needed(&self.service, headers)
     }
 
+    /// Who asks, by the token of the request.
+    pub(super) async fn authenticated(
+        &self,
+        headers: &HeaderMap,
+        from: From,
+    ) -> Result<AuthenticatedClient, Problem> {
+        let token = self.token(headers)?;
+        let client = self.service.authenticate(token, address(from)).await;
+        client.map_err(self.refuse_token())
+    }
+
     pub(super) fn refuse_token(&self) -> impl Fn(Error) -> Problem {
         |error| Problem::of_token(error, self.service.audience(), true)
     }

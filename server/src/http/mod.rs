@@ -14,6 +14,7 @@ mod oauth;
 mod oauth_problem;
 mod problem;
 mod routes;
+mod sessions;
 mod source;
 mod steps;
 

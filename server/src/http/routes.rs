@@ -22,6 +22,7 @@ use super::{
     links::{credentials, join_link, link, offer_link, pending_link, unlink},
     oauth::{oauth_challenge, token},
     problem::Problem,
+    sessions::{end_sessions, sessions},
     source::Sources,
     steps::{answered, step, step_up},
 };
@@ -103,6 +104,8 @@ pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
         .route("/auth/zkp/link/join", only("POST", post(join_link)))
         .route("/auth/zkp/unlink", only("POST", post(unlink)))
         .route("/auth/zkp/credentials", only("GET, HEAD", get(credentials)))
+        .route("/auth/zkp/sessions", only("GET, HEAD", get(sessions)))
+        .route("/auth/zkp/sessions/end", only("POST", post(end_sessions)))
         .route("/auth/zkp/whoami", only("GET, HEAD", get(whoami)))
         .route("/oauth/token", only("POST", post(token)))
         .route("/oauth/challenge", only("GET, HEAD", get(oauth_challenge)))

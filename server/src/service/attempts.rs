@@ -17,6 +17,7 @@ use super::{
     state::Service,
     steps::LoggedIn,
 };
+use crate::store::Session;
 
 /// Who permits an enrolment.
 #[derive(Clone, Copy)]
@@ -83,7 +84,7 @@ impl Service {
                 .map_err(|refused| refuse(client_id, refused))?,
         };
         let commit = verified(client_id, check)?;
-        let accepted = self.commit(client_id, commit).await?;
+        let accepted = self.commit(client_id, commit, None).await?;
         let (_, record) = accepted.into_parts();
         let credential = record.first().id();
         let version = record.version();
@@ -161,7 +162,7 @@ impl Service {
         source: Option<IpAddr>,
     ) -> Result<Accepted, Error> {
         let commit = self.proven(client_id, wanted, source).await?;
-        self.commit(client_id, commit).await
+        self.commit(client_id, commit, None).await
     }
 
     /// Looks the client up, and what a second device left with it where that is wanted, and verifies.
@@ -185,15 +186,16 @@ impl Service {
         verified(client_id, check)
     }
 
-    /// Has the store take the step that follows a proof that holds.
+    /// Has the store take the step that follows a proof that holds, and list the session that it opens.
     pub(super) async fn commit(
         &self,
         client_id: &ClientId,
         commit: Commit,
+        session: Option<&Session>,
     ) -> Result<Accepted, Error> {
-        let committed = self.store.commit(commit.step(), self.now()).await?;
+        let committed = self.store.commit(commit.step(), session, self.now());
         commit
-            .done(committed)
+            .done(committed.await?)
             .map_err(|refused| refuse(client_id, refused))
     }
 

@@ -6,7 +6,7 @@ use twofapi_crypto_core::{
     ceremony::Holder,
 };
 
-use crate::{methods::Acr, tokens::Claims};
+use crate::{methods::Acr, store::SessionId, tokens::Claims};
 
 /// Who made a request, according to its access token, and what it may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct AuthenticatedClient {
     pub commitment_version: u32,
     /// The credential that was proven.
     pub credential_id: CredentialId,
+    /// The session of the token; one of before has none.
+    pub session_id: Option<SessionId>,
     /// What it may do: what the token says, as far as the client and its credential still may.
     pub scopes: Scopes,
     /// What the operator has its tokens say besides.
@@ -56,6 +58,7 @@ impl AuthenticatedClient {
         let said = Scopes::new(claims.scopes()).map_err(|_| Error::Denied)?;
         let tenant = record.attributes().and_then(|said| said.tenant.clone());
         let same = |now: &Tenant| claims.tenant.as_deref() == Some(now.as_str());
+        let session_id = claims.session()?;
         let mut custom = claims.custom;
         custom.retain(|name, _| !CustomClaims::is_reserved(name));
         Ok(Self {
@@ -63,6 +66,7 @@ impl AuthenticatedClient {
             expires_at: claims.exp,
             commitment_version: record.version(),
             credential_id: credential.id(),
+            session_id,
             scopes: said.within(&record.scopes_of(credential)),
             claims: custom,
             tenant: tenant.filter(same),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use twofapi_crypto_core::{
     CredentialId, Error, Proof, Scopes,
-    ceremony::{Accepted, AuthenticationRequest},
+    ceremony::{Accepted, AuthenticationRequest, Commit},
 };
 
 use super::{
@@ -12,6 +12,10 @@ use super::{
     challenge_name::{ChallengeName, IssuedChallenge},
     state::Service,
     steps::LoggedIn,
+};
+use crate::{
+    methods::Acr,
+    store::{Session, SessionId},
 };
 
 /// An attempt to log in.
@@ -51,16 +55,17 @@ impl Service {
     /// [`Error::Denied`] for every cause; [`Error::Throttled`] when the proof is good and the set of
     /// spent challenges is full; [`Error::Unavailable`]; [`LoginError::Scope`] for who has proven.
     pub async fn log_in(&self, login: &Login<'_>) -> Result<LoggedIn, LoginError> {
-        let accepted = self.accept(login).await?;
+        let (accepted, session) = self.accept(login).await?;
         let credential = *accepted.credential_id();
-        let logged_in = self.concluded(accepted, login.scope).await?;
+        let logged_in = self.concluded(accepted, session, login.scope).await?;
         if let LoggedIn::Token(_) = logged_in {
             tracing::info!(client_id = %login.challenge.client_id, %credential, "authenticated");
         }
         Ok(logged_in)
     }
 
-    async fn accept(&self, login: &Login<'_>) -> Result<Accepted, LoginError> {
+    /// With the session that the step has opened, unless more is to be proven than this.
+    async fn accept(&self, login: &Login<'_>) -> Result<(Accepted, Option<Session>), LoginError> {
         let client_id = &login.challenge.client_id;
         let (keys, now) = self.keys(client_id).await?;
         let challenge_id = login.challenge.id.to_text();
@@ -80,7 +85,23 @@ impl Service {
         {
             return Err(LoginError::Scope);
         }
-        Ok(self.commit(client_id, commit).await?)
+        let session = match self.methods.of(client_id).is_empty() {
+            true => Some(self.opening(&commit, &Acr::sigma(), login.source)?),
+            false => None,
+        };
+        let accepted = self.commit(client_id, commit, session.as_ref()).await?;
+        Ok((accepted, session))
+    }
+
+    /// The session that a step opens by which these methods are proven.
+    pub(super) fn opening(
+        &self,
+        commit: &Commit,
+        proven: &Acr,
+        source: Option<IpAddr>,
+    ) -> Result<Session, Error> {
+        let (id, amr) = (SessionId::generate()?, self.methods.amr(proven));
+        Ok(self.tokens.session(commit, id, amr, source, self.now()))
     }
 
     /// The challenge that a client is given with its token, for its next login. That this one cannot be had is no

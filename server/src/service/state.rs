@@ -14,7 +14,7 @@ use crate::{
     methods::Methods,
     operator_keys::OperatorKeys,
     store::{SigningAlgorithm, Store},
-    tokens::{JWKS_MAX_AGE, KeySchedule, Tokens},
+    tokens::{Claims, JWKS_MAX_AGE, KeySchedule, Tokens},
     workload::Workloads,
 };
 
@@ -62,6 +62,22 @@ impl Config {
             methods: Methods::new(),
             workloads: None,
         }
+    }
+}
+
+/// A token that is good.
+pub(super) struct Judged {
+    pub(super) client_id: ClientId,
+    pub(super) claims: Claims,
+    pub(super) record: Record,
+    now: u64,
+}
+
+impl Judged {
+    /// Who has it.
+    pub(super) fn client(&self, audience: Audience) -> Result<AuthenticatedClient, Error> {
+        let (client_id, claims) = (self.client_id.clone(), self.claims.clone());
+        AuthenticatedClient::new(client_id, claims, &self.record, audience, self.now)
     }
 }
 
@@ -210,21 +226,39 @@ impl Service {
         jwt: &str,
         source: Option<IpAddr>,
     ) -> Result<(AuthenticatedClient, Record), Error> {
+        let judged = self.judged(jwt, source).await?;
+        let client = judged.client(self.config.audience.clone())?;
+        Ok((client, judged.record))
+    }
+
+    /// What a good token says, and the record of its client.
+    pub(super) async fn judged(&self, jwt: &str, source: Option<IpAddr>) -> Result<Judged, Error> {
         let now = self.now();
         let claims = self.tokens.check(jwt, now).await?;
         let client_id = ClientId::parse(&claims.sub).map_err(|_| Error::Denied)?;
         let credential = claims.credential()?;
-        let record = self.store.look_up(&client_id).await?;
-        let record = record.ok_or(Error::Denied)?;
+        // A token of before has no session and goes by the record alone until it expires.
+        let (record, is_listed) = match claims.session()? {
+            None => (self.store.look_up(&client_id).await?, true),
+            Some(id) => {
+                let found = self.store.look_up_with_session(&client_id, &id, now);
+                let (record, session) = found.await?;
+                (record, session.is_some())
+            }
+        };
+        let record = record.filter(|_| is_listed).ok_or(Error::Denied)?;
         self.tokens.still_ours(jwt, now).await?;
         if !record.honours(credential.as_ref(), claims.ver, claims.generation, now)
             || !record.permits_source(source)
         {
             return Err(Error::Denied);
         }
-        let audience = self.config.audience.clone();
-        let client = AuthenticatedClient::new(client_id, claims, &record, audience, now)?;
-        Ok((client, record))
+        Ok(Judged {
+            client_id,
+            claims,
+            record,
+            now,
+        })
     }
 
     /// The public keys of access tokens, as a JWK set.

@@ -13,6 +13,7 @@ use twofapi_crypto_core::{
 use super::{attempts::refuse, state::Service};
 use crate::{
     methods::{Acr, Answered, HeldLogin, Method},
+    store::Session,
     tokens::AccessToken,
 };
 
@@ -93,15 +94,16 @@ impl Service {
     pub(super) async fn concluded(
         &self,
         accepted: Accepted,
+        session: Option<Session>,
         asked: Option<&Scopes>,
     ) -> Result<LoggedIn, Error> {
-        let needed = self.methods.of(accepted.client_id());
         let sigma = Acr::sigma();
-        if needed.is_empty() {
-            let (proofs, now) = (self.proofs(&sigma), self.now());
-            let token = self.tokens.issue(accepted, asked, proofs, now).await?;
+        if let Some(session) = session {
+            let acr = sigma.to_string();
+            let token = self.tokens.issue(accepted, asked, acr, &session).await?;
             return Ok(LoggedIn::Token(token));
         }
+        let needed = self.methods.of(accepted.client_id());
         let missing = needed.iter().map(|name| (*name).to_owned()).collect();
         let state = State::new(&sigma, missing, asked);
         let step = self.hold(&Holder::accepted(accepted), state).await?;
@@ -198,9 +200,10 @@ impl Service {
         let record = self.store.look_up(&client_id).await?;
         let commit = held.found(record, source);
         let commit = commit.map_err(|refused| refuse(&client_id, refused))?;
-        let accepted = self.commit(&client_id, commit).await?;
-        let (proofs, now) = (self.proofs(&proven), self.now());
-        let issued = self.tokens.issue(accepted, asked.as_ref(), proofs, now);
+        let session = self.opening(&commit, &proven, source)?;
+        let accepted = self.commit(&client_id, commit, Some(&session)).await?;
+        let acr = proven.to_string();
+        let issued = self.tokens.issue(accepted, asked.as_ref(), acr, &session);
         let token = issued.await?;
         tracing::info!(%client_id, acr = %proven, "authenticated");
         Ok((client_id, LoggedIn::Token(token)))
@@ -268,11 +271,6 @@ impl Service {
         let method = missing.first().and_then(|name| self.methods.named(name));
         let method = method.ok_or_else(|| cannot("a method is needed that this server has not"))?;
         Ok(&**method)
-    }
-
-    /// What tokens say of these.
-    pub(super) fn proofs(&self, proven: &Acr) -> (Vec<String>, String) {
-        (self.methods.amr(proven), proven.to_string())
     }
 }
 

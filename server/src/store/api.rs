@@ -6,7 +6,11 @@ use twofapi_crypto_core::{
     ceremony::{At, Committed, PendingLink, Step},
 };
 
-use super::{changes::RecordChange, signing_key::SigningKeyRecord};
+use super::{
+    changes::RecordChange,
+    session::{Session, SessionId},
+    signing_key::SigningKeyRecord,
+};
 
 /// The store could not do its work. The operator reads the reason; clients are told `unavailable`.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +55,8 @@ pub struct Invitation {
     pub expires_at: u64,
 }
 
-/// What a server needs of a store, by its five concerns: clients, invitations, signing keys, links from a
-/// second device, and the set of spent challenges.
+/// What a server needs of a store, by its six concerns: clients, invitations, signing keys, links from a
+/// second device, the set of spent challenges, and sessions.
 ///
 /// # What it promises
 ///
@@ -62,7 +66,8 @@ pub struct Invitation {
 /// | whole | Each call does all of what it says or nothing, whenever the process or the machine dies. An enrolment or a reset and the use of its invitation are one action, and so are a change of credentials and the spending of its challenge. |
 /// | exact | Of many steps with one challenge, one is [`Done`](Committed::Done), by whichever server and however many at once. What may have lost an entry of the spent set has another epoch. |
 /// | current | A change that was acknowledged is seen by every step and look-up that begins after it, on the server that was told of it; every step sees it, on whichever server. |
-/// | may be lost | The spent set, and with it, under another epoch, every challenge that was issued: its clients ask for a new one. What a second device left: it joins another offer. |
+/// | may be lost | The spent set, and with it, under another epoch, every challenge that was issued: its clients ask for a new one. What a second device left: it joins another offer. Sessions: their clients log in again. |
+/// | never back | A session that was ended or lost is not listed again, whatever the store loses or is set back to. |
 ///
 /// A call that fails has said nothing: whether the change was made is not known, and the caller does not
 /// claim either.
@@ -183,7 +188,40 @@ pub trait Store: Send + Sync + 'static {
     /// change. `now` is for stores that go by the
     /// server's clock. A challenge may be left spent where the client was changed in the same moment: then
     /// nobody was let in.
-    async fn commit(&self, step: &Step, now: u64) -> Result<Committed, StoreError>;
+    ///
+    /// With [`Done`](Committed::Done), and in the same action, the session is listed; a step that changes a record
+    /// opens none. A client has [as many](Session::MOST_OF_ONE) at a time, and nobody else can make it more.
+    async fn commit(
+        &self,
+        step: &Step,
+        session: Option<&Session>,
+        now: u64,
+    ) -> Result<Committed, StoreError>;
+
+    /// The session of this client that has this id, as long as it is listed and its time is not over. Whether the
+    /// client's record still honours it is the caller's to ask.
+    async fn session(
+        &self,
+        client: &ClientId,
+        id: &SessionId,
+        now: u64,
+    ) -> Result<Option<Session>, StoreError>;
+
+    /// All sessions of a client that are listed and whose time is not over, in no order.
+    async fn sessions(&self, client: &ClientId, now: u64) -> Result<Vec<Session>, StoreError>;
+
+    /// Ends these sessions of a client, and says how many there were.
+    async fn end_sessions(&self, client: &ClientId, ids: &[SessionId]) -> Result<u64, StoreError>;
+
+    /// A client's record and one of its sessions: what a token is judged by, each time that it comes.
+    async fn look_up_with_session(
+        &self,
+        client: &ClientId,
+        id: &SessionId,
+        now: u64,
+    ) -> Result<(Option<Record>, Option<Session>), StoreError> {
+        tokio::try_join!(self.look_up(client), self.session(client, id, now))
+    }
 
     /// Whether the store answers, and would take a change.
     async fn check(&self) -> Result<(), StoreError>;

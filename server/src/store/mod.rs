@@ -14,6 +14,7 @@ mod postgres;
 mod redis;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod sealed;
+mod session;
 mod signing_key;
 
 pub use api::{Invitation, InvitationKey, InvitationKind, Store, StoreError};
@@ -23,5 +24,6 @@ pub use embedded::{ClientsAtRest, EmbeddedStore, StorePlace, User};
 pub use postgres::PostgresStore;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+pub use session::{Session, SessionId};
 pub(crate) use signing_key::overwrite_stack;
 pub use signing_key::{Seed, SigningAlgorithm, SigningKeyRecord};

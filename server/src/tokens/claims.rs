@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use twofapi_crypto_core::{CredentialId, Error};
 
+use crate::store::SessionId;
+
 /// What an access token says (RFC 9068, section 2.2). Times are in Unix seconds. Each name here is one that the
 /// core keeps out of custom claims.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,6 +20,9 @@ pub(crate) struct Claims {
     pub(crate) exp: u64,
     /// Its own name, 128 random bits in hex.
     pub(crate) jti: String,
+    /// The same, of a token that is good only as long as its session is listed. A token of before has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sid: Option<String>,
     /// By what the client authenticated (RFC 8176 style): `["zkp"]`, and what else it has proven.
     pub(crate) amr: Vec<String>,
     /// The same as one name, by which a resource asks for it (RFC 9470). A token of before has none.
@@ -50,6 +55,15 @@ impl Claims {
     pub(crate) fn credential(&self) -> Result<Option<CredentialId>, Error> {
         let named = self.cred.as_deref().map(str::parse).transpose();
         named.map_err(|_| Error::Denied)
+    }
+
+    /// The session that has to be listed still.
+    pub(crate) fn session(&self) -> Result<Option<SessionId>, Error> {
+        match &self.sid {
+            Some(sid) if *sid != self.jti => Err(Error::Denied),
+            Some(sid) => sid.parse().map(Some).map_err(|_| Error::Denied),
+            None => Ok(None),
+        }
     }
 
     /// Each scope that it says.

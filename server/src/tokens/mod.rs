@@ -10,15 +10,18 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use jsonwebtoken::{Validation, crypto::aws_lc, decode, decode_header};
-use twofapi_crypto_core::{Attributes, ClientId, CredentialId, Error, Scopes, ceremony::Accepted};
+use twofapi_crypto_core::{
+    Attributes, Error, Scopes,
+    ceremony::{Accepted, Commit},
+};
 use zeroize::Zeroizing;
 
 use crate::{
     clock::SKEW,
-    store::{SigningAlgorithm, Store},
+    store::{Session, SessionId, SigningAlgorithm, Store},
 };
 pub(crate) use claims::Claims;
 use keys::SigningKeys;
@@ -28,15 +31,11 @@ pub(crate) use schedule::KeySchedule;
 /// How long a service may cache the key set, in seconds.
 pub const JWKS_MAX_AGE: u64 = 3600;
 
-/// Whom a token is for, by what it was proven, and what it may do.
+/// What a token is of, and what its client may do.
 struct Proven<'a> {
-    client_id: &'a ClientId,
-    credential: &'a CredentialId,
-    since: u32,
-    generation: u32,
+    session: &'a Session,
     scopes: Scopes,
     attributes: Option<&'a Attributes>,
-    amr: Vec<String>,
     acr: String,
 }
 
@@ -92,54 +91,79 @@ impl Tokens {
         })
     }
 
-    /// A token for a client that was accepted and has proven this, with no more scopes than it asks for.
+    /// What a step opens that accepts a client at `now`: the session of the token that is issued then.
+    pub(crate) fn session(
+        &self,
+        commit: &Commit,
+        id: SessionId,
+        amr: Vec<String>,
+        source: Option<IpAddr>,
+        now: u64,
+    ) -> Session {
+        Session {
+            id,
+            client_id: commit.step().client_id.clone(),
+            credential: *commit.credential_id(),
+            since: commit.since(),
+            generation: commit.generation(),
+            amr,
+            source,
+            issued_at: now,
+            expires_at: now.saturating_add(self.token_ttl),
+            jkt: None,
+        }
+    }
+
+    /// A token for a client that was accepted by the step that opened this session and has proven this, with no more
+    /// scopes than it asks for.
     pub(crate) async fn issue(
         &self,
         accepted: Accepted,
         asked: Option<&Scopes>,
-        (amr, acr): (Vec<String>, String),
-        now: u64,
+        acr: String,
+        session: &Session,
     ) -> Result<AccessToken, Error> {
+        if *accepted.client_id() != session.client_id {
+            return Err(unavailable("the session is another client's"));
+        }
         let may = accepted.scopes();
         let proven = Proven {
-            client_id: accepted.client_id(),
-            credential: accepted.credential_id(),
-            since: accepted.since(),
-            generation: accepted.generation(),
+            session,
             scopes: asked.map_or_else(|| may.clone(), |asked| may.within(asked)),
             attributes: accepted.record().attributes(),
-            amr,
             acr,
         };
-        self.issue_to(proven, now).await
+        self.issue_to(proven).await
     }
 
-    async fn issue_to(&self, proven: Proven<'_>, now: u64) -> Result<AccessToken, Error> {
+    async fn issue_to(&self, proven: Proven<'_>) -> Result<AccessToken, Error> {
+        let session = proven.session;
+        let now = session.issued_at;
         let ring = self.keys.ring(now).await?;
         let key = ring
             .signing(now)
             .ok_or_else(|| unavailable("no signing key is active"))?;
-        let mut jti = [0; 16];
-        getrandom::fill(&mut jti)
-            .map_err(|_| unavailable("the random source of the operating system failed"))?;
         let said = proven.attributes;
         let scopes: Vec<&str> = proven.scopes.iter().collect();
         let scope = (!scopes.is_empty()).then(|| scopes.join(" "));
+        let client_id = session.client_id.as_str();
+        let jti = session.id.to_string();
         let claims = Claims {
             iss: self.issuer.clone(),
-            sub: proven.client_id.as_str().to_owned(),
-            client_id: proven.client_id.as_str().to_owned(),
+            sub: client_id.to_owned(),
+            client_id: client_id.to_owned(),
             aud: self.audience.clone(),
             iat: now,
             nbf: now,
-            exp: now.saturating_add(self.token_ttl),
-            jti: hex::encode(jti),
-            amr: proven.amr,
+            exp: session.expires_at,
+            sid: Some(jti.clone()),
+            jti,
+            amr: session.amr.clone(),
             acr: Some(proven.acr),
             auth_time: Some(now),
-            ver: proven.since,
-            cred: Some(proven.credential.to_string()),
-            generation: proven.generation,
+            ver: session.since,
+            cred: Some(session.credential.to_string()),
+            generation: session.generation,
             scope: scope.clone(),
             tenant: said
                 .and_then(|said| said.tenant.as_ref())
@@ -148,7 +172,7 @@ impl Tokens {
         };
         Ok(AccessToken {
             jwt: key.sign(&claims)?,
-            expires_in: self.token_ttl,
+            expires_in: session.expires_at.saturating_sub(now),
             scope,
         })
     }

@@ -23,8 +23,8 @@ use super::{
     schedule::{KeySchedule, STRAY_MAX},
 };
 use crate::store::{
-    EmbeddedStore, Invitation, InvitationKey, InvitationKind, RecordChange, Seed, SigningAlgorithm,
-    SigningKeyRecord, Store, StoreError,
+    EmbeddedStore, Invitation, InvitationKey, InvitationKind, RecordChange, Seed, Session,
+    SessionId, SigningAlgorithm, SigningKeyRecord, Store, StoreError,
 };
 
 const NOW: u64 = 1_795_000_000;
@@ -60,17 +60,25 @@ fn alice() -> ClientId {
 
 impl Tokens {
     async fn issue_for(&self, id: &ClientId, since: u32, now: u64) -> Result<AccessToken, Error> {
-        let proven = Proven {
-            client_id: id,
-            credential: &CredentialId::from_bytes([7; 16]),
+        let session = Session {
+            id: SessionId::generate()?,
+            client_id: id.clone(),
+            credential: CredentialId::from_bytes([7; 16]),
             since,
             generation: 5,
+            amr: vec!["zkp".into()],
+            source: None,
+            issued_at: now,
+            expires_at: now + self.token_ttl,
+            jkt: None,
+        };
+        let proven = Proven {
+            session: &session,
             scopes: Scopes::default(),
             attributes: None,
-            amr: vec!["zkp".into()],
             acr: "urn:2fapi:acr:sigma".into(),
         };
-        self.issue_to(proven, now).await
+        self.issue_to(proven).await
     }
 }
 
@@ -253,7 +261,10 @@ slow_store! {
     offer_link(id: &ClientId, offer: &PendingLink, now: u64) -> ();
     replace_pending_link(id: &ClientId, before: &PendingLink, after: &PendingLink, now: u64) -> bool;
     epoch(id: &ClientId, now: u64) -> At;
-    commit(step: &Step, now: u64) -> Committed;
+    commit(step: &Step, session: Option<&Session>, now: u64) -> Committed;
+    session(client: &ClientId, id: &SessionId, now: u64) -> Option<Session>;
+    sessions(client: &ClientId, now: u64) -> Vec<Session>;
+    end_sessions(client: &ClientId, ids: &[SessionId]) -> u64;
     add_signing_key(key: &SigningKeyRecord, others: &[String]) -> bool;
     remove_signing_key(kid: &str) -> ();
     check() -> ();

@@ -82,7 +82,7 @@ fn a_token_says_who_by_whom_for_whom_and_until_when() {
     assert_eq!(jti.len(), 32);
     let expected = json!({
         "iss": "https://issuer.example", "sub": "alice", "client_id": "alice", "aud": AUDIENCE,
-        "iat": NOW, "nbf": NOW, "exp": NOW + 600, "jti": jti, "amr": ["zkp"],
+        "iat": NOW, "nbf": NOW, "exp": NOW + 600, "jti": jti, "sid": jti, "amr": ["zkp"],
         "acr": "urn:2fapi:acr:sigma", "auth_time": NOW, "ver": 1,
         "cred": CredentialId::of(alice.credential.commitment().as_bytes()).to_string(), "gen": 0,
     });
@@ -155,7 +155,7 @@ fn a_token_of_before_means_the_first_credential_and_the_first_generation() {
     let (phone, laptop) = server.with_two_devices("alice");
     let before = |jwt: &str| {
         let mut claims = part(jwt, 1);
-        for name in ["cred", "gen"] {
+        for name in ["cred", "gen", "sid"] {
             assert!(claims.as_object_mut().unwrap().remove(name).is_some());
         }
         signed(&server, jwt, &claims)

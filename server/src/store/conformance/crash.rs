@@ -165,7 +165,7 @@ pub async fn an_enrolment_that_is_cut_off_is_whole_or_not_there(
             let (store, now, acknowledged) = (subject.store(), subject.now(), acknowledged.clone());
             tasks.spawn(async move {
                 // What fails now has said nothing.
-                if let Ok(Committed::Done) = store.commit(&step, now).await {
+                if let Ok(Committed::Done) = store.commit(&step, None, now).await {
                     acknowledged.lock().expect("no panic").insert(n);
                 }
             });

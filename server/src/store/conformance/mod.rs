@@ -8,6 +8,7 @@ mod crash;
 mod invitations;
 mod links;
 mod person;
+mod sessions;
 mod signing_keys;
 mod spent;
 mod subject;
@@ -18,9 +19,10 @@ pub use invitations::*;
 pub use links::*;
 #[cfg(test)]
 pub(super) use person::Person;
+pub use sessions::*;
 pub use signing_keys::*;
 pub use spent::*;
-pub use subject::{CAPACITY, DurableStoreUnderTest, StoreUnderTest};
+pub use subject::{CAPACITY, DurableStoreUnderTest, ROOM, StoreUnderTest};
 
 /// Makes a test of each sentence of the battery. The path leads to an `async fn(capacity: u32)` that gives
 /// an empty store for each; with `durable` before it, the store is also ended and opened again; with `divided`, its places for
@@ -33,6 +35,7 @@ macro_rules! store_conformance {
             what_was_acknowledged_is_there_after_a_crash
             an_enrolment_that_is_cut_off_is_whole_or_not_there
             no_challenge_is_accepted_twice_with_a_crash_between
+            a_session_that_was_ended_is_not_back_after_a_crash
         );
     };
     ($open:path) => {
@@ -84,13 +87,25 @@ macro_rules! store_conformance {
             a_client_that_was_suspended_before_the_step_is_not_let_in
             a_challenge_that_has_expired_is_refused
             a_challenge_of_a_spent_set_that_was_lost_is_refused
+            a_login_lists_its_session_and_no_other
+            a_step_that_is_refused_lists_no_session
+            a_session_is_over_with_its_time
+            a_session_that_was_ended_is_gone_and_the_others_are_not
+            a_session_that_was_ended_is_not_back_when_the_spent_set_is_lost
+        );
+        $crate::store_conformance!($crate::conformance::ROOM, $open =>
+            of_many_logins_with_one_challenge_one_session_is_listed
+            of_too_many_sessions_of_a_client_those_that_are_over_first_go
         );
     };
-    ($open:path => $($sentence:ident)*) => {$(
+    ($open:path => $($sentence:ident)*) => {
+        $crate::store_conformance!($crate::conformance::CAPACITY, $open => $($sentence)*);
+    };
+    ($capacity:expr, $open:path => $($sentence:ident)*) => {$(
         #[test]
         fn $sentence() {
             $crate::conformance::run(async {
-                let mut subject = $open($crate::conformance::CAPACITY).await;
+                let mut subject = $open($capacity).await;
                 $crate::conformance::$sentence(&mut subject).await;
             });
         }

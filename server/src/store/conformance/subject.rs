@@ -7,10 +7,16 @@ use tokio::{sync::Barrier, task::JoinSet};
 use twofapi_crypto_core::ceremony::{At, Committed, Step};
 
 use super::person::Person;
-use crate::store::api::{Store, StoreError};
+use crate::store::{
+    api::{Store, StoreError},
+    session::Session,
+};
 
 /// How many challenges the store has to be able to hold as spent, and no more.
 pub const CAPACITY: u32 = 40;
+
+/// Room for as many as a sentence wants that is not about how many they are.
+pub const ROOM: u32 = 2000;
 
 /// How many at once: more than any store has connections.
 pub(super) const AT_ONCE: usize = 64;
@@ -39,7 +45,7 @@ pub trait DurableStoreUnderTest: StoreUnderTest {
 }
 
 pub(super) async fn commit(subject: &dyn StoreUnderTest, step: &Step) -> Committed {
-    let committed = subject.store().commit(step, subject.now()).await;
+    let committed = subject.store().commit(step, None, subject.now()).await;
     committed.expect("the store works")
 }
 
@@ -48,18 +54,19 @@ pub(super) async fn at(subject: &dyn StoreUnderTest, person: &Person) -> At {
     at.expect("the store works")
 }
 
-/// Has all of these steps carried out at once.
+/// Has all of these steps carried out at once, each with the session that it opens.
 pub(super) async fn commit_at_once(
     subject: &dyn StoreUnderTest,
-    steps: Vec<Step>,
+    steps: Vec<impl Into<Opening>>,
 ) -> Vec<Committed> {
     let gate = Arc::new(Barrier::new(steps.len()));
     let mut tasks = JoinSet::new();
     for (number, step) in steps.into_iter().enumerate() {
+        let Opening(step, session) = step.into();
         let (store, now, gate) = (subject.store(), subject.now(), Arc::clone(&gate));
         tasks.spawn(async move {
             gate.wait().await;
-            (number, store.commit(&step, now).await)
+            (number, store.commit(&step, session.as_ref(), now).await)
         });
     }
     let mut answers = tasks.join_all().await;
@@ -68,6 +75,21 @@ pub(super) async fn commit_at_once(
     answers
         .collect::<Result<_, StoreError>>()
         .expect("the store works")
+}
+
+/// A step, and the session that it opens.
+pub(super) struct Opening(Step, Option<Session>);
+
+impl From<Step> for Opening {
+    fn from(step: Step) -> Self {
+        Self(step, None)
+    }
+}
+
+impl From<(Step, Option<Session>)> for Opening {
+    fn from((step, session): (Step, Option<Session>)) -> Self {
+        Self(step, session)
+    }
 }
 
 /// The one place where it says `Done`; everywhere else stands what else was to be.

@@ -2,7 +2,8 @@
 //!
 //! Clients, invitations and signing keys are in the file and durable before a call returns. The set of
 //! spent challenges and its epoch are in memory, and so are links from a second device: after a crash they are
-//! gone together, and every challenge from before is dead.
+//! gone together, and every challenge from before is dead. Sessions are in memory as well, and outlive an orderly
+//! restart.
 
 mod at_rest;
 mod clients;
@@ -11,6 +12,7 @@ mod format;
 mod invitations;
 mod pending;
 mod place;
+mod sessions;
 mod signing_keys;
 mod spent;
 mod steps;
@@ -36,10 +38,12 @@ use twofapi_crypto_core::{
 use super::{
     api::{Invitation, InvitationKey, InvitationKind, Store, StoreError, failed},
     changes::RecordChange,
+    session::{Session, SessionId},
     signing_key::SigningKeyRecord,
 };
 use database::Reopened;
 use pending::Pending;
+use sessions::Sessions;
 use spent::{Spent, locked};
 use writer::Writer;
 
@@ -62,6 +66,7 @@ struct Memory {
     pending: Mutex<Pending>,
     /// Of the list of signing keys, which nobody else changes while it is open.
     signing_keys_number: AtomicU64,
+    sessions: Mutex<Sessions>,
 }
 
 impl Memory {
@@ -148,6 +153,7 @@ impl EmbeddedStore {
         clients::set_up(&setup)?;
         invitations::set_up(&setup)?;
         signing_keys::set_up(&setup)?;
+        let sessions = Sessions::take(&setup)?;
         setup.commit().map_err(failed)?;
 
         let database = Arc::new(Reopened::new(database, open));
@@ -158,6 +164,7 @@ impl EmbeddedStore {
                 spent: Mutex::new(Spent::new(spent_capacity)?),
                 pending: Mutex::default(),
                 signing_keys_number: AtomicU64::new(0),
+                sessions: Mutex::new(sessions),
             }),
         })
     }
@@ -172,6 +179,16 @@ impl EmbeddedStore {
             self.writer.look_after();
         }
         looked
+    }
+}
+
+impl Drop for EmbeddedStore {
+    /// An orderly end keeps the sessions. The writer does it before it ends; nobody waits for more than that.
+    fn drop(&mut self) {
+        let sessions = std::mem::take(&mut *sessions::locked(&self.memory.sessions));
+        if !sessions.is_empty() {
+            self.writer.write_last(|t| sessions.save(t));
+        }
     }
 }
 
@@ -300,19 +317,49 @@ impl Store for EmbeddedStore {
         locked(&self.memory.spent).at(now)
     }
 
-    async fn commit(&self, step: &Step, now: u64) -> Result<Committed, StoreError> {
+    async fn commit(
+        &self,
+        step: &Step,
+        session: Option<&Session>,
+        now: u64,
+    ) -> Result<Committed, StoreError> {
+        Session::check_opens(step, session)?;
         if let (Change::None, Expect::Unchanged { .. }) = (&step.change, &step.expect) {
             // Nothing that lasts, so nobody waits for the disk. Spent first and looked at after: a client
             // that was suspended before this moment is not let in.
-            return match self.memory.use_up(step, now) {
-                Committed::Done => self.read(|t| clients::met(t, step, now)),
-                refused => Ok(refused),
+            let committed = match self.memory.use_up(step, now) {
+                Committed::Done => self.read(|t| clients::met(t, step, now))?,
+                refused => refused,
             };
+            if let (Committed::Done, Some(session)) = (committed, session) {
+                sessions::locked(&self.memory.sessions).open(session.clone(), now);
+            }
+            return Ok(committed);
         }
         let (step, memory) = (step.clone(), Arc::clone(&self.memory));
         self.writer
             .write(move |t| steps::take(t, &step, now, || memory.use_up(&step, now)))
             .await
+    }
+
+    async fn session(
+        &self,
+        client: &ClientId,
+        id: &SessionId,
+        now: u64,
+    ) -> Result<Option<Session>, StoreError> {
+        let sessions = sessions::locked(&self.memory.sessions);
+        Ok(sessions.one(client, id, now).cloned())
+    }
+
+    async fn sessions(&self, client: &ClientId, now: u64) -> Result<Vec<Session>, StoreError> {
+        Ok(sessions::locked(&self.memory.sessions).all_of(client, now))
+    }
+
+    async fn end_sessions(&self, client: &ClientId, ids: &[SessionId]) -> Result<u64, StoreError> {
+        let mut sessions = sessions::locked(&self.memory.sessions);
+        let ended = ids.iter().filter(|id| sessions.end(client, id));
+        Ok(ended.count() as u64)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use redb::{Database, ReadableTableMetadata, TableDefinition};
 use tempfile::TempDir;
 use twofapi_crypto_core::{
-    ClientId, CredentialName, Record,
+    ClientId, CredentialId, CredentialName, Record,
     ceremony::{Committed, Permission},
 };
 
@@ -17,12 +17,14 @@ use super::{
     ClientsAtRest, EmbeddedStore, StorePlace,
     clients::CLIENTS,
     invitations::{BY_EXPIRY, INVITATIONS, KEPT},
+    sessions::{self, SESSIONS},
     writer::REOPEN_AFTER,
 };
 use crate::{
     store::{
         api::{Invitation, InvitationKey, InvitationKind, Store, failed},
         conformance::{DurableStoreUnderTest, Person, StoreUnderTest},
+        session::{Session, SessionId},
     },
     store_conformance,
 };
@@ -222,7 +224,7 @@ async fn a_file_is_its_owners_alone_and_one_process_has_it_open() {
     {
         let store = EmbeddedStore::open(&path, 10).unwrap();
         let enrolment = alice.enrolment(Permission::Host);
-        let enrolled = store.commit(&enrolment, NOW).await.unwrap();
+        let enrolled = store.commit(&enrolment, None, NOW).await.unwrap();
         assert_eq!(enrolled, Committed::Done);
     }
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -242,12 +244,60 @@ async fn a_file_is_its_owners_alone_and_one_process_has_it_open() {
 }
 
 #[tokio::test]
+async fn sessions_outlive_an_orderly_restart_and_are_not_in_the_file_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("2fapi.redb");
+    let open = || EmbeddedStore::open(&path, 10).unwrap();
+    let session = |number| Session {
+        id: SessionId::from_bytes([number; 16]),
+        client_id: id("alice"),
+        credential: CredentialId::from_bytes([1; 16]),
+        since: 1,
+        generation: 0,
+        amr: vec!["zkp".into()],
+        source: None,
+        issued_at: NOW,
+        expires_at: NOW + 900,
+        jkt: None,
+    };
+    let in_file = |store: &EmbeddedStore| {
+        let there = store.read(|t| Ok(t.open_table(SESSIONS).is_ok()));
+        there.unwrap()
+    };
+    let store = open();
+    for number in [1, 2] {
+        sessions::locked(&store.memory.sessions).open(session(number), NOW);
+    }
+    assert!(!in_file(&store));
+    drop(store);
+    let store = open();
+    assert_eq!(store.sessions(&id("alice"), NOW).await.unwrap().len(), 2);
+    // A crash from here on finds none of them, ended or not.
+    assert!(!in_file(&store));
+    let ended = store.end_sessions(&id("alice"), &[session(1).id]).await;
+    assert_eq!(ended.unwrap(), 1);
+    drop(store);
+    let store = open();
+    assert_eq!(
+        store.sessions(&id("alice"), NOW).await.unwrap(),
+        [session(2)]
+    );
+    assert!(
+        store
+            .sessions(&id("alice"), NOW + 900)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
 async fn what_the_disk_refuses_is_not_acknowledged_and_is_taken_again_when_there_is_room() {
     let disk = Disk::default();
     let store = on_disk(&disk, 10);
     let enrol = async |name: &str| {
         let step = Person::new(name).enrolment(Permission::Host);
-        store.commit(&step, NOW).await
+        store.commit(&step, None, NOW).await
     };
     assert!(enrol("alice").await.is_ok());
     assert!(store.check().await.is_ok());

@@ -74,6 +74,18 @@ impl Writer {
         answer.await.map_err(|_| gone())?
     }
 
+    /// As [`Writer::write`], where nobody waits for it.
+    pub(super) fn write_last(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<(), StoreError> + Send + 'static,
+    ) {
+        let job: Job = Box::new(move |transaction| Done {
+            sound: change(transaction).is_ok(),
+            answer: Box::new(drop),
+        });
+        let _ = self.jobs.as_ref().map(|jobs| jobs.send(job));
+    }
+
     /// Something could not be read: the writer finds the same, and opens the file again.
     pub(super) fn look_after(&self) {
         let nothing: Job = Box::new(|_| Done {

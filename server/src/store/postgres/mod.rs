@@ -27,13 +27,14 @@ use super::{
     changes::RecordChange,
     known::Known,
     sealed::SealedKey,
+    session::{Session, SessionId},
     signing_key::{SigningAlgorithm, SigningKeyRecord},
 };
 use crate::operator_keys::OperatorKeys;
 use connection::{Connections, Typed, failed};
 use schema::StoreId;
 use statements::Statements;
-use steps::{Capacity, Columns, Said, moved};
+use steps::{Capacity, Columns, Said, has_many_sessions, moved};
 
 /// After so many accepted challenges a server takes away what has expired.
 const PURGED_EVERY: u32 = 64;
@@ -131,14 +132,19 @@ impl PostgresStore {
 
     /// What is kept of a client. The answer says as well of which number the signing keys are.
     async fn kept_record(&self, id: &ClientId) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = self
-            .row(&self.said().look_up, &[(&id.as_str(), Type::TEXT)])
-            .await?
-            .ok_or_else(|| StoreError("the store says nothing of itself any longer".into()))?;
+        let row = self.row(&self.said().look_up, &[(&id.as_str(), Type::TEXT)]);
+        let row = self.with_number(row.await?)?;
+        row.try_get(0).map_err(failed)
+    }
+
+    /// A look-up's one row, which says of which number the signing keys are.
+    fn with_number(&self, row: Option<Row>) -> Result<Row, StoreError> {
+        let nothing = || StoreError("the store says nothing of itself any longer".into());
+        let row = row.ok_or_else(nothing)?;
         let number: i64 = row.try_get(1).map_err(failed)?;
         self.signing_keys_number
             .fetch_max(number.unsigned_abs(), Ordering::AcqRel);
-        row.try_get(0).map_err(failed)
+        Ok(row)
     }
 
     /// Takes away what has expired, now and then, and lets nobody wait for it.
@@ -168,6 +174,11 @@ impl PostgresStore {
                 self.known.learn(At { epoch: *epoch, now })
             }
             _ => {}
+        }
+        if committed == Committed::Done && has_many_sessions(&answer) {
+            let id: [Typed<'_>; 1] = [(&step.client_id.as_str(), Type::TEXT)];
+            // The client is let in whether this is done now or by its next login.
+            let _ = self.rows(&self.said().trim_sessions, &id).await;
         }
         Ok(committed)
     }
@@ -200,6 +211,10 @@ fn kept(error: Error) -> StoreError {
 
 fn record(bytes: &[u8]) -> Result<Record, StoreError> {
     Record::from_bytes(bytes).map_err(kept)
+}
+
+fn session(of: &ClientId, bytes: &[u8]) -> Result<Session, StoreError> {
+    Session::from_bytes(of, bytes)
 }
 
 fn sealed_key(row: &Row) -> Result<SealedKey, StoreError> {
@@ -476,8 +491,14 @@ impl Store for PostgresStore {
         Ok(at)
     }
 
-    async fn commit(&self, step: &Step, _now: u64) -> Result<Committed, StoreError> {
-        let said = Said::of(step, self.said())
+    async fn commit(
+        &self,
+        step: &Step,
+        session: Option<&Session>,
+        _now: u64,
+    ) -> Result<Committed, StoreError> {
+        Session::check_opens(step, session)?;
+        let said = Said::of(step, session, self.said())
             .ok_or_else(|| StoreError("no ceremony makes such a step".into()))?;
         let mut committed = self.take(step, &said).await?;
         if matches!(committed, Committed::Full { .. }) {
@@ -489,6 +510,56 @@ impl Store for PostgresStore {
             self.purge_now_and_then();
         }
         Ok(committed)
+    }
+
+    async fn session(
+        &self,
+        client: &ClientId,
+        id: &SessionId,
+        _now: u64,
+    ) -> Result<Option<Session>, StoreError> {
+        let (of, id) = (client.as_str(), &id.as_bytes()[..]);
+        let parameters: [Typed<'_>; 2] = [(&of, Type::TEXT), (&id, Type::BYTEA)];
+        let row = self.row(&self.said().session, &parameters).await?;
+        let row = row.map(|row| session(client, row.try_get(0).map_err(failed)?));
+        row.transpose()
+    }
+
+    async fn sessions(&self, client: &ClientId, _now: u64) -> Result<Vec<Session>, StoreError> {
+        let parameters: [Typed<'_>; 1] = [(&client.as_str(), Type::TEXT)];
+        let rows = self.rows(&self.said().sessions, &parameters).await?;
+        let read = |row: &Row| session(client, row.try_get(0).map_err(failed)?);
+        rows.iter().map(read).collect()
+    }
+
+    async fn end_sessions(&self, client: &ClientId, ids: &[SessionId]) -> Result<u64, StoreError> {
+        let ids: Vec<&[u8]> = ids.iter().map(|id| &id.as_bytes()[..]).collect();
+        let of = client.as_str();
+        let parameters: [Typed<'_>; 2] = [(&of, Type::TEXT), (&ids, Type::BYTEA_ARRAY)];
+        let row = self.row(&self.said().end_sessions, &parameters).await?;
+        let ended: i64 = match row {
+            Some(row) => row.try_get(0).map_err(failed)?,
+            None => 0,
+        };
+        Ok(ended.unsigned_abs())
+    }
+
+    async fn look_up_with_session(
+        &self,
+        client: &ClientId,
+        id: &SessionId,
+        _now: u64,
+    ) -> Result<(Option<Record>, Option<Session>), StoreError> {
+        let (of, id) = (client.as_str(), &id.as_bytes()[..]);
+        let parameters: [Typed<'_>; 2] = [(&of, Type::TEXT), (&id, Type::BYTEA)];
+        let row = self.row(&self.said().look_up_with_session, &parameters);
+        let row = self.with_number(row.await?)?;
+        let (kept, listed): (Option<&[u8]>, Option<&[u8]>) = (
+            row.try_get(0).map_err(failed)?,
+            row.try_get(2).map_err(failed)?,
+        );
+        let listed = listed.map(|bytes| session(client, bytes));
+        Ok((kept.map(record).transpose()?, listed.transpose()?))
     }
 
     async fn check(&self) -> Result<(), StoreError> {

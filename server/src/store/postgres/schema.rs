@@ -47,9 +47,10 @@ impl SchemaName {
 }
 
 /// Each leads from the version that is its place in this list to the next. What was published stays as it is.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/1.sql"),
     include_str!("migrations/2.sql"),
+    include_str!("migrations/3.sql"),
 ];
 /// The version that this program reads and writes.
 const VERSION: i32 = MIGRATIONS.len() as i32;

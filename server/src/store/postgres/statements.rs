@@ -4,6 +4,7 @@
 use twofapi_crypto_core::{ChallengeTtl, ceremony::Terms};
 
 use super::schema::SchemaName;
+use crate::store::session::Session;
 
 /// The clock that all servers of the store go by.
 const NOW: &str = "floor(extract(epoch FROM clock_timestamp()))::bigint";
@@ -50,6 +51,11 @@ pub(super) struct Statements {
     pub(super) login: String,
     pub(super) change: String,
     pub(super) link_joined: String,
+    pub(super) session: String,
+    pub(super) sessions: String,
+    pub(super) look_up_with_session: String,
+    pub(super) end_sessions: String,
+    pub(super) trim_sessions: String,
     pub(super) check: String,
 }
 
@@ -65,6 +71,12 @@ impl Statements {
         let made = format!("(SELECT last_value - (NOT is_called)::integer FROM {s}.spent_number)");
         // Greater than any that a copy of the store had which a backup has taken the place of.
         let renumbered = format!("signing_keys_number = greatest(signing_keys_number + 1, {NOW})");
+        // Sessions of another epoch are gone with it.
+        let listed = format!(
+            "FROM {s}.sessions one, {s}.spent head \
+              WHERE client_id = $1 AND one.expires_at > {NOW} AND {HEAD} AND head.epoch = one.epoch \
+                AND incarnation = {incarnation} AND mark <= {NOW} + {SET_BACK}"
+        );
         let not_moved = format!("NOT EXISTS (SELECT FROM {s}.about WHERE moved_to IS NOT NULL)");
         Self {
             // One row, whether there is a client or not, with the number of the list of signing keys.
@@ -160,7 +172,10 @@ impl Statements {
             // set back, and of an epoch that is over. Where many are held they are counted anew: what was cut off in
             // the middle has a number and no entry. $1: capacity.
             purge: format!(
-                "WITH gone AS (DELETE FROM {s}.spent WHERE (share, key) IN \
+                "WITH over AS (DELETE FROM {s}.sessions WHERE (client_id, id) IN \
+                   (SELECT client_id, id FROM {s}.sessions WHERE expires_at <= {NOW} - {SET_BACK} \
+                     LIMIT {PURGED_AT_ONCE} FOR UPDATE SKIP LOCKED)), \
+                 gone AS (DELETE FROM {s}.spent WHERE (share, key) IN \
                    (SELECT share, key FROM {s}.spent WHERE NOT ({HEAD}) AND (expires_at <= {NOW} - {SET_BACK} \
                        OR expires_at > {NOW} + {LONGEST} + {SET_BACK}) \
                      LIMIT {PURGED_AT_ONCE} FOR UPDATE SKIP LOCKED)), \
@@ -177,6 +192,24 @@ impl Statements {
             login: step(s, &incarnation, &made, &not_moved, Kind::Login),
             change: step(s, &incarnation, &made, &not_moved, Kind::Change),
             link_joined: step(s, &incarnation, &made, &not_moved, Kind::LinkJoined),
+            session: format!("SELECT session {listed} AND id = $2"),
+            sessions: format!("SELECT session {listed}"),
+            // As a look-up, with the session if that is listed.
+            look_up_with_session: format!(
+                "SELECT record, signing_keys_number, (SELECT session {listed} AND id = $2) \
+                   FROM {s}.about LEFT JOIN {s}.clients ON client_id = $1"
+            ),
+            end_sessions: format!(
+                "WITH ended AS (DELETE FROM {s}.sessions WHERE client_id = $1 AND id = ANY ($2) RETURNING expires_at) \
+                 SELECT count(*) FROM ended WHERE expires_at > {NOW}"
+            ),
+            trim_sessions: format!(
+                "DELETE FROM {s}.sessions WHERE client_id = $1 AND id IN \
+                   (SELECT id FROM {s}.sessions WHERE client_id = $1 AND id IN \
+                     (SELECT id FROM {s}.sessions WHERE client_id = $1 ORDER BY expires_at DESC, id OFFSET {}) \
+                     FOR UPDATE SKIP LOCKED)",
+                Session::MOST_OF_ONE
+            ),
             check: format!(
                 "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, \
                         (SELECT moved_to FROM {s}.about)"
@@ -184,6 +217,9 @@ impl Statements {
         }
     }
 }
+
+/// A client's sessions beyond so many are taken away, a few at a time: not each login is to wait for it.
+const MANY_SESSIONS: usize = Session::MOST_OF_ONE + 31;
 
 /// The longest that an entry may be ahead of the clock.
 const LONGEST: u32 = ChallengeTtl::MAX_SECONDS + Terms::MAX_SKEW;
@@ -240,7 +276,8 @@ fn step(s: &str, incarnation: &str, made: &str, not_moved: &str, kind: Kind) -> 
             )
         }
         // $1 client id, $2 version, $3 generation, $4 credential id, $5 expiry or NULL; $6 key, $7 expiry, $8 epoch and
-        // $9 share of the challenge; $10 capacity, $11 share of one client; $12 to $16 the record; $17 what joined.
+        // $9 share of the challenge; $10 capacity, $11 share of one client; $12 to $16 the record; $17 what joined. Of a login: $12 id, $13 expiry and
+        // $14 bytes of a session, or NULL.
         Kind::Login | Kind::Change | Kind::LinkJoined => {
             let changes = kind != Kind::Login;
             let (safety, of_safety, locked) = match changes {
@@ -271,6 +308,20 @@ fn step(s: &str, incarnation: &str, made: &str, not_moved: &str, kind: Kind) -> 
                 ),
                 false => String::new(),
             };
+            // Where a client has many sessions, that is said, and those that are over first are taken away.
+            let (opened, of_one) = match kind {
+                Kind::Login => (
+                    format!(
+                        ", opened AS (INSERT INTO {s}.sessions (client_id, id, expires_at, epoch, session) \
+                           SELECT $1, $12, $13, $8, $14 FROM spent WHERE spent.live AND $12::bytea IS NOT NULL)"
+                    ),
+                    format!(
+                        "CASE WHEN $12::bytea IS NOT NULL AND (SELECT live FROM spent) THEN \
+                           EXISTS (SELECT FROM {s}.sessions WHERE client_id = $1 OFFSET {MANY_SESSIONS}) END"
+                    ),
+                ),
+                _ => (String::new(), "NULL::boolean".into()),
+            };
             let used_joined = match kind {
                 Kind::LinkJoined => format!(
                     ", used AS (DELETE FROM {s}.pending_links USING made WHERE client_id = $1)"
@@ -298,7 +349,7 @@ fn step(s: &str, incarnation: &str, made: &str, not_moved: &str, kind: Kind) -> 
                     WHERE room.free AND $7 > greatest(head.mark, {NOW}) AND $7 <= {NOW} + {LONGEST} \
                    ON CONFLICT (share, key) DO NOTHING \
                    RETURNING expires_at > greatest((SELECT mark FROM head), {NOW}) AS live, \
-                             nextval('{s}.spent_number')){made_change}{used_joined} \
+                             nextval('{s}.spent_number')){made_change}{used_joined}{opened} \
                  SELECT EXISTS (SELECT FROM client), EXISTS (SELECT FROM head), (SELECT live FROM spent), \
                         NOT EXISTS (SELECT FROM head WHERE $7 > greatest(mark, {NOW})) OR $7 > {NOW} + {LONGEST}, \
                         EXISTS (SELECT FROM {s}.spent WHERE share = $9 AND key = $6), \
@@ -306,7 +357,7 @@ fn step(s: &str, incarnation: &str, made: &str, not_moved: &str, kind: Kind) -> 
                         CASE WHEN NOT (SELECT free FROM room) THEN \
                           (SELECT min(expires_at) FROM {s}.spent \
                             WHERE NOT ({HEAD}) AND expires_at > {NOW} AND ((SELECT held FROM head) >= $10 OR share = $9)) END, \
-                        {NOW}, {done}"
+                        {NOW}, {done}, {of_one}"
             )
         }
     }

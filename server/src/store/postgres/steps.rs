@@ -10,7 +10,7 @@ use super::{
     connection::{Typed, failed},
     statements::Statements,
 };
-use crate::store::api::StoreError;
+use crate::store::{api::StoreError, session::Session};
 
 /// How many challenges can be spent at a time, and how many of these can be one client's where they are many.
 #[derive(Clone, Copy)]
@@ -80,13 +80,27 @@ enum Rest {
         spend: (Vec<u8>, i64, Vec<u8>, i64),
         becomes: Option<Columns>,
         joined: Option<Vec<u8>>,
+        session: Opened,
     },
+}
+
+/// Id, expiry and bytes of a session that is opened, or none.
+type Opened = (Option<Vec<u8>>, Option<i64>, Option<Vec<u8>>);
+
+fn opened(session: Option<&Session>) -> Opened {
+    let id = session.map(|session| session.id.as_bytes().to_vec());
+    let expires_at = session.map(|session| session.expires_at.try_into().unwrap_or(i64::MAX));
+    (id, expires_at, session.map(Session::to_bytes))
 }
 
 impl<'a> Said<'a> {
     /// What a step says. `None` for one that no ceremony makes: a proven one that spends nothing, or changes what it
     /// does not expect.
-    pub(super) fn of(step: &'a Step, statements: &'a Statements) -> Option<Self> {
+    pub(super) fn of(
+        step: &'a Step,
+        session: Option<&Session>,
+        statements: &'a Statements,
+    ) -> Option<Self> {
         let invitation = |permission: &Permission| match permission {
             Permission::Invitation(key) => Some(key.to_vec()),
             Permission::Host => None,
@@ -150,6 +164,7 @@ impl<'a> Said<'a> {
                     spend: spent(spend),
                     becomes,
                     joined: joined.as_ref().map(|joined| joined.to_bytes()),
+                    session: opened(session),
                 };
                 (statement, rest)
             }
@@ -185,6 +200,7 @@ impl<'a> Said<'a> {
                 spend: (key, spent_until, epoch, share),
                 becomes,
                 joined,
+                session: (session, session_expires_at, bytes),
             } => {
                 typed.push((version, Type::INT8));
                 typed.push((generation, Type::INT8));
@@ -198,6 +214,11 @@ impl<'a> Said<'a> {
                 typed.push((&capacity.of_one, Type::INT8));
                 if let Some(becomes) = becomes {
                     typed.extend(becomes.typed());
+                }
+                if becomes.is_none() {
+                    typed.push((session, Type::BYTEA));
+                    typed.push((session_expires_at, Type::INT8));
+                    typed.push((bytes, Type::BYTEA));
                 }
                 if joined.is_some() {
                     typed.push((joined, Type::BYTEA));
@@ -220,6 +241,11 @@ impl<'a> Said<'a> {
             Rest::Proven { .. } => proven(row),
         }
     }
+}
+
+/// Whether the client has so many sessions by now that some are to be taken away.
+pub(super) fn has_many_sessions(row: &Row) -> bool {
+    row.try_get(9).unwrap_or(None).unwrap_or(false)
 }
 
 /// Key, expiry, epoch and share. The share 0 is of the row with the epoch.

@@ -104,6 +104,16 @@ impl Bucket {
         format!("{}invitations:{}", self.tag, id.as_str())
     }
 
+    /// The sessions of a client, by their ids.
+    pub(super) fn sessions(&self, id: &ClientId) -> String {
+        format!("{}sessions:{}", self.tag, id.as_str())
+    }
+
+    /// The ids of a client's sessions, by when they are over.
+    pub(super) fn session_ends(&self, id: &ClientId) -> String {
+        format!("{}session-ends:{}", self.tag, id.as_str())
+    }
+
     pub(super) fn link(&self, id: &ClientId) -> String {
         format!("{}link:{}", self.tag, id.as_str())
     }
@@ -176,6 +186,8 @@ mod tests {
                 bucket.client(&id),
                 bucket.invitations(&id),
                 bucket.link(&id),
+                bucket.sessions(&id),
+                bucket.session_ends(&id),
             ] {
                 assert!(key.starts_with(&tag), "{key}");
             }

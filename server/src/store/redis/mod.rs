@@ -32,6 +32,7 @@ use super::{
     changes::RecordChange,
     known::Known,
     sealed::SealedKey,
+    session::{Session, SessionId},
     signing_key::SigningKeyRecord,
 };
 use crate::operator_keys::OperatorKeys;
@@ -202,6 +203,22 @@ impl RedisStore {
             Value::Nil => Ok(None),
             _ => Err(unexpected()),
         }
+    }
+
+    /// The sessions of a client, or the one of this id.
+    async fn listed(&self, client: &ClientId, id: &[u8]) -> Result<Vec<Session>, StoreError> {
+        let bucket = self.bucket(client);
+        let sessions = bucket.sessions(client);
+        let said = of_set(Name::Session, &self.about.id, bucket)
+            .key(sessions)
+            .with(id);
+        let answer = self.connections.ask(&said).await?;
+        let now = answer.number(0)?;
+        self.clock.learn_clock(now);
+        let read = |bytes: Result<&[u8], StoreError>| Session::from_bytes(client, bytes?);
+        let listed: Vec<_> = answer.all_bytes(1).map(read).collect::<Result<_, _>>()?;
+        let live = listed.into_iter().filter(|one| now < one.expires_at);
+        Ok(live.collect())
     }
 
     async fn kept_signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
@@ -462,10 +479,16 @@ impl Store for RedisStore {
         Ok(at)
     }
 
-    async fn commit(&self, step: &Step, _now: u64) -> Result<Committed, StoreError> {
+    async fn commit(
+        &self,
+        step: &Step,
+        session: Option<&Session>,
+        _now: u64,
+    ) -> Result<Committed, StoreError> {
+        Session::check_opens(step, session)?;
         let bucket = self.bucket(&step.client_id);
         let epoch = step.spend.as_ref().map(|spend| spend.epoch);
-        let step = SaidStep::of(step, &self.about.id, bucket.clone(), self.capacity)
+        let step = SaidStep::of(step, session, &self.about.id, bucket.clone(), self.capacity)
             .ok_or_else(|| StoreError("no ceremony makes such a step".into()))?;
         let answer = match step.lasts {
             true => self.safely(&step.said).await?,
@@ -484,6 +507,30 @@ impl Store for RedisStore {
             _ => {}
         }
         Ok(committed)
+    }
+
+    async fn session(
+        &self,
+        client: &ClientId,
+        id: &SessionId,
+        _now: u64,
+    ) -> Result<Option<Session>, StoreError> {
+        Ok(self.listed(client, id.as_bytes()).await?.pop())
+    }
+
+    async fn sessions(&self, client: &ClientId, _now: u64) -> Result<Vec<Session>, StoreError> {
+        self.listed(client, b"").await
+    }
+
+    async fn end_sessions(&self, client: &ClientId, ids: &[SessionId]) -> Result<u64, StoreError> {
+        let bucket = self.bucket(client);
+        let (sessions, ends) = (bucket.sessions(client), bucket.session_ends(client));
+        let mut said = self.said(Name::End, bucket).key(sessions).key(ends);
+        for id in ids {
+            said = said.with(id.as_bytes().as_slice());
+        }
+        // Whatever would take this back takes the epoch, and with it every session.
+        self.connections.ask(&said).await?.number(0)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

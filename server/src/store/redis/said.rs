@@ -95,6 +95,11 @@ impl Answer {
         }
     }
 
+    /// All that stands behind so many others.
+    pub(super) fn all_bytes(&self, from: usize) -> impl Iterator<Item = Result<&[u8], StoreError>> {
+        (from..self.rest.len()).map(|at| self.bytes(at))
+    }
+
     pub(super) fn number(&self, at: usize) -> Result<u64, StoreError> {
         match self.rest.get(at) {
             Some(Value::Int(number)) => u64::try_from(*number).map_err(|_| unexpected()),

@@ -19,13 +19,15 @@ pub(super) enum Name {
     Cancel,
     Offer,
     Join,
+    Session,
+    End,
     AddKey,
     RemoveKey,
     SealKey,
     NumberKeys,
 }
 
-const ALL: [Name; 13] = [
+const ALL: [Name; 15] = [
     Name::Epoch,
     Name::Proven,
     Name::Permitted,
@@ -35,6 +37,8 @@ const ALL: [Name; 13] = [
     Name::Cancel,
     Name::Offer,
     Name::Join,
+    Name::Session,
+    Name::End,
     Name::AddKey,
     Name::RemoveKey,
     Name::SealKey,
@@ -61,6 +65,8 @@ impl Name {
             Self::Cancel => other(include_str!("scripts/cancel.lua")),
             Self::Offer => other(include_str!("scripts/offer.lua")),
             Self::Join => other(include_str!("scripts/join.lua")),
+            Self::Session => of_set(include_str!("scripts/session.lua")),
+            Self::End => other(include_str!("scripts/end.lua")),
             Self::AddKey => other(include_str!("scripts/add_key.lua")),
             Self::RemoveKey => other(include_str!("scripts/remove_key.lua")),
             Self::SealKey => other(include_str!("scripts/seal_key.lua")),

@@ -11,7 +11,7 @@ use super::{
     said::{Answer, Said, unexpected},
     scripts::Name,
 };
-use crate::store::api::StoreError;
+use crate::store::{api::StoreError, session::Session};
 
 /// A challenge lives no longer.
 const LONGEST: u32 = ChallengeTtl::MAX_SECONDS + Terms::MAX_SKEW;
@@ -48,6 +48,7 @@ impl SaidStep {
     /// expect.
     pub(super) fn of(
         step: &Step,
+        session: Option<&Session>,
         store: &StoreId,
         bucket: Bucket,
         capacity: Capacity,
@@ -70,7 +71,7 @@ impl SaidStep {
                 let before = beginning(*status, *version, *generation).to_vec();
                 ("r", permission, before, record)
             }
-            _ => return Self::proven(step, store, bucket, capacity),
+            _ => return Self::proven(step, session, store, bucket, capacity),
         };
         let invitation = match permission {
             Permission::Invitation(key) => key.to_vec(),
@@ -89,7 +90,13 @@ impl SaidStep {
         Some(Self { said, lasts: true })
     }
 
-    fn proven(step: &Step, store: &StoreId, bucket: Bucket, capacity: Capacity) -> Option<Self> {
+    fn proven(
+        step: &Step,
+        session: Option<&Session>,
+        store: &StoreId,
+        bucket: Bucket,
+        capacity: Capacity,
+    ) -> Option<Self> {
         let (
             Expect::Unchanged {
                 version,
@@ -114,11 +121,15 @@ impl SaidStep {
         let joined = joined
             .as_ref()
             .map_or(Vec::new(), |joined| joined.to_bytes());
-        let (client, link) = (bucket.client(&step.client_id), bucket.link(&step.client_id));
+        let id = &step.client_id;
+        let (client, link) = (bucket.client(id), bucket.link(id));
+        let (sessions, ends) = (bucket.sessions(id), bucket.session_ends(id));
         let lasts = !after.is_empty();
         let said = of_set(Name::Proven, store, bucket)
             .key(client)
             .key(link)
+            .key(sessions)
+            .key(ends)
             .with(beginning(ClientStatus::Active, *version, *generation))
             .with(credential.as_bytes().as_slice())
             .with(expires_at)
@@ -129,7 +140,11 @@ impl SaidStep {
             .number(capacity.of_one)
             .number(LONGEST)
             .with(after)
-            .with(joined);
+            .with(joined)
+            .with(session.map_or(Vec::new(), |session| session.id.as_bytes().to_vec()))
+            .number(session.map_or(0, |session| session.expires_at))
+            .with(session.map_or(Vec::new(), Session::to_bytes))
+            .number(Session::MOST_OF_ONE);
         Some(Self { said, lasts })
     }
 }

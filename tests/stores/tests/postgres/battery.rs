@@ -106,5 +106,6 @@ mod on_a_server_that_crashes {
         what_was_acknowledged_is_there_after_a_crash
         an_enrolment_that_is_cut_off_is_whole_or_not_there
         no_challenge_is_accepted_twice_with_a_crash_between
+        a_session_that_was_ended_is_not_back_after_a_crash
     );
 }

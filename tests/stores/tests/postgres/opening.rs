@@ -1,8 +1,11 @@
 //! What is no store of this version and under these keys is not opened, and the answer says what would be right.
 
+use std::sync::Arc;
+
 use twofapi_server::{
     OperatorKeys, PostgresStore, Seed, SigningAlgorithm, SigningKeyRecord, Store,
 };
+use twofapi_tests_stores::{Alice, log_in, server_over};
 
 use crate::place::Place;
 
@@ -27,10 +30,37 @@ async fn a_database_without_a_store_is_refused_and_one_is_made_by_migrating_once
         PostgresStore::migrate(&place.url, &place.keys),
         PostgresStore::migrate(&place.url, &place.keys),
     );
-    let mut before = [one, other, third].map(|migrated| migrated.expect("it works").0);
-    before.sort_unstable();
-    assert_eq!(before, [0, 2, 2]);
+    let mut migrated = [one, other, third].map(|migrated| migrated.expect("it works"));
+    migrated.sort_unstable();
+    let newest = migrated[0].1;
+    assert_eq!(migrated, [(0, newest), (newest, newest), (newest, newest)]);
     place.open(100).await;
+}
+
+#[tokio::test]
+async fn a_store_of_before_is_brought_up_to_date_with_all_that_it_keeps() {
+    let place = Place::with_a_store().await;
+    let server = server_over(Arc::new(place.open(100).await), Some(place.keys.clone()));
+    let alice = Alice::enrolled_at(&server.await.expect("a server")).await;
+    // As the first version made it.
+    place
+        .sql(
+            "DROP TABLE twofapi_service.sessions;
+             ALTER TABLE twofapi_service.signing_keys DROP COLUMN algorithm;
+             ALTER TABLE twofapi_service.about DROP COLUMN signing_keys_number;
+             UPDATE twofapi_service.about SET schema_version = 1",
+        )
+        .await;
+    let said = refused(&place).await;
+    assert!(said.contains("2fapi store migrate"), "{said}");
+    let migrated = PostgresStore::migrate(&place.url, &place.keys).await;
+    assert_eq!(migrated.expect("it works").0, 1);
+    let store: Arc<dyn Store> = Arc::new(place.open(100).await);
+    let server = server_over(store, Some(place.keys.clone())).await;
+    let server = server.expect("a server");
+    let (name, proof) = alice.proven(&server).await;
+    let token = log_in(&server, &name, &proof).await.expect("she is let in");
+    assert!(server.authenticate(&token.jwt, None).await.is_ok());
 }
 
 #[tokio::test]

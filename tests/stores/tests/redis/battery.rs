@@ -93,7 +93,10 @@ mod with_many_buckets {
         a_look_up_says_that_the_signing_keys_have_changed
         of_many_steps_with_one_challenge_one_is_done
         a_challenge_of_a_spent_set_that_was_lost_is_refused
+        a_login_lists_its_session_and_no_other
+        a_session_that_was_ended_is_gone_and_the_others_are_not
         what_was_acknowledged_is_there_after_a_crash
         no_challenge_is_accepted_twice_with_a_crash_between
+        a_session_that_was_ended_is_not_back_after_a_crash
     );
 }

@@ -210,14 +210,15 @@ async fn a_node_that_was_demoted_answers_nothing_of_what_it_has() {
     }
     assert!(scene.service.authenticate(&token.jwt, None).await.is_err());
     assert!(fresh.epoch(&scene.alice.id, 0).await.is_err());
-    // As itself again it has another history.
+    // As itself again it has another history, and no session of the one before.
     say(&place.server, &["REPLICAOF", "NO", "ONE"]);
     scene.is_over_and_goes_on_at(&scene.service).await;
-    scene
-        .service
-        .authenticate(&token.jwt, None)
-        .await
-        .expect("it is good");
+    let of_before = scene.service.authenticate(&token.jwt, None).await;
+    assert_eq!(of_before.map(drop), Err(Error::Denied));
+    let (name, proof) = scene.alice.proven(&scene.service).await;
+    let token = log_in(&scene.service, &name, &proof).await;
+    let token = token.expect("she is let in");
+    assert!(scene.service.authenticate(&token.jwt, None).await.is_ok());
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 -- A step by a proof. KEYS[4]: the client; KEYS[5]: what a second device left. ARGV[2]: how the client begins, ARGV[3] the
 -- credential that has proven, ARGV[4] when it expires or ''; ARGV[5] the challenge and whose it is, ARGV[6] when it
 -- expires, ARGV[7] its epoch; ARGV[8] the capacity of the set and ARGV[9] of one client's share, ARGV[10] how long a
--- challenge can live; ARGV[11] what the client becomes or '', ARGV[12] what a second device has left or ''.
+-- challenge can live; ARGV[11] what the client becomes or '', ARGV[12] what a second device has left or ''. KEYS[6]: the
+-- client's sessions by id, KEYS[7]: the same by when they are over; ARGV[13]: the id of a session that is opened or '',
+-- ARGV[14] when it is over, ARGV[15] what is kept of it, ARGV[16] how many a client may have.
 local kept = redis.call('GET', KEYS[4])
 local met = false
 if kept and string.sub(kept, 1, 9) == ARGV[2] then
@@ -64,5 +66,24 @@ if ARGV[11] ~= '' then
 end
 if ARGV[12] ~= '' then
   redis.call('DEL', KEYS[5])
+end
+if ARGV[13] ~= '' then
+  local function close(ids)
+    for _, id in ipairs(ids) do
+      redis.call('ZREM', KEYS[7], id)
+      redis.call('HDEL', KEYS[6], id)
+    end
+  end
+  close(redis.call('ZRANGE', KEYS[7], '-inf', now, 'BYSCORE', 'LIMIT', 0, 8))
+  local over = redis.call('ZCARD', KEYS[7]) - tonumber(ARGV[16])
+  if over >= 0 then
+    close(redis.call('ZRANGE', KEYS[7], 0, over))
+  end
+  redis.call('ZADD', KEYS[7], ARGV[14], ARGV[13])
+  redis.call('HSET', KEYS[6], ARGV[13], epoch .. ARGV[15])
+  -- With the last of them all is gone.
+  local last = redis.call('ZRANGE', KEYS[7], -1, -1, 'WITHSCORES')[2]
+  redis.call('EXPIREAT', KEYS[6], last)
+  redis.call('EXPIREAT', KEYS[7], last)
 end
 return { 'done', now }
