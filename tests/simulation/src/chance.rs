@@ -29,6 +29,12 @@ impl Chance {
         self.below(len as u64) as usize
     }
 
+    pub(crate) fn bytes(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.0.fill_bytes(&mut bytes);
+        bytes
+    }
+
     pub(crate) fn in_hundred(&mut self, chances: u64) -> bool {
         self.below(100) < chances
     }

@@ -91,6 +91,10 @@ impl Client {
                 turn: u64::MAX,
             };
             let replica = env.chance.index(replicas);
+            let ends = env.chance.in_hundred(25);
+            if ends {
+                env.ask(replica, nobody, Request::End(token.clone()));
+            }
             env.ask(replica, nobody, Request::Present(token));
         }
         let client = self.id.as_str().to_owned();

@@ -16,11 +16,22 @@ pub(crate) struct SpentSet {
     pub(crate) entries: BTreeMap<[u8; SpentKey::LEN], u64>,
 }
 
+/// A session: an access token that was issued. It is of the set that accepted its challenge.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) client: String,
+    pub(crate) epoch: Epoch,
+}
+
+/// Names a session.
+pub(crate) type SessionId = [u8; 16];
+
 /// All that a node keeps.
 #[derive(Clone, Default)]
 pub(crate) struct Data {
     pub(crate) records: BTreeMap<String, Record>,
     pub(crate) set: Option<SpentSet>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
     /// The epoch beside the set: only there for [`Fault::KeyOutlivesItsSet`](crate::Fault::KeyOutlivesItsSet).
     pub(crate) key: Option<Epoch>,
 }
@@ -37,6 +48,7 @@ impl Data {
     pub(crate) fn without_set(&self) -> Self {
         Self {
             set: None,
+            sessions: BTreeMap::new(),
             ..self.clone()
         }
     }

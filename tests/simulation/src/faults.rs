@@ -17,11 +17,15 @@ pub enum Fault {
     AcknowledgedTooEarly,
     /// A replica goes on by the epoch that the store has told it is over.
     StaleEpochIsKept,
+    /// A session is listed whatever became of the set that accepted its challenge.
+    SessionsOutliveTheirSet,
+    /// A token goes by the record of its client alone.
+    TokenIgnoresItsSession,
 }
 
 impl Fault {
     /// Each of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::KeyOutlivesItsSet,
         Self::NoMark,
         Self::LivenessBeforeTheStep,
@@ -29,5 +33,7 @@ impl Fault {
         Self::CacheHidesARevocation,
         Self::AcknowledgedTooEarly,
         Self::StaleEpochIsKept,
+        Self::SessionsOutliveTheirSet,
+        Self::TokenIgnoresItsSession,
     ];
 }

@@ -8,7 +8,10 @@ use twofapi_crypto_core::{
     ceremony::{Change, Expect, Spend, Step},
 };
 
-use crate::messages::{Made, Token};
+use crate::{
+    data::SessionId,
+    messages::{Made, Token},
+};
 
 #[derive(Default)]
 pub(crate) struct Books {
@@ -26,12 +29,15 @@ pub(crate) struct Books {
     /// Up to which state a replica was told.
     told: BTreeMap<(usize, String), usize>,
     revoked: BTreeSet<String>,
+    /// Sessions that were ended. These never go.
+    ended: BTreeSet<SessionId>,
     /// The true time.
     pub(crate) now: u64,
     broken: Option<String>,
     pub(crate) logins: u64,
     pub(crate) changes: u64,
     pub(crate) honoured: u64,
+    pub(crate) ends: u64,
 }
 
 impl Books {
@@ -105,6 +111,20 @@ impl Books {
         });
     }
 
+    /// A master has ended a session that it listed.
+    pub(crate) fn ended(&mut self, session: &SessionId) {
+        self.ends += 1;
+        self.ended.insert(*session);
+    }
+
+    /// A master says that it lists a session.
+    pub(crate) fn listed(&mut self, client: &str, session: &SessionId) {
+        let is_right = !self.ended.contains(session);
+        self.must(is_right, || {
+            format!("a session of {client} that was ended is listed again")
+        });
+    }
+
     /// A master has written this state of a client.
     pub(crate) fn wrote(&mut self, client: &str, record: &Record) -> Made {
         let states = self.states.entry(client.to_owned()).or_default();
@@ -156,8 +176,14 @@ impl Books {
     }
 
     /// A replica has honoured a token, at a time by its reading of the store's clock.
-    pub(crate) fn honoured(&mut self, token: &Token, oldest: Made, now: u64) {
+    pub(crate) fn honoured(&mut self, token: &Token, was_ended: bool, oldest: Made, now: u64) {
         self.honoured += 1;
+        self.must(!was_ended, || {
+            format!(
+                "a token of {} was honoured whose session was ended",
+                token.client
+            )
+        });
         if oldest.era != self.era {
             return;
         }
@@ -176,6 +202,11 @@ impl Books {
                 token.client
             )
         });
+    }
+
+    /// Whether a session was ended by now.
+    pub(crate) fn was_ended(&self, session: &SessionId) -> bool {
+        self.ended.contains(session)
     }
 
     /// The operator has gone back to what these records say: what was acknowledged after them is lost, and all

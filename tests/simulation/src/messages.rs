@@ -7,7 +7,7 @@ use twofapi_crypto_core::{
     ceremony::{At, Committed, Step},
 };
 
-use crate::data::Data;
+use crate::data::{Data, SessionId};
 
 /// Something that happens at its time.
 #[derive(Clone)]
@@ -100,6 +100,8 @@ pub(crate) enum Request {
     Attempt(Box<Attempt>),
     /// Whether a token is good.
     Present(Token),
+    /// A client ends one of its sessions.
+    End(Token),
     Operate {
         client: String,
         operation: Operation,
@@ -140,6 +142,7 @@ pub(crate) struct Token {
     pub(crate) credential: CredentialId,
     pub(crate) since: u32,
     pub(crate) generation: u32,
+    pub(crate) session: SessionId,
 }
 
 /// What an operator does to a client.
@@ -168,7 +171,11 @@ pub(crate) enum Answer {
 pub(crate) enum Call {
     Epoch,
     LookUp(String),
-    Step(Box<Step>),
+    /// With the session that it opens, if it is a login.
+    Step(Box<Step>, Option<SessionId>),
+    /// A record, and whether this session of the client is listed.
+    LookUpWithSession(String, SessionId),
+    End(String, SessionId),
     Change(String, Operation),
 }
 
@@ -184,6 +191,8 @@ pub(crate) enum Said {
         made: Option<Made>,
     },
     Changed(Option<Made>),
+    Listed(Option<Box<Record>>, bool),
+    Ended,
     NoMaster,
 }
 

@@ -9,7 +9,7 @@ use twofapi_crypto_core::{
 };
 
 use crate::{
-    data::{Data, SpentSet, Version},
+    data::{Data, Session, SessionId, SpentSet, Version},
     faults::Fault,
     messages::Operation,
 };
@@ -89,6 +89,7 @@ impl Node {
     pub(crate) fn step(
         &mut self,
         step: &Step,
+        session: Option<SessionId>,
         now: u64,
         ttl: u32,
         fault: Option<Fault>,
@@ -110,6 +111,13 @@ impl Node {
         if let Change::Insert(record) | Change::Replace(record) = &step.change {
             let id = step.client_id.as_str().to_owned();
             self.write().records.insert(id, record.clone());
+        }
+        if let (Some(id), Some(spend)) = (session, &step.spend) {
+            let session = Session {
+                client: step.client_id.as_str().to_owned(),
+                epoch: spend.epoch,
+            };
+            self.write().sessions.insert(id, session);
         }
         Committed::Done
     }
@@ -136,6 +144,33 @@ impl Node {
             set.entries.insert(*spend.key.as_bytes(), expiry);
         }
         Committed::Done
+    }
+
+    /// Whether a session of this client is listed: it is of the set as it is now.
+    pub(crate) fn lists(
+        &self,
+        client: &str,
+        id: &SessionId,
+        now: u64,
+        fault: Option<Fault>,
+    ) -> bool {
+        let epoch = self.set(now, fault).map(|set| set.epoch);
+        let kept = self.memory.data.sessions.get(id);
+        kept.is_some_and(|kept| {
+            let is_current =
+                Some(kept.epoch) == epoch || fault == Some(Fault::SessionsOutliveTheirSet);
+            kept.client == client && is_current
+        })
+    }
+
+    /// Whether it was there.
+    pub(crate) fn end(&mut self, client: &str, id: &SessionId) -> bool {
+        let kept = self.memory.data.sessions.get(id);
+        let is_theirs = kept.is_some_and(|kept| kept.client == client);
+        if is_theirs {
+            self.write().sessions.remove(id);
+        }
+        is_theirs
     }
 
     /// What an operator does. The record as it is then, if that made another one of it.

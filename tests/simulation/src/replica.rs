@@ -6,11 +6,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use twofapi_crypto_core::{
     Commitment, Record,
     ceremony::{
-        At, Check, Commit, Committed, EnrolmentRequest, Epoch, Keys, Permission, Refused, Wanted,
+        At, Change, Check, Commit, Committed, EnrolmentRequest, Epoch, Keys, Permission, Refused,
+        Wanted,
     },
 };
 
 use crate::{
+    data::SessionId,
     env::Env,
     faults::Fault,
     messages::{Answer, Asker, Call, Caller, Made, Request, Said, Token},
@@ -59,8 +61,10 @@ struct Waiting {
 enum For {
     Asked(Request),
     Attempt(Box<Wanted>),
-    Token(Token, Made),
-    Step(Box<Commit>),
+    /// A token, the oldest state to go by, and whether its session was ended before it came.
+    Token(Token, Made, bool),
+    Step(Box<Commit>, SessionId),
+    End,
     Change(String),
 }
 
@@ -157,12 +161,21 @@ impl Replica {
             }
             Request::Present(token) => {
                 let oldest = env.books.oldest(self.at, &token.client, CACHED_FOR);
-                if let Some(record) = self.cached(env, &token.client).cloned() {
-                    self.judge(env, by, &token, oldest, Some(&record));
-                } else {
-                    let call = Call::LookUp(token.client.clone());
-                    self.call(env, by, call, For::Token(token, oldest));
+                let was_ended = env.books.was_ended(&token.session);
+                let by_record = env.has(Fault::TokenIgnoresItsSession);
+                match self.cached(env, &token.client).cloned() {
+                    Some(record) if by_record => {
+                        self.judge(env, by, &token, (oldest, was_ended), Some(&record));
+                    }
+                    _ => {
+                        let call = Call::LookUpWithSession(token.client.clone(), token.session);
+                        self.call(env, by, call, For::Token(token, oldest, was_ended));
+                    }
                 }
+            }
+            Request::End(token) => {
+                let call = Call::End(token.client, token.session);
+                self.call(env, by, call, For::End);
             }
             Request::Operate { client, operation } => {
                 let call = Call::Change(client.clone(), operation);
@@ -214,8 +227,11 @@ impl Replica {
     fn verify(&mut self, env: &mut Env, by: Asker, check: Check) {
         match check.verify().settle() {
             Ok(commit) => {
-                let call = Call::Step(Box::new(commit.step().clone()));
-                self.call(env, by, call, For::Step(Box::new(commit)));
+                let session = env.chance.bytes();
+                let step = commit.step().clone();
+                let is_login = step.spend.is_some() && matches!(step.change, Change::None);
+                let call = Call::Step(Box::new(step), is_login.then_some(session));
+                self.call(env, by, call, For::Step(Box::new(commit), session));
             }
             Err(_) => env.answer(by, Answer::Denied),
         }
@@ -249,17 +265,20 @@ impl Replica {
                 self.keep(env, &client, record.as_deref(), since);
                 self.found(env, by, *wanted, record.map(|record| *record));
             }
-            (Said::Record(record), For::Token(token, oldest)) => {
+            (Said::Listed(record, is_listed), For::Token(token, oldest, was_ended)) => {
                 self.keep(env, &token.client, record.as_deref(), since);
-                self.judge(env, by, &token, oldest, record.as_deref());
+                let is_good = is_listed || env.has(Fault::TokenIgnoresItsSession);
+                let record = record.filter(|_| is_good);
+                self.judge(env, by, &token, (oldest, was_ended), record.as_deref());
             }
+            (Said::Ended, For::End) => env.answer(by, Answer::Done),
             (
                 Said::Committed {
                     committed,
                     now,
                     made,
                 },
-                For::Step(commit),
+                For::Step(commit, session),
             ) => {
                 self.learn_clock(env, now);
                 if committed == Committed::StaleEpoch && !env.has(Fault::StaleEpochIsKept) {
@@ -273,7 +292,7 @@ impl Replica {
                 let answer = match (commit.done(committed), spend) {
                     (Ok(accepted), Some(spend)) => {
                         env.books.let_in(&spend);
-                        Answer::Accepted(requests::token(&accepted))
+                        Answer::Accepted(requests::token(&accepted, session))
                     }
                     (Ok(_), None) | (Err(Refused::AlreadyEnrolled), _) => Answer::Done,
                     (Err(_), _) => Answer::Denied,
@@ -320,7 +339,7 @@ impl Replica {
         env: &mut Env,
         by: Asker,
         token: &Token,
-        oldest: Made,
+        (oldest, was_ended): (Made, bool),
         record: Option<&Record>,
     ) {
         let now = match self.store_clock {
@@ -331,7 +350,7 @@ impl Replica {
         let is_good = record
             .is_some_and(|record| record.honours(credential, token.since, token.generation, now));
         if is_good {
-            env.books.honoured(token, oldest, now);
+            env.books.honoured(token, was_ended, oldest, now);
         }
         let answer = if is_good {
             Answer::Done

@@ -7,7 +7,10 @@ use twofapi_crypto_core::ceremony::{
     RotationRequest, Terms, UnlinkRequest, Wanted,
 };
 
-use crate::messages::{Aim, Attempt, Token};
+use crate::{
+    data::SessionId,
+    messages::{Aim, Attempt, Token},
+};
 
 /// Begins what a client asks for.
 pub(crate) fn begin(
@@ -71,11 +74,12 @@ pub(crate) fn begin(
 }
 
 /// What an accepted client is given.
-pub(crate) fn token(accepted: &Accepted) -> Token {
+pub(crate) fn token(accepted: &Accepted, session: SessionId) -> Token {
     Token {
         client: accepted.client_id().as_str().to_owned(),
         credential: *accepted.credential_id(),
         since: accepted.since(),
         generation: accepted.generation(),
+        session,
     }
 }

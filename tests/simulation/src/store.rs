@@ -178,10 +178,25 @@ impl Store {
                 let record = node.memory.data.records.get(&client).cloned();
                 env.say(at, caller, Said::Record(record.map(Box::new)));
             }
-            Call::Step(step) => {
+            Call::LookUpWithSession(client, id) => {
+                let record = node.memory.data.records.get(&client).cloned();
+                let is_listed = node.lists(&client, &id, now, env.fault);
+                if is_listed {
+                    env.books.listed(&client, &id);
+                }
+                env.say(at, caller, Said::Listed(record.map(Box::new), is_listed));
+            }
+            Call::End(client, id) => {
+                if node.end(&client, &id) {
+                    env.note(|| format!("node {at}: a session of {client} is ended"));
+                    env.books.ended(&id);
+                }
+                env.say(at, caller, Said::Ended);
+            }
+            Call::Step(step, session) => {
                 let client = step.client_id.as_str();
                 let before = node.memory.data.records.get(client).cloned();
-                let committed = node.step(&step, now, env.ttl, env.fault);
+                let committed = node.step(&step, session, now, env.ttl, env.fault);
                 env.note(|| format!("node {at}: a step of {client} is {committed:?}"));
                 if committed == Committed::Done {
                     env.books.stepped(&step, before.as_ref(), now);

@@ -39,6 +39,8 @@ pub struct Summary {
     pub changes: u64,
     /// Tokens that were honoured.
     pub honoured: u64,
+    /// Sessions that were ended.
+    pub ends: u64,
     /// How often each of [`FAILURES`](crate::FAILURES) has come.
     pub failures: BTreeMap<&'static str, u64>,
 }
@@ -142,6 +144,7 @@ impl World {
         summary.logins = books.logins;
         summary.changes = books.changes;
         summary.honoured = books.honoured;
+        summary.ends = books.ends;
         summary.failures.clone_from(&self.env.failures);
         Ok(summary)
     }

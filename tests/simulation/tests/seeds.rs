@@ -30,6 +30,7 @@ fn every_seed_passes() {
                 all.logins += summary.logins;
                 all.changes += summary.changes;
                 all.honoured += summary.honoured;
+                all.ends += summary.ends;
                 for (kind, times) in summary.failures {
                     *all.failures.entry(kind).or_default() += times;
                 }
@@ -39,7 +40,7 @@ fn every_seed_passes() {
     }
     // A world in which nothing happens shows nothing.
     assert!(
-        all.logins > 0 && all.changes > 0 && all.honoured > 0,
+        all.logins > 0 && all.changes > 0 && all.honoured > 0 && all.ends > 0,
         "{all:?}"
     );
     for kind in FAILURES {
@@ -59,7 +60,10 @@ fn is_found(fault: Fault, as_: &[&str]) {
 
 #[test]
 fn a_key_that_outlives_its_spent_set_is_found() {
-    is_found(Fault::KeyOutlivesItsSet, &["accepted twice"]);
+    is_found(
+        Fault::KeyOutlivesItsSet,
+        &["accepted twice", "is listed again"],
+    );
 }
 
 #[test]
@@ -100,6 +104,16 @@ fn a_change_that_is_acknowledged_too_early_is_found() {
 #[test]
 fn a_replica_that_keeps_a_stale_epoch_is_found() {
     is_found(Fault::StaleEpochIsKept, &["is locked out"]);
+}
+
+#[test]
+fn a_session_that_outlives_its_set_is_found() {
+    is_found(Fault::SessionsOutliveTheirSet, &["is listed again"]);
+}
+
+#[test]
+fn a_token_that_ignores_its_session_is_found() {
+    is_found(Fault::TokenIgnoresItsSession, &["whose session was ended"]);
 }
 
 #[test]
