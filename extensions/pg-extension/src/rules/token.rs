@@ -1,11 +1,13 @@
-//! Access tokens of a 2FApi service: JWTs signed with EdDSA over Ed25519, checked with the public keys
-//! that the operator configured, for the issuer and the audience that he named.
+//! Access tokens of a 2FApi service: JWTs signed with EdDSA over Ed25519 or with ES256, checked with the public
+//! keys that the operator configured, for the issuer and the audience that he named.
 //!
-//! The format has one algorithm and a handful of claims, so that it is read here and not by a library
-//! that could be talked into another one; JSON, base64 and Ed25519 are those of libraries.
+//! The key that is named says which algorithm it is for, and the token has nothing to choose. The format has a
+//! handful of claims, so that it is read here and not by a library that could be talked into more; JSON, base64 and
+//! the two algorithms are those of libraries.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek as ed25519;
+use p256::ecdsa::{self, signature::Verifier as _};
 use serde::Deserialize;
 use twofapi_crypto_core::{ClientId, CredentialId};
 
@@ -22,7 +24,35 @@ pub(crate) struct Refused;
 
 /// The service's public keys, by their ids.
 #[derive(Debug)]
-pub(crate) struct Keys(Vec<(String, VerifyingKey)>);
+pub(crate) struct Keys(Vec<(String, PublicKey)>);
+
+/// A public key, which is of one algorithm.
+#[derive(Debug)]
+enum PublicKey {
+    Ed25519(ed25519::VerifyingKey),
+    P256(ecdsa::VerifyingKey),
+}
+
+impl PublicKey {
+    /// What tokens that it checks name as their algorithm (RFC 7518, RFC 8037).
+    const fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Ed25519(_) => "EdDSA",
+            Self::P256(_) => "ES256",
+        }
+    }
+
+    fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Ed25519(key) => ed25519::Signature::from_slice(signature)
+                .and_then(|signature| key.verify_strict(signed, &signature))
+                .is_ok(),
+            Self::P256(key) => ecdsa::Signature::from_slice(signature)
+                .and_then(|signature| key.verify(signed, &signature))
+                .is_ok(),
+        }
+    }
+}
 
 #[derive(Deserialize)]
 struct KeySet {
@@ -35,7 +65,37 @@ struct Key {
     crv: Option<String>,
     kid: Option<String>,
     x: Option<String>,
+    y: Option<String>,
+    alg: Option<String>,
+    #[serde(rename = "use")]
+    used_for: Option<String>,
     d: Option<serde::de::IgnoredAny>,
+}
+
+impl Key {
+    /// The public key, unless it is of another kind.
+    fn public(&self) -> Result<Option<PublicKey>, &'static str> {
+        let coordinate = |part: &Option<String>| {
+            let bytes = URL_SAFE_NO_PAD.decode(part.as_deref()?).ok()?;
+            <[u8; 32]>::try_from(bytes).ok()
+        };
+        match (self.kty.as_str(), self.crv.as_deref()) {
+            ("OKP", Some("Ed25519")) => coordinate(&self.x)
+                .and_then(|x| ed25519::VerifyingKey::from_bytes(&x).ok())
+                .filter(|key| !key.is_weak())
+                .map(|key| Some(PublicKey::Ed25519(key)))
+                .ok_or("a key of it is no Ed25519 public key"),
+            ("EC", Some("P-256")) => coordinate(&self.x)
+                .zip(coordinate(&self.y))
+                .and_then(|(x, y)| {
+                    let uncompressed = [&[4], &x[..], &y[..]].concat();
+                    ecdsa::VerifyingKey::from_sec1_bytes(&uncompressed).ok()
+                })
+                .map(|key| Some(PublicKey::P256(key)))
+                .ok_or("a key of it is no P-256 public key"),
+            _ => Ok(None),
+        }
+    }
 }
 
 impl Keys {
@@ -45,31 +105,27 @@ impl Keys {
         let set: KeySet = serde_json::from_str(text).map_err(
             |_| "it is no JSON Web Key Set, {\"keys\": [...]}, as the service publishes it",
         )?;
-        let mut keys: Vec<(String, VerifyingKey)> = Vec::new();
+        let mut keys: Vec<(String, PublicKey)> = Vec::new();
         for key in set.keys {
             if key.d.is_some() {
                 return Err("it holds a private key, which belongs to the service alone");
             }
-            if key.kty != "OKP" || key.crv.as_deref() != Some("Ed25519") {
+            let Some(public) = key.public()? else {
                 continue;
-            }
-            let (Some(kid), Some(x)) = (key.kid, key.x) else {
-                return Err("a key of it has no kid, or no x");
             };
-            let public = URL_SAFE_NO_PAD
-                .decode(x)
-                .ok()
-                .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-                .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
-                .filter(|key| !key.is_weak())
-                .ok_or("a key of it is no Ed25519 public key")?;
+            let is_for =
+                |said: &Option<String>, what| said.as_deref().is_none_or(|said| said == what);
+            if !is_for(&key.alg, public.algorithm()) || !is_for(&key.used_for, "sig") {
+                return Err("a key of it is for another algorithm, or not for signatures");
+            }
+            let kid = key.kid.ok_or("a key of it has no kid")?;
             if keys.iter().any(|(known, _)| *known == kid) {
                 return Err("two keys of it have the same kid");
             }
             keys.push((kid, public));
         }
         match keys.len() {
-            0 => Err("it holds no Ed25519 key"),
+            0 => Err("it holds no Ed25519 or P-256 key"),
             1..=MOST_KEYS => Ok(Self(keys)),
             _ => Err("it holds more than 32 keys"),
         }
@@ -135,7 +191,7 @@ pub(crate) fn check(
     let (header, claims) = signed.split_once('.').ok_or(Refused)?;
     let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Refused);
     let header: Header = serde_json::from_slice(&decoded(header)?).map_err(|_| Refused)?;
-    if header.alg != "EdDSA" || header.typ != "at+jwt" || header.crit {
+    if header.typ != "at+jwt" || header.crit {
         return Err(Refused);
     }
     let (_, key) = keys
@@ -143,9 +199,9 @@ pub(crate) fn check(
         .iter()
         .find(|(kid, _)| *kid == header.kid)
         .ok_or(Refused)?;
-    let signature = Signature::from_slice(&decoded(signature)?).map_err(|_| Refused)?;
-    key.verify_strict(signed.as_bytes(), &signature)
-        .map_err(|_| Refused)?;
+    if header.alg != key.algorithm() || !key.verifies(signed.as_bytes(), &decoded(signature)?) {
+        return Err(Refused);
+    }
     let claims: Claims = serde_json::from_slice(&decoded(claims)?).map_err(|_| Refused)?;
     let in_time = claims.nbf <= now.saturating_add(AHEAD) && now < claims.exp;
     let ours = claims.iss == issuer && claims.aud == audience;
@@ -182,8 +238,36 @@ mod tests {
         json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x})
     }
 
+    /// The service's other key, for ES256.
+    fn other_service() -> ecdsa::SigningKey {
+        ecdsa::SigningKey::from_slice(&[9; 32]).unwrap()
+    }
+
+    fn jwk_of_p256(kid: &str, key: &ecdsa::SigningKey) -> Value {
+        let point = key.verifying_key().to_sec1_point(false);
+        let part = |at: usize| URL_SAFE_NO_PAD.encode(&point.as_bytes()[at..at + 32]);
+        json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": kid, "x": part(1), "y": part(33)})
+    }
+
     fn keys() -> Keys {
-        Keys::parse(&json!({"keys": [jwk("one", &service())]}).to_string()).unwrap()
+        let keys = [jwk("one", &service()), jwk_of_p256("es", &other_service())];
+        Keys::parse(&json!({ "keys": keys }).to_string()).unwrap()
+    }
+
+    fn signed_by(
+        header: &Value,
+        claims: &Value,
+        signature: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(header), part(claims));
+        let signature = signature(signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn es256(signed: &[u8]) -> Vec<u8> {
+        let signature: ecdsa::Signature = other_service().sign(signed);
+        signature.to_bytes().to_vec()
     }
 
     fn header() -> Value {
@@ -198,10 +282,9 @@ mod tests {
     }
 
     fn signed(header: &Value, claims: &Value) -> String {
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(header), part(claims));
-        let signature = service().sign(signed.as_bytes()).to_bytes();
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        signed_by(header, claims, |signed| {
+            service().sign(signed).to_bytes().to_vec()
+        })
     }
 
     fn checked(token: &str) -> Result<Token, Refused> {
@@ -302,6 +385,52 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_checked_by_the_algorithm_of_the_key_that_it_names_and_by_no_other() {
+        let of = |alg: &str, kid: &str| json!({"alg": alg, "typ": "at+jwt", "kid": kid});
+        assert!(checked(&signed_by(&of("ES256", "es"), &claims(), es256)).is_ok());
+        let eddsa = |signed: &[u8]| service().sign(signed).to_bytes().to_vec();
+        for (alg, kid) in [
+            ("ES256", "one"),
+            ("EdDSA", "es"),
+            ("none", "es"),
+            ("ES384", "es"),
+            ("ES256", "two"),
+            ("EdDSA", "two"),
+        ] {
+            for sign in [eddsa as fn(&[u8]) -> Vec<u8>, es256] {
+                let token = signed_by(&of(alg, kid), &claims(), sign);
+                assert_eq!(checked(&token), Err(Refused), "{alg} {kid}");
+            }
+        }
+        // A public key taken for the secret of an HMAC, in each form that it is known in.
+        let point = other_service().verifying_key().to_sec1_point(false);
+        let x = service().verifying_key().to_bytes();
+        let jwk = jwk_of_p256("es", &other_service()).to_string();
+        for secret in [&x[..], point.as_bytes(), jwk.as_bytes()] {
+            for (alg, kid) in [("HS256", "one"), ("HS256", "es"), ("ES256", "es")] {
+                let token = signed_by(&of(alg, kid), &claims(), |signed| {
+                    use hmac::{Hmac, KeyInit as _, Mac as _};
+                    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).unwrap();
+                    mac.update(signed);
+                    mac.finalize().into_bytes().to_vec()
+                });
+                assert_eq!(checked(&token), Err(Refused), "{alg} {kid}");
+            }
+        }
+        // Nor a signature in another form than JWS has, or by a key of nobody.
+        let der = |signed: &[u8]| {
+            let signature: ecdsa::Signature = other_service().sign(signed);
+            signature.to_der().as_bytes().to_vec()
+        };
+        let header = of("ES256", "es");
+        assert_eq!(checked(&signed_by(&header, &claims(), der)), Err(Refused));
+        for wrong in [vec![], vec![0; 64], vec![0; 63], vec![255; 64]] {
+            let token = signed_by(&header, &claims(), |_| wrong);
+            assert_eq!(checked(&token), Err(Refused));
+        }
+    }
+
+    #[test]
     fn a_claim_that_is_there_twice_is_refused() {
         let claims = claims()
             .to_string()
@@ -361,6 +490,7 @@ mod tests {
     #[test]
     fn key_sets_that_are_wrong_are_refused() {
         let good = jwk("one", &service());
+        let p256 = jwk_of_p256("es", &other_service());
         let others = json!({"kty": "RSA", "kid": "r", "n": "AQAB", "e": "AQAB"});
         assert!(Keys::parse(&json!({"keys": [others.clone(), good.clone()]}).to_string()).is_ok());
         for keys in [
@@ -374,6 +504,19 @@ mod tests {
                 "x",
                 json!(URL_SAFE_NO_PAD.encode([0_u8; 32]))
             )]),
+            json!([with(good.clone(), "alg", json!("ES256"))]),
+            json!([with(good.clone(), "use", json!("enc"))]),
+            json!([with(p256.clone(), "alg", json!("EdDSA"))]),
+            json!([with(p256.clone(), "d", json!("secret"))]),
+            json!([with(p256.clone(), "x", p256["y"].clone())]),
+            json!([with(
+                p256.clone(),
+                "y",
+                json!(URL_SAFE_NO_PAD.encode([0_u8; 32]))
+            )]),
+            json!([without(p256.clone(), "y")]),
+            json!([p256.clone(), with(good.clone(), "kid", json!("es"))]),
+            json!([with(p256, "crv", json!("P-384"))]),
             json!([without(good.clone(), "kid")]),
             json!([without(good, "x")]),
         ] {
