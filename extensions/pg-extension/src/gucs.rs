@@ -191,7 +191,7 @@ fn texts() {
     define(
         c"twofapi.token_keys",
         c"The public keys of the service whose tokens open sessions.",
-        c"A JSON Web Key Set with Ed25519 keys, as the service publishes it; empty: none.",
+        c"A JSON Web Key Set with Ed25519 or P-256 keys, as the service publishes it; empty: none.",
         &TOKEN_KEYS,
         check_keys,
     );
