@@ -8,8 +8,9 @@ use twofapi_server::RecordChange;
 
 use crate::{
     client::{
-        Answer, CHALLENGE, CHECK, CREDENTIALS, ENROLL, JOIN, JWKS, LINK, METADATA, OAUTH_CHALLENGE,
-        OFFER, OPENID, ROTATE, TOKEN, UNLINK, VERIFY, WHOAMI, credential, possession, send,
+        Answer, CHALLENGE, CHECK, CREDENTIALS, END_SESSIONS, ENROLL, JOIN, JWKS, LINK, METADATA,
+        OAUTH_CHALLENGE, OFFER, OPENID, ROTATE, SESSIONS, TOKEN, UNLINK, VERIFY, WHOAMI, credential,
+        possession, send,
     },
     oauth::{assertion, form, with},
     server::Server,
@@ -111,7 +112,17 @@ fn every_answer(server: &Server) -> Vec<(&'static str, &'static str, Answer)> {
     let alice = server.enrol("alice");
     let json = [("content-type", "application/json")];
     let big = b" ".repeat(20_000);
-    for path in [ENROLL, CHALLENGE, VERIFY, ROTATE, LINK, OFFER, JOIN, UNLINK] {
+    for path in [
+        ENROLL,
+        CHALLENGE,
+        VERIFY,
+        ROTATE,
+        LINK,
+        OFFER,
+        JOIN,
+        UNLINK,
+        END_SESSIONS,
+    ] {
         let mut ask = |headers: &[_], body: &[u8]| {
             answers.push((
                 "POST",
@@ -186,8 +197,15 @@ fn every_answer(server: &Server) -> Vec<(&'static str, &'static str, Answer)> {
     };
     server.change("dave", by_expiry);
     let unlink = server.unlinking(&dave, &laptop);
-    for (path, token) in [(CREDENTIALS, Some(&token)), (CREDENTIALS, None)] {
-        answers.push(("GET", path, server.get(path, token.map(String::as_str))));
+    for path in [SESSIONS, CREDENTIALS] {
+        for token in [Some(token.as_str()), None] {
+            answers.push(("GET", path, server.get(path, token)));
+        }
+    }
+    let others = json!({ "which": "others" });
+    for token in [Some(token.as_str()), None] {
+        let answer = server.post(END_SESSIONS, token, &others);
+        answers.push(("POST", END_SESSIONS, answer));
     }
     for _ in 0..2 {
         answers.push(("POST", UNLINK, server.post(UNLINK, None, &unlink)));

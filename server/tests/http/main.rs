@@ -20,6 +20,7 @@ mod rotation;
 mod second_device;
 mod server;
 mod steps;
+mod sessions;
 mod throttling;
 mod tokens;
 mod workload;

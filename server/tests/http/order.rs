@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{
-        CHALLENGE, CREDENTIALS, ENROLL, JOIN, JWKS, LINK, OFFER, ROTATE, UNLINK, VERIFY, WHOAMI,
-        credential, possession, send,
+        CHALLENGE, CREDENTIALS, END_SESSIONS, ENROLL, JOIN, JWKS, LINK, OFFER, ROTATE, SESSIONS,
+        UNLINK, VERIFY, WHOAMI, credential, possession, send,
     },
     server::Server,
 };
@@ -187,6 +187,17 @@ fn of_several_things_that_are_wrong_the_first_is_answered() {
             "malformed_request",
         ),
         (OFFER, json!({ "challenge_id": ID }), "denied"),
+        (
+            END_SESSIONS,
+            json!({ "session_id": "0" }),
+            "invalid_encoding",
+        ),
+        (
+            END_SESSIONS,
+            json!({ "which": "all", "x": 1 }),
+            "malformed_request",
+        ),
+        (END_SESSIONS, json!({ "which": "all" }), "denied"),
     ] {
         let status = if code == "denied" { 401 } else { 400 };
         assert_eq!(
@@ -217,6 +228,7 @@ fn what_answers_to_get_answers_to_head_and_a_slash_more_is_another_resource() {
     for (path, status) in [
         (WHOAMI, 401),
         (CREDENTIALS, 401),
+        (SESSIONS, 401),
         (OFFER, 401),
         (JWKS, 200),
         ("/livez", 200),
@@ -240,6 +252,8 @@ fn what_answers_to_get_answers_to_head_and_a_slash_more_is_another_resource() {
         JOIN,
         UNLINK,
         CREDENTIALS,
+        SESSIONS,
+        END_SESSIONS,
     ] {
         for method in ["GET", "POST"] {
             let slash = format!("{path}/");
