@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 use super::{
     Output,
     client_set::SetArgs,
-    client_view::{Clients, OneView},
+    client_view::{Clients, OneView, SessionsView},
+    sessions::session_id,
     store::{Reached, StoreArgs},
 };
 use twofapi_client::{Failure, private_file};
@@ -65,6 +66,8 @@ enum ClientsAction {
     Revoke(OneClient),
     /// End all sessions and tokens of a client, which may log in again
     EndSessions(OneClient),
+    /// List the sessions of a client that are good, or end one of them
+    Sessions(ClientSessions),
     /// Let a client or one of its credentials expire, or say what else there is to say of a client
     Set(Box<SetArgs>),
 }
@@ -73,6 +76,17 @@ enum ClientsAction {
 struct OneClient {
     /// Which client
     client_id: ClientId,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Args, Debug)]
+struct ClientSessions {
+    /// Whose
+    client_id: ClientId,
+    /// End the session of this id
+    #[arg(long, value_name = "SESSION_ID", value_parser = session_id)]
+    end: Option<String>,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -191,6 +205,7 @@ pub(crate) fn clients(args: ClientsArgs, out: Output) -> Result<(), Failure> {
     let one = |args: &OneClient| (args.client_id.as_str().to_owned(), args.store.clone());
     let (request, store) = match &args.action {
         ClientsAction::List { store } => return list(store, out),
+        ClientsAction::Sessions(args) => return sessions(args, out),
         ClientsAction::Show(args) => {
             let (client_id, store) = one(args);
             (Request::Show { client_id }, store)
@@ -241,6 +256,32 @@ fn list(store: &StoreArgs, out: Output) -> Result<(), Failure> {
             return out.answer(&Clients { clients: all });
         }
     }
+}
+
+fn sessions(args: &ClientSessions, out: Output) -> Result<(), Failure> {
+    let client_id = args.client_id.as_str().to_owned();
+    let request = match &args.end {
+        None => Request::Sessions {
+            client_id: client_id.clone(),
+        },
+        Some(session_id) => Request::EndSession {
+            client_id: client_id.clone(),
+            session_id: session_id.clone(),
+        },
+    };
+    let Response::Sessions { sessions, ended } = args.store.find()?.perform(request)? else {
+        return Err(unexpected());
+    };
+    if args.end.is_some() && ended == 0 {
+        return Err(Failure::bad_input(format!(
+            "{client_id} has no such session: `2fapi clients sessions {client_id}` lists them"
+        )));
+    }
+    out.answer(&SessionsView {
+        client_id,
+        sessions,
+        ended,
+    })
 }
 
 fn unexpected() -> Failure {

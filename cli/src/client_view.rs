@@ -6,7 +6,9 @@ use std::{
 };
 
 use serde::Serialize;
-use twofapi_server::admin::{AttributesView, ClientDetails, ClientView, CredentialView};
+use twofapi_server::admin::{
+    AttributesView, ClientDetails, ClientView, CredentialView, SessionView,
+};
 
 #[derive(Serialize)]
 pub(crate) struct Clients {
@@ -26,6 +28,37 @@ impl fmt::Display for Clients {
                 f,
                 "\n{:id$}  {:9}  {:>7}  {}",
                 client.client_id, client.status, client.commitment_version, client.commitment
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct SessionsView {
+    pub(crate) client_id: String,
+    pub(crate) sessions: Vec<SessionView>,
+    pub(crate) ended: u64,
+}
+
+impl fmt::Display for SessionsView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:32}  {:32}  {:20}  {:20}  FROM",
+            "SESSION", "CREDENTIAL", "SINCE", "EXPIRES"
+        )?;
+        for session in &self.sessions {
+            let source = session
+                .source
+                .map_or("-".into(), |source| source.to_string());
+            write!(
+                f,
+                "\n{}  {}  {:20}  {:20}  {source}",
+                session.session_id,
+                session.credential_id,
+                time(Some(session.issued_at)),
+                time(Some(session.expires_at)),
             )?;
         }
         Ok(())
@@ -127,7 +160,7 @@ fn ascii(json: &str) -> String {
 }
 
 /// A second since 1970 as people write it.
-fn time(seconds: Option<u64>) -> String {
+pub(crate) fn time(seconds: Option<u64>) -> String {
     let Some(seconds) = seconds else {
         return "-".into();
     };

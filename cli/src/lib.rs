@@ -39,6 +39,7 @@ mod runtime;
 mod secret_input;
 mod serve;
 mod server_args;
+mod sessions;
 mod show;
 mod signing_keys;
 mod store;
@@ -120,6 +121,8 @@ enum Command {
     Unlink(unlink::UnlinkArgs),
     /// List the credentials of a client, as its server has them
     Credentials(credentials::CredentialsArgs),
+    /// List the sessions of a client, as its server has them, or end them
+    Sessions(sessions::SessionsArgs),
     /// Prove offline that two clients of one recovery phrase are one, or look at such a proof
     LinkProof(Box<link_proof::LinkProofArgs>),
     /// Make a proof offline, for psql, redis-cli and the like
@@ -225,6 +228,7 @@ fn run(command: Command, sources: &config::Sources, out: Output) -> Result<(), F
         Command::Join(args) => join::run(&args, out),
         Command::Unlink(args) => unlink::run(&args, out),
         Command::Credentials(args) => credentials::run(&args, out),
+        Command::Sessions(args) => sessions::run(&args, out),
         Command::LinkProof(args) => link_proof::run(&args, out),
         Command::Prove(args) => prove::run(&args, out),
         Command::Verify(args) => verify::run(&args, out),
