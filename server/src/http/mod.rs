@@ -9,6 +9,7 @@ mod connection;
 mod discovery;
 mod form;
 mod guarded;
+mod introspection;
 mod links;
 mod oauth;
 mod oauth_problem;

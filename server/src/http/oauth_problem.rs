@@ -64,6 +64,7 @@ impl From<Problem> for OauthProblem {
         let status = problem.status();
         let error = match status {
             StatusCode::UNAUTHORIZED => "invalid_client",
+            StatusCode::FORBIDDEN => "insufficient_scope",
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 "temporarily_unavailable"
             }

@@ -19,6 +19,7 @@ use super::{
     caller::{Peer, Routes, with_addresses},
     check, discovery,
     guarded::guarded,
+    introspection::{introspect, revoke},
     links::{credentials, join_link, link, offer_link, pending_link, unlink},
     oauth::{oauth_challenge, token},
     problem::Problem,
@@ -108,6 +109,8 @@ pub fn router(service: Arc<Service>, sources: Arc<Sources>) -> Router {
         .route("/auth/zkp/sessions/end", only("POST", post(end_sessions)))
         .route("/auth/zkp/whoami", only("GET, HEAD", get(whoami)))
         .route("/oauth/token", only("POST", post(token)))
+        .route("/oauth/introspect", only("POST", post(introspect)))
+        .route("/oauth/revoke", only("POST", post(revoke)))
         .route("/oauth/challenge", only("GET, HEAD", get(oauth_challenge)))
         .route("/.well-known/jwks.json", only("GET, HEAD", get(jwks)))
         .route("/livez", only("GET, HEAD", get(livez)))

@@ -193,9 +193,10 @@ impl Service {
         commit: Commit,
         session: Option<&Session>,
     ) -> Result<Accepted, Error> {
-        let committed = self.store.commit(commit.step(), session, self.now());
+        let step = commit.step();
+        let committed = self.store.commit(step, session, self.now()).await?;
         commit
-            .done(committed.await?)
+            .done(committed)
             .map_err(|refused| refuse(client_id, refused))
     }
 

@@ -8,9 +8,9 @@ use twofapi_server::RecordChange;
 
 use crate::{
     client::{
-        Answer, CHALLENGE, CHECK, CREDENTIALS, END_SESSIONS, ENROLL, JOIN, JWKS, LINK, METADATA,
-        OAUTH_CHALLENGE, OFFER, OPENID, ROTATE, SESSIONS, TOKEN, UNLINK, VERIFY, WHOAMI, credential,
-        possession, send,
+        Answer, CHALLENGE, CHECK, CREDENTIALS, END_SESSIONS, ENROLL, INTROSPECT, JOIN, JWKS, LINK,
+        METADATA, OAUTH_CHALLENGE, OFFER, OPENID, REVOKE, ROTATE, SESSIONS, TOKEN, UNLINK, VERIFY,
+        WHOAMI, credential, possession, send,
     },
     oauth::{assertion, form, with},
     server::Server,
@@ -140,9 +140,31 @@ fn every_answer(server: &Server) -> Vec<(&'static str, &'static str, Answer)> {
         answers.push(("POST", TOKEN, answer));
     }
     let encoded = [("content-type", "application/x-www-form-urlencoded")];
-    for (headers, body) in [(&json, &b"{}"[..]), (&encoded, &big)] {
-        let answer = send(&server.base_url, "POST", TOKEN, headers, body);
-        answers.push(("POST", TOKEN, answer));
+    for path in [TOKEN, INTROSPECT, REVOKE] {
+        for (headers, body) in [(&json, &b"{}"[..]), (&encoded, &big)] {
+            let answer = send(&server.base_url, "POST", path, headers, body);
+            answers.push(("POST", path, answer));
+        }
+    }
+    let resource = server.resource("resource");
+    let logged_in = server.log_in(&alice);
+    let of_alice = [("token", logged_in.as_str())];
+    for (path, bearer, parameters) in [
+        (INTROSPECT, Some(&resource), &of_alice[..]),
+        (INTROSPECT, Some(&resource), &[("token", "none")]),
+        (INTROSPECT, Some(&resource), &[]),
+        (INTROSPECT, Some(&logged_in), &of_alice),
+        (INTROSPECT, None, &of_alice),
+        (REVOKE, None, &[]),
+        (REVOKE, None, &of_alice),
+        (
+            REVOKE,
+            Some(&logged_in),
+            &[("token", "0123456789abcdef0123456789abcdef")],
+        ),
+    ] {
+        let answer = server.form(path, bearer.map(String::as_str), parameters);
+        answers.push(("POST", path, answer));
     }
     for query in ["", "?client_id=alice"] {
         let answer = server.get(&format!("{OAUTH_CHALLENGE}{query}"), None);

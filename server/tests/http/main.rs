@@ -10,6 +10,7 @@ mod client;
 mod contract;
 mod discovery;
 mod enrolment;
+mod introspection;
 mod links;
 mod malformed;
 mod mounted;

@@ -18,7 +18,7 @@ pub(crate) fn part(jwt: &str, n: usize) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
-fn encode(json: &Value) -> String {
+pub(crate) fn encode(json: &Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())
 }
 
@@ -96,7 +96,7 @@ fn a_token_says_who_by_whom_for_whom_and_until_when() {
 }
 
 /// A token as this server signs it, with other claims.
-fn signed(server: &Server, jwt: &str, claims: &Value) -> String {
+pub(crate) fn signed(server: &Server, jwt: &str, claims: &Value) -> String {
     let keys = server.run(server.store.signing_keys()).unwrap();
     let seed = keys[0].seed.as_bytes().try_into().unwrap();
     let key = ed25519_dalek::SigningKey::from_bytes(&seed);
