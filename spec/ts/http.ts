@@ -16,6 +16,8 @@ export const PATHS = {
   linkJoin: '/auth/zkp/link/join',
   unlink: '/auth/zkp/unlink',
   credentials: '/auth/zkp/credentials',
+  sessions: '/auth/zkp/sessions',
+  endSessions: '/auth/zkp/sessions/end',
   whoami: '/auth/zkp/whoami',
   jwks: '/.well-known/jwks.json',
   live: '/livez',
@@ -25,6 +27,8 @@ export const PATHS = {
 /** Those that OAuth clients ask, which take forms. A host may be without them. */
 export const OAUTH_PATHS = {
   token: '/oauth/token',
+  introspect: '/oauth/introspect',
+  revoke: '/oauth/revoke',
   challenge: '/oauth/challenge',
 } as const;
 
