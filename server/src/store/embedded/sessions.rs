@@ -21,8 +21,10 @@ use crate::store::{
 pub(super) const SESSIONS: TableDefinition<'_, (&str, [u8; SessionId::LEN]), &[u8]> =
     TableDefinition::new("sessions");
 
-/// So many that are over are forgotten for one that comes.
+/// So many that are over are forgotten for one that comes, and none below so many: a clock that is ahead for a moment
+/// must not log everybody out.
 const FORGOTTEN_AT_ONCE: usize = 4;
+const KEPT: usize = 1000;
 
 /// All of them, by client and by when they are over.
 #[derive(Default)]
@@ -34,10 +36,9 @@ pub(super) struct Sessions {
 impl Sessions {
     pub(super) fn open(&mut self, session: Session, now: u64) {
         for _ in 0..FORGOTTEN_AT_ONCE {
-            let Some((expires_at, ..)) = self.by_expiry.first() else {
-                break;
-            };
-            if *expires_at > now {
+            let first = self.by_expiry.first();
+            let is_over = first.is_some_and(|(expires_at, ..)| *expires_at <= now);
+            if !is_over || self.by_expiry.len() < KEPT {
                 break;
             }
             self.forget_first(None);
@@ -163,11 +164,21 @@ mod tests {
             sessions.open(session(&of, number, 100 + number % 7), 50);
         }
         assert_eq!(sessions.by_expiry.len(), 3000, "a live one was forgotten");
-        for number in 0..1000 {
-            sessions.open(session("other", 10_000 + number, 2000), 1000);
+        for number in 0..3000 {
+            let of = format!("other-{}", number % 50);
+            sessions.open(session(&of, 10_000 + number, 2000), 1000);
         }
-        assert_eq!(sessions.of.len(), 1);
-        assert_eq!(sessions.by_expiry.len(), Session::MOST_OF_ONE);
-        assert_eq!(sessions.of.values().flatten().count(), Session::MOST_OF_ONE);
+        assert_eq!(sessions.of.len(), 50);
+        assert_eq!(sessions.by_expiry.len(), 3000);
+        assert_eq!(sessions.of.values().flatten().count(), 3000);
+        for number in 0..1000 {
+            sessions.open(session("one", 20_000 + number, 2000), 1000);
+        }
+        assert_eq!(sessions.by_expiry.len(), 3000 + Session::MOST_OF_ONE);
+        // A clock that is ahead for a moment takes a few with it, and where there are few none.
+        let mut few = Sessions::default();
+        few.open(session("alice", 1, 100), 50);
+        few.open(session("bob", 2, 1_000_900), 1_000_000);
+        assert_eq!(few.by_expiry.len(), 2);
     }
 }
