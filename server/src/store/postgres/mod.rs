@@ -132,8 +132,10 @@ impl PostgresStore {
 
     /// What is kept of a client. The answer says as well of which number the signing keys are.
     async fn kept_record(&self, id: &ClientId) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = self.row(&self.said().look_up, &[(&id.as_str(), Type::TEXT)]);
-        let row = self.with_number(row.await?)?;
+        let row = self
+            .row(&self.said().look_up, &[(&id.as_str(), Type::TEXT)])
+            .await?;
+        let row = self.with_number(row)?;
         row.try_get(0).map_err(failed)
     }
 
