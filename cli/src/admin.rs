@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Output,
+    client_said::SaidArgs,
     client_set::SetArgs,
     client_view::{Clients, OneView, SessionsView},
     sessions::session_id,
@@ -26,11 +27,20 @@ use twofapi_server::{
 pub(crate) struct InviteArgs {
     /// Who may enrol
     client_id: ClientId,
-    /// Let a client that has lost its credentials replace all of them by a new one; voids the token before
-    #[arg(long)]
+    /// Let a client that has lost its credentials replace all of them by a new one; voids the token before.
+    /// What was said of the client stays
+    #[arg(
+        long,
+        conflicts_with_all = ["expires", "scopes", "claims", "sources", "requests_per_minute", "tenant"]
+    )]
     reset: bool,
     /// Void every token of the client that was not used, and make none
-    #[arg(long, conflicts_with_all = ["reset", "ttl", "out"])]
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "reset", "ttl", "out", "expires", "scopes", "claims", "sources", "requests_per_minute", "tenant"
+        ]
+    )]
     cancel: bool,
     /// How long the token is good, such as 90s, 15m, 24h or 7d [default: 24h, with --reset 60m]
     #[arg(long, value_name = "TIME")]
@@ -38,6 +48,8 @@ pub(crate) struct InviteArgs {
     /// Write the token to a file of mode 0600 that is not there yet, and do not print it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    said: SaidArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -127,7 +139,11 @@ pub(crate) fn invite(args: InviteArgs, out: Output) -> Result<(), Failure> {
     let (to, ttl) = (client_id.clone(), time.seconds);
     let request = match args.reset {
         true => Request::InviteToReset { client_id: to, ttl },
-        false => Request::Invite { client_id: to, ttl },
+        false => Request::Invite {
+            client_id: to,
+            ttl,
+            said: args.said.said(SystemClock::new().wall()),
+        },
     };
     let store = args.store.make()?;
     let new = match &store {
@@ -226,21 +242,39 @@ pub(crate) fn clients(args: ClientsArgs, out: Output) -> Result<(), Failure> {
             let (client_id, store) = one(args);
             (Request::EndSessions { client_id }, store)
         }
-        ClientsAction::Set(args) => (args.request(SystemClock::new().wall()), args.store.clone()),
+        ClientsAction::Set(args) => {
+            let requests = args.requests(SystemClock::new().wall());
+            return one_after_the_other(requests, &args.store, out);
+        }
     };
-    let Response::Client {
-        client,
-        details,
-        changed,
-    } = store.find()?.perform(request)?
-    else {
-        return Err(unexpected());
-    };
-    out.answer(&OneView {
-        client,
-        details,
-        changed,
-    })
+    one_after_the_other(vec![request], &store, out)
+}
+
+/// What was asked of one client, which is shown as it is after the last.
+fn one_after_the_other(
+    requests: Vec<Request>,
+    store: &StoreArgs,
+    out: Output,
+) -> Result<(), Failure> {
+    let store = store.find()?;
+    let mut shown = None;
+    for request in requests {
+        let Response::Client {
+            client,
+            details,
+            changed,
+        } = store.perform(request)?
+        else {
+            return Err(unexpected());
+        };
+        let before = shown.is_some_and(|view: OneView| view.changed);
+        shown = Some(OneView {
+            client,
+            details,
+            changed: changed || before,
+        });
+    }
+    out.answer(&shown.ok_or_else(unexpected)?)
 }
 
 fn list(store: &StoreArgs, out: Output) -> Result<(), Failure> {
@@ -284,7 +318,7 @@ fn sessions(args: &ClientSessions, out: Output) -> Result<(), Failure> {
     })
 }
 
-fn unexpected() -> Failure {
+pub(crate) fn unexpected() -> Failure {
     Failure::unavailable("the running server gave an answer of another version of 2fapi")
 }
 

@@ -1,157 +1,68 @@
 //! `2fapi clients set`: what an operator says of a client or of one of its credentials.
 
-use std::{
-    str::FromStr,
-    time::{SystemTime, UNIX_EPOCH},
-};
-
 use clap::{ArgGroup, Args};
 use twofapi_crypto_core::{ClientId, CredentialId};
-use twofapi_server::admin::{Request, Said};
+use twofapi_server::admin::Request;
 
-use super::store::StoreArgs;
+use super::{
+    client_said::{SaidArgs, words},
+    store::StoreArgs,
+};
 
 /// Options of `2fapi clients set`.
 #[derive(Args, Debug)]
-#[command(group(
-    ArgGroup::new("said")
-        .args(["expires", "scopes", "claims", "sources", "requests_per_minute", "tenant"])
-        .required(true)
-        .multiple(true)
-))]
+#[command(
+    group(
+        ArgGroup::new("said")
+            .args(["expires", "scopes", "all_scopes", "claims", "sources", "requests_per_minute", "tenant"])
+            .required(true)
+            .multiple(true)
+    ),
+    group(ArgGroup::new("of_credential").args(["expires", "scopes", "all_scopes"]).multiple(true))
+)]
 pub(crate) struct SetArgs {
     /// Which client
     client_id: ClientId,
-    /// Let this credential expire, and not the client
+    /// Let this credential expire, or have no more of the client's scopes than these, and not the client
     #[arg(
         long,
         value_name = "CREDENTIAL_ID",
-        requires = "expires",
-        conflicts_with_all = ["scopes", "claims", "sources", "requests_per_minute", "tenant"]
+        requires = "of_credential",
+        conflicts_with_all = ["claims", "sources", "requests_per_minute", "tenant"]
     )]
     credential: Option<CredentialId>,
-    /// From when on it is let in no longer: a time from now such as 90d, a day such as 2027-01-31, a
-    /// moment such as 2027-01-31T12:00:00Z, or never
-    #[arg(long, value_name = "WHEN")]
-    expires: Option<Expiry>,
-    /// What it may do, in words separated by blanks; empty for nothing
-    #[arg(long, value_name = "WORDS")]
-    scopes: Option<String>,
-    /// What its tokens say besides: a JSON object; {} for nothing
-    #[arg(long, value_name = "JSON")]
-    claims: Option<String>,
-    /// From where it is let in: addresses such as 192.0.2.0/24 or 2001:db8::1, separated by blanks;
-    /// empty for everywhere
-    #[arg(long, value_name = "ADDRESSES")]
-    sources: Option<String>,
-    /// How often it may ask, in a minute; 0 for as often as it likes
-    #[arg(long, value_name = "N")]
-    requests_per_minute: Option<u32>,
-    /// Whose client it is; empty for nobody's
-    #[arg(long, value_name = "TENANT")]
-    tenant: Option<String>,
+    /// Let the credential have all scopes of its client again
+    #[arg(long, requires = "credential", conflicts_with = "scopes")]
+    all_scopes: bool,
+    #[command(flatten)]
+    said: SaidArgs,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 }
 
 impl SetArgs {
-    /// What is asked of the server at this second.
-    pub(crate) fn request(&self, now: u64) -> Request {
-        let client_id = self.client_id.as_str().to_owned();
-        let expires_at = self.expires.map(|expiry| expiry.at(now));
-        if let (Some(credential), Some(expires_at)) = (&self.credential, expires_at) {
-            return Request::SetExpiry {
-                client_id,
-                credential_id: credential.to_string(),
-                expires_at,
-            };
-        }
-        let words = |text: &String| text.split_whitespace().map(str::to_owned).collect();
-        let said = Said {
-            expires_at: expires_at.map(Option::unwrap_or_default),
-            scopes: self.scopes.as_ref().map(words),
-            claims: self.claims.clone(),
-            sources: self.sources.as_ref().map(words),
-            requests_per_minute: self.requests_per_minute,
-            tenant: self.tenant.clone(),
+    /// What is asked of the server at this second, one after the other.
+    pub(crate) fn requests(&self, now: u64) -> Vec<Request> {
+        let client_id = || self.client_id.as_str().to_owned();
+        let Some(credential) = &self.credential else {
+            return vec![Request::SetAttributes {
+                client_id: client_id(),
+                said: self.said.said(now),
+            }];
         };
-        Request::SetAttributes { client_id, said }
-    }
-}
-
-/// When something expires.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Expiry {
-    Never,
-    /// In so many seconds.
-    In(u64),
-    /// In Unix seconds.
-    At(u64),
-}
-
-impl Expiry {
-    /// In Unix seconds, and not 0, which means never to a store.
-    fn at(self, now: u64) -> Option<u64> {
-        match self {
-            Self::Never => None,
-            Self::In(seconds) => Some(now.saturating_add(seconds)),
-            Self::At(seconds) => Some(seconds.max(1)),
-        }
-    }
-}
-
-impl FromStr for Expiry {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        if text == "never" {
-            return Ok(Self::Never);
-        }
-        if let Ok(time) = humantime::parse_duration(text) {
-            return Ok(Self::In(time.as_secs()));
-        }
-        let day = format!("{text}T00:00:00Z");
-        let moment = humantime::parse_rfc3339(text).or_else(|_| humantime::parse_rfc3339(&day));
-        let since = |moment: SystemTime| moment.duration_since(UNIX_EPOCH);
-        match moment.map(since) {
-            Ok(Ok(seconds)) => Ok(Self::At(seconds.as_secs())),
-            _ => Err(
-                "say a time from now such as 90d, a day such as 2027-01-31, a moment such as \
-                 2027-01-31T12:00:00Z, or never"
-                    .into(),
-            ),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_expiry_is_a_time_from_now_a_day_a_moment_or_never() {
-        for (text, at) in [
-            ("never", None),
-            ("90d", Some(100 + 90 * 86_400)),
-            ("1h 30m", Some(100 + 5400)),
-            ("2026-11-18", Some(1_794_960_000)),
-            ("2026-11-18T11:06:40Z", Some(1_795_000_000)),
-            ("1970-01-01", Some(1)),
-        ] {
-            let expiry: Expiry = text.parse().unwrap();
-            assert_eq!(expiry.at(100), at, "{text}");
-        }
-        for bad in [
-            "",
-            "90",
-            "tomorrow",
-            "2026-13-01",
-            "-1d",
-            "2026-11-18T11:06",
-            "1960-01-01",
-        ] {
-            assert!(bad.parse::<Expiry>().is_err(), "{bad}");
-        }
+        let expiry = self.said.expires.map(|expiry| Request::SetExpiry {
+            client_id: client_id(),
+            credential_id: credential.to_string(),
+            expires_at: expiry.at(now),
+        });
+        let scopes = match (&self.said.scopes, self.all_scopes) {
+            (None, false) => None,
+            (scopes, _) => Some(Request::SetScopes {
+                client_id: client_id(),
+                credential_id: credential.to_string(),
+                scopes: scopes.as_deref().map(words),
+            }),
+        };
+        expiry.into_iter().chain(scopes).collect()
     }
 }

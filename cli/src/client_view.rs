@@ -99,6 +99,7 @@ impl fmt::Display for OneView {
                 created,
                 since,
                 expires_at,
+                scopes,
                 ..
             } = credential;
             let created = time((*created != 0).then_some(*created));
@@ -107,6 +108,11 @@ impl fmt::Display for OneView {
                 f,
                 "\n{credential_id}  {since:>5}  {created:20}  {expires:20}  {name}"
             )?;
+            match scopes.as_deref() {
+                None => {}
+                Some([]) => write!(f, "\n    no scopes")?,
+                Some(scopes) => write!(f, "\n    no scopes but {}", scopes.join(" "))?,
+            }
         }
         Ok(())
     }
@@ -145,7 +151,7 @@ fn attributes(said: &AttributesView, f: &mut fmt::Formatter<'_>) -> fmt::Result 
 }
 
 /// JSON with the same meaning, of printable ASCII alone. (Controls are escaped in JSON already, but DEL.)
-fn ascii(json: &str) -> String {
+pub(crate) fn ascii(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for character in json.chars() {
         if (' '..='~').contains(&character) {

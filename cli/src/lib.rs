@@ -8,6 +8,8 @@ use clap::{
 };
 
 mod admin;
+mod apply;
+mod client_said;
 mod client_set;
 mod client_view;
 mod completions;
@@ -95,6 +97,10 @@ enum Command {
     Invite(admin::InviteArgs),
     /// List, show, suspend, resume or revoke clients, end their sessions, set what is said of them
     Clients(admin::ClientsArgs),
+    /// Have clients be as a file says: their scopes, expiry, sources and the rest
+    Apply(apply::ApplyArgs),
+    /// Print what is said of clients, as a file for apply
+    Export(apply::ExportArgs),
     /// Make a store that servers share, or bring one up to date
     Store(store_command::StoreCommandArgs),
     /// The operator's keys of a store that servers share
@@ -213,6 +219,8 @@ fn run(command: Command, sources: &config::Sources, out: Output) -> Result<(), F
         Command::Demo => demo::run(out),
         Command::Serve(args) => serve::run(*args, out),
         Command::Config(args) => config::run(args, sources, out),
+        Command::Apply(args) => apply::apply(&args, out),
+        Command::Export(args) => apply::export(&args, out),
         Command::Invite(args) => admin::invite(args, out),
         Command::Clients(args) => admin::clients(args, out),
         Command::Store(args) => store_command::run(&args, out),

@@ -51,7 +51,7 @@ mod testing;
 pub use challenge::{Challenge, ChallengeId, ChallengeKey, ChallengeTtl, ShareTag, SpentKey};
 pub use client::{
     Attributes, CLIENT_ID_MAX, Claims, ClientId, ClientRecord, ClientStatus, CredentialId,
-    CredentialName, EnrolledCredential, Record, Scopes, Source, Sources, SuiteId, Tenant,
+    CredentialName, EnrolledCredential, Pace, Record, Scopes, Source, Sources, SuiteId, Tenant,
     Transition,
 };
 pub use credential::{Commitment, Credential};

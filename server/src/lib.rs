@@ -24,7 +24,7 @@ pub use operator_keys::OperatorKeys;
 pub use service::{
     AuthenticatedClient, ChallengeName, Config, Ending, EnrolmentPermission, EnrolmentToken,
     IssuedChallenge, LoggedIn, Login, LoginError, LoginStep, Revoked, Service, cancel_invitations,
-    change_record, drop_signing_key, invite, invite_to_reset, rotate_signing_key,
+    change_record, drop_signing_key, invite, invite_as, invite_to_reset, rotate_signing_key,
 };
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;

@@ -211,6 +211,10 @@ export interface WhoAmI {
   /** Unix seconds. */
   expires_at: number;
   commitment_version: number;
+  /** What the client may do, separated by blanks; nothing if it is not there. */
+  scope?: string;
+  /** Whose client it is. */
+  tenant?: string;
 }
 
 /** Every error: `application/problem+json` (RFC 9457). */

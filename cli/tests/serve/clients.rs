@@ -119,7 +119,7 @@ fn what_is_said_of_a_client_is_kept_shown_and_enforced() {
             "--claims",
             "{\"team\": \"blue\"}",
             "--sources",
-            "192.0.2.0/24 2001:db8::1",
+            "127.0.0.0/8 2001:db8::1",
             "--requests-per-minute",
             "60",
             "--tenant",
@@ -130,7 +130,7 @@ fn what_is_said_of_a_client_is_kept_shown_and_enforced() {
     );
     let said = json!({
         "expires_at": 4_102_444_800_u64, "scopes": ["read", "write:all"],
-        "claims": { "team": "blue" }, "sources": ["192.0.2.0/24", "2001:db8::1/128"],
+        "claims": { "team": "blue" }, "sources": ["127.0.0.0/8", "2001:db8::1/128"],
         "requests_per_minute": 60, "tenant": "acme",
     });
     assert_eq!((&set["attributes"], &set["changed"]), (&said, &json!(true)));

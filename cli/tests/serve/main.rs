@@ -1,6 +1,7 @@
 //! `2fapi serve` as a process, with what its operator says to it.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod apply;
 mod audit;
 #[allow(dead_code, reason = "the tests of the library use the rest")]
 #[path = "../../../server/tests/http/client.rs"]

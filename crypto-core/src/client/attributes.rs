@@ -1,7 +1,11 @@
 //! What an operator says of a client beyond its credentials: kept, shown, dumped and restored by every
 //! host, empty unless it was set. Its expiry is enforced by the ceremonies.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{
+    boxed::Box,
+    string::{String, ToString},
+    vec::Vec,
+};
 use core::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -163,6 +167,12 @@ impl Claims {
         let mut members = Self::read(&self.0).unwrap_or_default();
         members.retain(|name, _| !Self::is_reserved(name));
         members
+    }
+
+    /// The same as text.
+    #[must_use]
+    pub fn for_tokens(&self) -> String {
+        Value::Object(self.members()).to_string()
     }
 
     /// Whether tokens make another use of this name, in whatever case: some readers of JSON (Go's is one) take
@@ -454,7 +464,7 @@ pub(super) fn address(octets: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{format, string::ToString, vec};
+    use alloc::{format, vec};
     use proptest::prelude::*;
 
     #[test]

@@ -60,28 +60,7 @@ impl Record {
             }
         }
         let none = Attributes::default();
-        let said = self.attributes().unwrap_or(&none);
-        out.extend(expiry(said.expires_at).to_be_bytes());
-        out.extend(
-            said.requests_per_minute
-                .map_or(0, NonZeroU32::get)
-                .to_be_bytes(),
-        );
-        short(
-            &mut out,
-            said.tenant
-                .as_ref()
-                .map_or(&[], |tenant| tenant.as_str().as_bytes()),
-        );
-        scopes(&mut out, &said.scopes);
-        out.push(said.sources.as_slice().len() as u8);
-        for source in said.sources.as_slice() {
-            out.push(source.prefix());
-            short(&mut out, &attributes::octets(source.address()));
-        }
-        let claims = said.claims.as_str().as_bytes();
-        out.extend((claims.len() as u16).to_be_bytes());
-        out.extend(claims);
+        write_attributes(&mut out, self.attributes().unwrap_or(&none));
         out
     }
 
@@ -111,6 +90,56 @@ impl Record {
     }
 }
 
+impl Attributes {
+    /// What is said of a client, by itself: as it stands in a record, behind a byte that tells this layout.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::from([LAYOUT]);
+        write_attributes(&mut out, self);
+        out
+    }
+
+    /// Reads what [`Attributes::to_bytes`] wrote, and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::InvalidEncoding`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let mut rest = Rest(bytes);
+        if rest.u8()? != LAYOUT {
+            return Err(unreadable());
+        }
+        let read = read_attributes(&mut rest);
+        match rest.0 {
+            [] => read.map_err(|_| unreadable()),
+            _ => Err(unreadable()),
+        }
+    }
+}
+
+fn write_attributes(out: &mut Vec<u8>, said: &Attributes) {
+    out.extend(expiry(said.expires_at).to_be_bytes());
+    out.extend(
+        said.requests_per_minute
+            .map_or(0, NonZeroU32::get)
+            .to_be_bytes(),
+    );
+    short(
+        out,
+        said.tenant
+            .as_ref()
+            .map_or(&[], |tenant| tenant.as_str().as_bytes()),
+    );
+    scopes(out, &said.scopes);
+    out.push(said.sources.as_slice().len() as u8);
+    for source in said.sources.as_slice() {
+        out.push(source.prefix());
+        short(out, &attributes::octets(source.address()));
+    }
+    let claims = said.claims.as_str().as_bytes();
+    out.extend((claims.len() as u16).to_be_bytes());
+    out.extend(claims);
+}
+
 fn read(rest: &mut Rest<'_>, with_scopes: bool) -> Result<Record, Error> {
     let status = status(rest.u8()?)?;
     let (version, generation) = (rest.u32()?, rest.u32()?);
@@ -121,6 +150,11 @@ fn read(rest: &mut Rest<'_>, with_scopes: bool) -> Result<Record, Error> {
     if with_scopes && credentials.iter().all(|one| one.scopes().is_none()) {
         return Err(unreadable());
     }
+    let attributes = read_attributes(rest)?;
+    Record::from_parts(version, generation, status, credentials, attributes)
+}
+
+fn read_attributes(rest: &mut Rest<'_>) -> Result<Attributes, Error> {
     let expires_at = rest.u64()?;
     let requests_per_minute = rest.u32()?;
     let tenant = rest.text()?;
@@ -130,15 +164,14 @@ fn read(rest: &mut Rest<'_>, with_scopes: bool) -> Result<Record, Error> {
         .collect::<Result<_, _>>()?;
     let claims_len = rest.u16()?;
     let claims = text(rest.take(claims_len.into())?)?;
-    let attributes = Attributes {
+    Ok(Attributes {
         expires_at: (expires_at != 0).then_some(expires_at),
         scopes,
         claims: Claims::stored(claims)?,
         sources: Sources::new(sources)?,
         requests_per_minute: NonZeroU32::new(requests_per_minute),
         tenant: (!tenant.is_empty()).then(|| tenant.parse()).transpose()?,
-    };
-    Record::from_parts(version, generation, status, credentials, attributes)
+    })
 }
 
 fn read_credential(rest: &mut Rest<'_>, with_scopes: bool) -> Result<EnrolledCredential, Error> {
@@ -515,6 +548,8 @@ mod tests {
             prop_assert!(bytes.len() <= Record::MAX_LEN);
             let again = Record::from_bytes(&bytes).unwrap();
             prop_assert_eq!(&again, &record);
+            let said = record.attributes().cloned().unwrap_or_default();
+            prop_assert_eq!(Attributes::from_bytes(&said.to_bytes()), Ok(said));
             for credential in record.credentials() {
                 prop_assert_eq!(credential.id(), CredentialId::of(credential.commitment()));
             }

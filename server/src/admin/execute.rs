@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     service::{
-        EnrolmentToken, cancel_invitations, change_record, drop_signing_key, good_sessions, invite,
-        invite_to_reset, rotate_signing_key,
+        EnrolmentToken, cancel_invitations, change_record, drop_signing_key, good_sessions,
+        invite_as, invite_to_reset, rotate_signing_key,
     },
     store::{ClientsAtRest, RecordChange, SessionId, Store},
 };
@@ -81,8 +81,13 @@ async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Respon
         expires_at: now.saturating_add(ttl),
     };
     let (client_id, change) = match request {
-        Request::Invite { client_id, ttl } => {
-            let token = invite(store, &client_id.parse()?, now, ttl).await?;
+        Request::Invite {
+            client_id,
+            ttl,
+            said,
+        } => {
+            let said = said.attributes()?;
+            let token = invite_as(store, &client_id.parse()?, &said, now, ttl).await?;
             return Ok(invited(token, ttl));
         }
         Request::InviteToReset { client_id, ttl } => {

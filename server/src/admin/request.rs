@@ -1,7 +1,7 @@
 //! What an operator asks.
 
 use serde::{Deserialize, Serialize};
-use twofapi_crypto_core::{Claims, Error, Scopes, Sources};
+use twofapi_crypto_core::{Attributes, Claims, Error, Scopes, Sources};
 
 use crate::store::AttributesChange;
 
@@ -15,6 +15,9 @@ pub enum Request {
         client_id: String,
         /// For how long.
         ttl: u64,
+        /// What is said of the client from its enrolment on.
+        #[serde(default, skip_serializing_if = "Said::is_nothing")]
+        said: Said,
     },
     /// Make a token by which all credentials of a client are replaced, good for `ttl` seconds. It voids the one
     /// before.
@@ -112,7 +115,7 @@ pub enum Request {
 
 /// What is said of a client from now on. What is not there stays as it was said before; zero and what is empty
 /// take it away.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Said {
     /// From when on it is let in no longer, in Unix seconds.
@@ -144,6 +147,17 @@ impl Request {
 }
 
 impl Said {
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is said of a client of which nothing was said before.
+    pub(super) fn attributes(&self) -> Result<Attributes, Error> {
+        Ok(self.change()?.over(Attributes::default()))
+    }
+
     /// What a store is asked to do.
     pub(super) fn change(&self) -> Result<AttributesChange, Error> {
         let scopes = |scopes: &Vec<String>| Scopes::new(scopes.iter().map(String::as_str));

@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
-use twofapi_crypto_core::{ClientId, ClientStatus, Error, Record, Transition};
+use twofapi_crypto_core::{Attributes, ClientId, ClientStatus, Error, Record, Transition};
 use zeroize::Zeroizing;
 
 use crate::store::{Invitation, InvitationKey, InvitationKind, RecordChange, Store};
@@ -19,6 +19,22 @@ impl EnrolmentToken {
 
     pub(super) fn key(token: &str) -> InvitationKey {
         Sha256::digest(token.as_bytes()).into()
+    }
+
+    /// What is said of the client that enrols by it: it stands within the token, behind a dot, and whoever
+    /// changes it has another token, of which nobody knows.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] for a token of a newer version.
+    pub(super) fn attributes(token: &str) -> Result<Attributes, Error> {
+        let Some((_, said)) = token.split_once('.') else {
+            return Ok(Attributes::default());
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(said).ok();
+        let said = bytes.and_then(|bytes| Attributes::from_bytes(&bytes).ok());
+        said.ok_or_else(|| Error::Unavailable {
+            reason: "the enrolment token was made by a newer version".into(),
+        })
     }
 }
 
@@ -38,10 +54,24 @@ pub async fn invite(
     now: u64,
     ttl: u64,
 ) -> Result<EnrolmentToken, Error> {
+    invite_as(store, client_id, &Attributes::default(), now, ttl).await
+}
+
+/// As [`invite`], with what is said of the client from its enrolment on.
+///
+/// # Errors
+/// As [`invite`].
+pub async fn invite_as(
+    store: &dyn Store,
+    client_id: &ClientId,
+    said: &Attributes,
+    now: u64,
+    ttl: u64,
+) -> Result<EnrolmentToken, Error> {
     if store.look_up(client_id).await?.is_some() {
         return Err(Error::AlreadyEnrolled);
     }
-    let token = make(store, client_id, InvitationKind::Enrol, now, ttl).await?;
+    let token = make(store, client_id, InvitationKind::Enrol, said, now, ttl).await?;
     tracing::info!(%client_id, ttl, "invited");
     Ok(token)
 }
@@ -64,7 +94,8 @@ pub async fn invite_to_reset(
             expected: "active or suspended",
         });
     }
-    let token = make(store, client_id, InvitationKind::Reset, now, ttl).await?;
+    let unsaid = Attributes::default();
+    let token = make(store, client_id, InvitationKind::Reset, &unsaid, now, ttl).await?;
     tracing::info!(%client_id, ttl, "invited to reset");
     Ok(token)
 }
@@ -73,6 +104,7 @@ async fn make(
     store: &dyn Store,
     client_id: &ClientId,
     kind: InvitationKind,
+    said: &Attributes,
     now: u64,
     ttl: u64,
 ) -> Result<EnrolmentToken, Error> {
@@ -80,7 +112,11 @@ async fn make(
     getrandom::fill(random.as_mut()).map_err(|_| Error::Unavailable {
         reason: "the random source of the operating system failed".into(),
     })?;
-    let token = EnrolmentToken(Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_ref())));
+    let mut token = URL_SAFE_NO_PAD.encode(random.as_ref());
+    if *said != Attributes::default() {
+        token = format!("{}.{}", token, URL_SAFE_NO_PAD.encode(said.to_bytes()));
+    }
+    let token = EnrolmentToken(Zeroizing::new(token));
     let invitation = Invitation {
         key: EnrolmentToken::key(token.expose()),
         client_id: client_id.clone(),
@@ -123,6 +159,23 @@ pub async fn change_record(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_says_what_it_was_made_with() {
+        let said = Attributes {
+            expires_at: Some(7),
+            ..Attributes::default()
+        };
+        let token = format!("random.{}", URL_SAFE_NO_PAD.encode(said.to_bytes()));
+        assert_eq!(EnrolmentToken::attributes(&token), Ok(said));
+        assert_eq!(
+            EnrolmentToken::attributes("random"),
+            Ok(Attributes::default())
+        );
+        for newer in ["random.", "random.AA", "random.é", "random.."] {
+            assert!(EnrolmentToken::attributes(newer).is_err(), "{newer}");
+        }
+    }
 
     #[test]
     fn an_enrolment_token_is_not_in_debug_output() {

@@ -53,7 +53,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Denied`] for every cause; [`Error::Throttled`] when the proof is good and the set of
-    /// spent challenges is full; [`Error::Unavailable`]; [`LoginError::Scope`] for who has proven.
+    /// spent challenges is full, or the client has used up its requests of this minute; [`Error::Unavailable`]; [`LoginError::Scope`] for who has proven.
     pub async fn log_in(&self, login: &Login<'_>) -> Result<LoggedIn, LoginError> {
         let (accepted, session) = self.accept(login).await?;
         let credential = *accepted.credential_id();
@@ -85,6 +85,8 @@ impl Service {
         {
             return Err(LoginError::Scope);
         }
+        // Counted for who has proven, and before the challenge is spent: it stays good.
+        self.paces.count(client_id, commit.record(), self.now())?;
         let session = match self.methods.of(client_id).is_empty() {
             true => Some(self.opening(&commit, &Acr::sigma(), login.source)?),
             false => None,

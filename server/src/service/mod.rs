@@ -7,6 +7,7 @@ mod invitations;
 mod keys_by_epoch;
 mod links;
 mod login;
+mod paces;
 mod permission;
 mod sessions;
 mod signing_keys;
@@ -16,7 +17,9 @@ mod steps;
 pub use attempts::EnrolmentPermission;
 pub use authenticated::AuthenticatedClient;
 pub use challenge_name::{ChallengeName, IssuedChallenge};
-pub use invitations::{EnrolmentToken, cancel_invitations, change_record, invite, invite_to_reset};
+pub use invitations::{
+    EnrolmentToken, cancel_invitations, change_record, invite, invite_as, invite_to_reset,
+};
 pub use login::{Login, LoginError};
 pub(crate) use sessions::good_sessions;
 pub use sessions::{Ending, Revoked};

@@ -55,9 +55,13 @@ impl Service {
         let Some(kind) = self.store.invited_to(&key, client_id, now).await? else {
             return Ok(None);
         };
+        let attributes = match kind {
+            InvitationKind::Enrol => Some(EnrolmentToken::attributes(token)?),
+            InvitationKind::Reset => None,
+        };
         Ok(Some(Permitted {
             by: Permission::Invitation(key),
-            attributes: None,
+            attributes,
             to: match kind {
                 InvitationKind::Enrol => PermittedTo::Enrol,
                 InvitationKind::Reset => PermittedTo::Reset(self.store.look_up(client_id).await?),

@@ -8,7 +8,7 @@ use twofapi_crypto_core::{
 };
 use zeroize::Zeroizing;
 
-use super::{authenticated::AuthenticatedClient, keys_by_epoch::KeysByEpoch};
+use super::{authenticated::AuthenticatedClient, keys_by_epoch::KeysByEpoch, paces::Paces};
 use crate::{
     clock::{Clock, SKEW},
     methods::Methods,
@@ -93,6 +93,7 @@ pub struct Service {
     pub(super) keys: KeysByEpoch,
     pub(super) tokens: Tokens,
     pub(super) methods: Methods,
+    pub(super) paces: Paces,
 }
 
 impl Service {
@@ -153,6 +154,7 @@ impl Service {
             roots,
             keys: KeysByEpoch::default(),
             methods: config.methods.clone(),
+            paces: Paces::default(),
             config,
             tokens,
         })
@@ -211,13 +213,16 @@ impl Service {
     /// elsewhere, and where nobody knows.
     ///
     /// # Errors
-    /// [`Error::Denied`] for every cause; [`Error::Unavailable`].
+    /// [`Error::Denied`] for every cause; [`Error::Throttled`] when the client has used up its requests of this
+    /// minute at this server; [`Error::Unavailable`].
     pub async fn authenticate(
         &self,
         jwt: &str,
         source: Option<IpAddr>,
     ) -> Result<AuthenticatedClient, Error> {
-        self.holder(jwt, source).await.map(|(client, _)| client)
+        let (client, record) = self.holder(jwt, source).await?;
+        self.paces.count(&client.client_id, &record, self.now())?;
+        Ok(client)
     }
 
     /// As [`Service::authenticate`], with the client's record.

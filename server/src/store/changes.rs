@@ -110,7 +110,7 @@ impl RecordChange {
 }
 
 impl AttributesChange {
-    fn over(&self, before: Attributes) -> Attributes {
+    pub(crate) fn over(&self, before: Attributes) -> Attributes {
         let AttributesChange {
             expires_at,
             scopes,

@@ -1,6 +1,6 @@
 //! What a client may do: in its tokens, at protected routes, and never more than its operator said.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use axum::{Router, extract::FromRef, routing::get};
 use serde_json::{Value, json};
@@ -8,13 +8,14 @@ use twofapi_crypto_core::{
     Attributes, Claims, ClientId, Record, Scopes, Sources as AllowedSources,
 };
 use twofapi_server::{
-    AttributesChange, AuthenticatedClient, Config, RecordChange, Service, Sources, router,
-    with_addresses, with_scopes,
+    AttributesChange, AuthenticatedClient, Clock, Config, RecordChange, Service, Sources,
+    invite_as, router, with_addresses, with_scopes,
 };
 
 use crate::{
     client::{
-        Answer, CREDENTIALS, Client, LINK, OFFER, ROTATE, UNLINK, VERIFY, WHOAMI, credential, send,
+        Answer, CREDENTIALS, Client, ENROLL, LINK, OFFER, ROTATE, UNLINK, VERIFY, WHOAMI,
+        credential, possession, send,
     },
     server::{AUDIENCE, Server},
     tokens::part,
@@ -352,4 +353,81 @@ fn who_comes_from_elsewhere_changes_no_credential() {
         let answer = as_from(&server, "POST", path, &FORGED, &body.to_string());
         assert_eq!(answer.problem(), (401, "denied"), "{path}");
     }
+}
+
+#[test]
+fn a_client_comes_as_often_as_its_operator_says_and_nobody_uses_that_up_for_it() {
+    let server = behind(0);
+    let (alice, bob) = (server.enrol("alice"), server.enrol("bob"));
+    server.change(
+        "alice",
+        said(AttributesChange {
+            requests_per_minute: Some(NonZeroU32::new(4)),
+            ..AttributesChange::default()
+        }),
+    );
+    let mut wrong = server.proven(&alice);
+    wrong["proof"] = server.proven(&bob)["proof"].clone();
+    for _ in 0..20 {
+        assert_eq!(server.verify(&wrong).problem(), (401, "denied"));
+        assert_eq!(server.get(WHOAMI, Some("a.b.c")).problem(), (401, "denied"));
+    }
+    let jwt = server.log_in(&alice);
+    for _ in 0..3 {
+        assert_eq!(server.get(WHOAMI, Some(&jwt)).status, 200);
+    }
+    let answer = server.get(WHOAMI, Some(&jwt));
+    assert_eq!(
+        (answer.problem(), answer.header("retry-after")),
+        ((429, "throttled"), "15")
+    );
+    // A login is one of them as well. Its challenge stays good, and a wrong proof learns nothing of it.
+    let login = server.proven(&alice);
+    assert_eq!(server.verify(&login).problem(), (429, "throttled"));
+    assert_eq!(server.verify(&wrong).problem(), (401, "denied"));
+    server.clock.pass(15);
+    assert_eq!(server.verify(&login).status, 200);
+    assert_eq!(server.get(WHOAMI, Some(&jwt)).status, 429);
+    assert_eq!(server.get(WHOAMI, Some(&server.log_in(&bob))).status, 200);
+}
+
+#[test]
+fn who_is_invited_with_scopes_has_them_from_the_first_token_on_and_changes_none() {
+    let server = server();
+    let id = ClientId::parse("alice").unwrap();
+    let said = Attributes {
+        scopes: scopes(&["reports:read"]),
+        tenant: Some("acme".parse().unwrap()),
+        ..Attributes::default()
+    };
+    let more = Attributes {
+        scopes: scopes(&["reports:read", "admin"]),
+        ..said.clone()
+    };
+    let invited = |said: &Attributes| {
+        let token = invite_as(&*server.store, &id, said, server.clock.wall(), 3600);
+        server.run(token).unwrap().expose().to_owned()
+    };
+    let (token, another) = (invited(&said), invited(&more));
+    let (random, _) = token.split_once('.').unwrap();
+    let (_, attributes) = another.split_once('.').unwrap();
+    let body = possession("alice", &credential());
+    for forged in [
+        random.to_owned(),
+        format!("{random}.{attributes}"),
+        format!("{token}."),
+    ] {
+        let answer = server.post(ENROLL, Some(&forged), &body);
+        assert_eq!(answer.problem(), (401, "denied"), "{forged}");
+    }
+    let credential = credential();
+    let body = possession("alice", &credential);
+    let answer = server.post(ENROLL, Some(&token), &body);
+    assert_eq!(
+        (answer.status, &answer.body["commitment_version"]),
+        (201, &json!(1))
+    );
+    let jwt = server.log_in(&Client { id, credential });
+    assert_eq!(scope_of(&jwt), "reports:read");
+    assert_eq!(server.get("/acme", Some(&jwt)).status, 200);
 }
