@@ -65,7 +65,7 @@ impl Workloads {
         Ok(Self(issuers.collect::<Result<_, _>>()?))
     }
 
-    /// Whether this has the form of an issuer's token. Ours have no dot.
+    /// Whether this has the form of an issuer's token. Ours have one dot at most.
     pub(crate) fn is_one(token: &str) -> bool {
         token.bytes().filter(|byte| *byte == b'.').count() == 2
     }
