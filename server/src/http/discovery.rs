@@ -53,6 +53,10 @@ fn document(service: &Service) -> Option<Value> {
         "token_endpoint": format!("{base}/oauth/token"),
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": [ASSERTION_TYPE],
+        "introspection_endpoint": format!("{base}/oauth/introspect"),
+        "introspection_endpoint_auth_methods_supported": ["Bearer"],
+        "revocation_endpoint": format!("{base}/oauth/revoke"),
+        "revocation_endpoint_auth_methods_supported": ["none"],
         // There is no authorization endpoint, and this has to be said.
         "response_types_supported": ["none"],
         // Of an OpenID provider, and read by libraries that want access tokens alone: there are no ID tokens.
