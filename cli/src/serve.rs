@@ -2,7 +2,7 @@
 
 use std::{io::Write, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::SignalKind;
@@ -69,6 +69,15 @@ pub(crate) struct ServeArgs {
     /// By whose tokens workloads enrol (Kubernetes, GitHub Actions, SPIFFE): a file of rules in TOML
     #[arg(long, value_name = "FILE", env = "TWOFAPI_WORKLOAD_RULES")]
     workload_rules: Option<PathBuf>,
+    /// Whether tokens are bound to a key of their client (DPoP, RFC 9449); nothing is negotiated, the clients have
+    /// to be told
+    #[arg(
+        long,
+        value_name = "WHETHER",
+        default_value = "off",
+        env = "TWOFAPI_DPOP"
+    )]
+    dpop: Dpop,
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
@@ -174,6 +183,13 @@ impl From<TokenAlgorithm> for SigningAlgorithm {
     }
 }
 
+/// Whether tokens are bound to keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Dpop {
+    Off,
+    Required,
+}
+
 pub(crate) fn run(args: ServeArgs, _out: Output) -> Result<(), Failure> {
     let cannot_start = |error| Failure::unavailable(format!("cannot start: {error}"));
     args.checked()?;
@@ -276,6 +292,7 @@ async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
         rotate_keys_after: args.rotate_keys_after * 24 * 3600,
         signing_algorithm: args.token_algorithm.into(),
         operator_keys: keys,
+        require_dpop: args.dpop == Dpop::Required,
         workloads,
         ..Config::new(audience)
     };
@@ -337,8 +354,16 @@ fn cors(origins: &[Origin]) -> Result<Option<CorsLayer>, Failure> {
     let cors = CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .expose_headers([header::RETRY_AFTER, header::WWW_AUTHENTICATE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("dpop"),
+        ])
+        .expose_headers([
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            HeaderName::from_static("dpop-nonce"),
+        ])
         .max_age(PREFLIGHT_GOOD_FOR);
     Ok(Some(cors))
 }

@@ -6,6 +6,7 @@
 
 pub mod admin;
 mod clock;
+mod dpop;
 mod http;
 mod methods;
 mod operator_keys;
@@ -23,8 +24,9 @@ pub use methods::{Acr, Answered, Begun, HeldLogin, Method, Methods};
 pub use operator_keys::OperatorKeys;
 pub use service::{
     AuthenticatedClient, ChallengeName, Config, Ending, EnrolmentPermission, EnrolmentToken,
-    IssuedChallenge, LoggedIn, Login, LoginError, LoginStep, Revoked, Service, cancel_invitations,
-    change_record, drop_signing_key, invite, invite_as, invite_to_reset, rotate_signing_key,
+    IssuedChallenge, LoggedIn, Login, LoginError, LoginStep, Revoked, Service, ShownToken,
+    cancel_invitations, change_record, drop_signing_key, invite, invite_as, invite_to_reset,
+    rotate_signing_key,
 };
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;

@@ -17,7 +17,7 @@ fn schema(kind: &str) -> jsonschema::Validator {
     jsonschema::draft202012::new(&json(&format!("schema/{kind}.schema.json"))).expect("a schema")
 }
 
-const FILES: [(&str, &str); 22] = [
+const FILES: [(&str, &str); 23] = [
     ("sigma-v2.json", "sigma"),
     ("sigma-generated-v1.json", "sigma"),
     ("challenge-v1.json", "challenge"),
@@ -27,6 +27,7 @@ const FILES: [(&str, &str); 22] = [
     ("client-id-v1.json", "client-id"),
     ("recovery-phrase-v1.json", "recovery-phrase"),
     ("binding-v1.json", "binding"),
+    ("binding-dpop-v1.json", "binding"),
     ("linking-v1.json", "linking"),
     ("audience-blinding-v1.json", "audience-blinding"),
     ("link-proof-v1.json", "link-proof"),

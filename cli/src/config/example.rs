@@ -27,6 +27,7 @@ const LOOKS: &[(&str, &str)] = &[
     ("store_file", "/etc/2fapi/store"),
     ("key_file", "/etc/2fapi/keys"),
     ("max_connections_per_source", "256"),
+    ("workload_rules", "/etc/2fapi/workloads.toml"),
 ];
 
 pub(super) fn example(program: &Command) -> String {

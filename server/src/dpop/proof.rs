@@ -19,8 +19,8 @@ pub(crate) struct DpopRequest<'a> {
     /// The value of the `DPoP` field.
     pub(crate) proof: &'a str,
     pub(crate) method: &'a str,
-    /// The address of the request without its query, as clients write it.
-    pub(crate) url: &'a str,
+    /// The path of the request, as clients write it.
+    pub(crate) path: &'a str,
 }
 
 /// A proof that holds.
@@ -51,8 +51,8 @@ struct Claims {
 }
 
 impl DpopProof {
-    /// Checks a proof against its request, as RFC 9449, section 4.3 says. `None` for every cause.
-    pub(crate) fn check(request: DpopRequest<'_>, now: u64) -> Option<Self> {
+    /// Checks a proof against its request to this origin, as RFC 9449, section 4.3 says. `None` for every cause.
+    pub(crate) fn check(request: DpopRequest<'_>, origin: &str, now: u64) -> Option<Self> {
         if request.proof.len() > MAX_LEN {
             return None;
         }
@@ -66,11 +66,13 @@ impl DpopProof {
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
-        let claims = decode::<Claims>(request.proof, &public, &validation).ok()?.claims;
+        let claims = decode::<Claims>(request.proof, &public, &validation)
+            .ok()?
+            .claims;
         // Query and fragment are no part of it.
         let url = claims.htu.split(['?', '#']).next()?;
         let holds = claims.htm == request.method
-            && url == request.url
+            && url.strip_prefix(origin) == Some(request.path)
             && now.abs_diff(claims.iat) <= WITHIN
             && (1..=JTI_MAX).contains(&claims.jti.len());
         holds.then(|| Self {
@@ -127,32 +129,39 @@ mod tests {
     use super::*;
 
     const PROOF: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg";
-    const URL: &str = "https://server.example.com/token";
+    const ORIGIN: &str = "https://server.example.com";
     const MADE_AT: u64 = 1_562_262_616;
 
-    fn check(proof: &str, method: &str, url: &str, now: u64) -> Option<DpopProof> {
+    fn check(proof: &str, method: &str, origin: &str, path: &str, now: u64) -> Option<DpopProof> {
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
-        DpopProof::check(DpopRequest { proof, method, url }, now)
+        let request = DpopRequest {
+            proof,
+            method,
+            path,
+        };
+        DpopProof::check(request, origin, now)
     }
 
     #[test]
     fn the_example_of_the_rfc_holds_for_its_request_and_its_time() {
-        let proof = check(PROOF, "POST", URL, MADE_AT).unwrap();
+        let proof = check(PROOF, "POST", ORIGIN, "/token", MADE_AT).unwrap();
         let thumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
         assert_eq!(URL_SAFE_NO_PAD.encode(proof.key), thumbprint);
-        assert!(check(PROOF, "POST", URL, MADE_AT + 60).is_some());
-        assert!(check(PROOF, "POST", URL, MADE_AT - 60).is_some());
+        assert!(check(PROOF, "POST", ORIGIN, "/token", MADE_AT + 60).is_some());
+        assert!(check(PROOF, "POST", ORIGIN, "/token", MADE_AT - 60).is_some());
         assert!(!proof.is_for("") && proof.nonce.is_none());
-        for (method, url, now) in [
-            ("GET", URL, MADE_AT),
-            ("post", URL, MADE_AT),
-            ("POST", "https://server.example.com/token/", MADE_AT),
-            ("POST", "https://server.example.com", MADE_AT),
-            ("POST", "http://server.example.com/token", MADE_AT),
-            ("POST", URL, MADE_AT + 61),
-            ("POST", URL, MADE_AT - 61),
+        for (method, origin, path, now) in [
+            ("GET", ORIGIN, "/token", MADE_AT),
+            ("post", ORIGIN, "/token", MADE_AT),
+            ("POST", ORIGIN, "/token/", MADE_AT),
+            ("POST", ORIGIN, "", MADE_AT),
+            ("POST", "http://server.example.com", "/token", MADE_AT),
+            ("POST", "https://server.example", "/token", MADE_AT),
+            ("POST", ORIGIN, "/token", MADE_AT + 61),
+            ("POST", ORIGIN, "/token", MADE_AT - 61),
         ] {
-            assert!(check(PROOF, method, url, now).is_none(), "{method} {url} {now}");
+            let checked = check(PROOF, method, origin, path, now);
+            assert!(checked.is_none(), "{method} {origin} {path} {now}");
         }
     }
 

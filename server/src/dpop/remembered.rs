@@ -64,7 +64,13 @@ impl Remembered {
         if total >= self.capacity || (total >= self.capacity / 2 && holds >= self.capacity / 64) {
             return Seen::Full;
         }
-        if kept.by_key.entry(*key).or_default().insert(*jti, until).is_none() {
+        if kept
+            .by_key
+            .entry(*key)
+            .or_default()
+            .insert(*jti, until)
+            .is_none()
+        {
             kept.total += 1;
         }
         Seen::Never

@@ -8,12 +8,16 @@ use std::{
 use axum::{
     Extension, Router,
     extract::{ConnectInfo, FromRef, FromRequestParts, Request, State},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, request::Parts},
     middleware::{Next, from_fn_with_state},
 };
 use twofapi_crypto_core::Error;
 
-use super::{problem::Problem, source::Sources};
+use super::{
+    problem::Problem,
+    shown::{Token, bearer},
+    source::Sources,
+};
 use crate::service::{AuthenticatedClient, Service};
 
 #[derive(Clone)]
@@ -44,24 +48,25 @@ impl Routes {
         |error| Problem::of_proof(error, self.service.audience())
     }
 
-    /// The token of a request that may not be without.
+    /// The enrolment token of a request that may not be without.
     pub(super) fn token<'h>(&self, headers: &'h HeaderMap) -> Result<&'h str, Problem> {
-        needed(&self.service, headers)
+        let none = || Problem::of_token(Error::Denied, self.service.audience(), false);
+        bearer(headers).ok_or_else(none)
     }
 
     /// Who asks, by the token of the request.
     pub(super) async fn authenticated(
         &self,
-        headers: &HeaderMap,
+        token: &Token,
         from: From,
     ) -> Result<AuthenticatedClient, Problem> {
-        let token = self.token(headers)?;
-        let client = self.service.authenticate(token, address(from)).await;
+        let shown = token.shown(&self.service)?;
+        let client = self.service.show(shown, address(from)).await;
         client.map_err(self.refuse_token())
     }
 
     pub(super) fn refuse_token(&self) -> impl Fn(Error) -> Problem {
-        |error| Problem::of_token(error, self.service.audience(), true)
+        |error| of_token(&self.service, error)
     }
 }
 
@@ -109,28 +114,17 @@ where
             return Ok(client.clone());
         }
         let service = <Arc<Service>>::from_ref(state);
-        let jwt = needed(&service, &parts.headers)?;
+        let token = Token::of(parts);
+        let shown = token.shown(&service)?;
         let source = parts.extensions.get::<ClientAddress>();
         service
-            .authenticate(jwt, source.map(|ClientAddress(address)| *address))
+            .show(shown, source.map(|ClientAddress(address)| *address))
             .await
-            .map_err(|error| Problem::of_token(error, service.audience(), true))
+            .map_err(|error| of_token(&service, error))
     }
 }
 
-fn needed<'h>(service: &Service, headers: &'h HeaderMap) -> Result<&'h str, Problem> {
-    let none = || Problem::of_token(Error::Denied, service.audience(), false);
-    bearer(headers).ok_or_else(none)
-}
-
-/// The credentials of `Authorization: Bearer <token>` (RFC 6750), if there is exactly one. (A typed header
-/// of axum-extra takes the first of several, and a proxy before us may have gone by the last.)
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+/// A token that was not accepted.
+fn of_token(service: &Service, error: Error) -> Problem {
+    Problem::of_token(error, service.audience(), true).for_keys(service.requires_dpop())
 }

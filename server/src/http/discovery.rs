@@ -47,7 +47,7 @@ fn document(service: &Service) -> Option<Value> {
     Issuer::parse(issuer)?;
     let base = service.base_url();
     let base = base.strip_suffix('/').unwrap_or(base);
-    Some(json!({
+    let mut document = json!({
         "issuer": issuer,
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
         "token_endpoint": format!("{base}/oauth/token"),
@@ -62,7 +62,11 @@ fn document(service: &Service) -> Option<Value> {
         // Of an OpenID provider, and read by libraries that want access tokens alone: there are no ID tokens.
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [service.signing_algorithm().as_str()],
-    }))
+    });
+    if service.requires_dpop() {
+        document["dpop_signing_alg_values_supported"] = json!(["ES256", "EdDSA"]);
+    }
+    Some(document)
 }
 
 /// An issuer that is a URL.

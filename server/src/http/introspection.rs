@@ -11,6 +11,7 @@ use super::{
     caller::{From, Routes},
     form::Form,
     oauth_problem::OauthProblem,
+    shown::Token,
 };
 use crate::service::{Ending, Revoked};
 
@@ -20,7 +21,7 @@ const INTROSPECT: &str = "2fapi:introspect";
 pub(super) async fn introspect(
     State(routes): State<Routes>,
     from: From,
-    headers: HeaderMap,
+    shown: Token,
     form: Result<Form, OauthProblem>,
 ) -> Result<Json<Value>, OauthProblem> {
     let mut form = form?;
@@ -29,7 +30,7 @@ pub(super) async fn introspect(
     let source = form.take("source")?;
     let source = source.as_deref().map(|text| text.parse()).transpose();
     let source = source.map_err(|_| OauthProblem::invalid_request("source is no IP address"))?;
-    let caller = routes.authenticated(&headers, from).await?;
+    let caller = routes.authenticated(&shown, from).await?;
     caller.require_scope(INTROSPECT)?;
     let said = routes.service.introspect(&token, source).await?;
     Ok(Json(match said {
@@ -42,6 +43,7 @@ pub(super) async fn revoke(
     State(routes): State<Routes>,
     from: From,
     headers: HeaderMap,
+    shown: Token,
     form: Result<Form, OauthProblem>,
 ) -> Result<Json<Value>, OauthProblem> {
     let mut form = form?;
@@ -51,7 +53,7 @@ pub(super) async fn revoke(
     if let Ok(session) = token.parse()
         && headers.contains_key(header::AUTHORIZATION)
     {
-        let client = routes.authenticated(&headers, from).await?;
+        let client = routes.authenticated(&shown, from).await?;
         let ending = Ending::One(session);
         routes.service.end_sessions(&client, ending).await?;
         return Ok(Json(json!({})));

@@ -8,6 +8,7 @@ use super::{
     body::Fields,
     caller::{From, Peer, Routes, address},
     problem::Problem,
+    shown::Token,
 };
 use crate::service::{AuthenticatedClient, ChallengeName};
 
@@ -77,15 +78,16 @@ pub(super) async fn unlink(
 pub(super) async fn offer_link(
     State(routes): State<Routes>,
     from: From,
-    headers: HeaderMap,
+    token: Token,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
     fields.end("challenge_id")?;
-    let refuse = |error| Problem::of_offer(error, routes.service.audience());
-    let token = routes.token(&headers)?;
-    let client = routes.service.authenticate(token, address(from)).await;
+    let service = &routes.service;
+    let refuse =
+        |error| Problem::of_offer(error, service.audience()).for_keys(service.requires_dpop());
+    let client = service.show(token.shown(service)?, address(from)).await;
     let client = client.map_err(refuse)?;
     let name = ChallengeName::parse(&name).map_err(refuse)?;
     let offer = routes.service.offer_link(&client, &name).await;
@@ -156,12 +158,12 @@ pub(super) async fn join_link(
 pub(super) async fn credentials(
     State(routes): State<Routes>,
     from: From,
-    headers: HeaderMap,
+    token: Token,
 ) -> Result<Json<Value>, Problem> {
-    let jwt = routes.token(&headers)?;
+    let token = token.shown(&routes.service)?;
     let (client, record) = routes
         .service
-        .credentials(jwt, address(from))
+        .credentials(token, address(from))
         .await
         .map_err(routes.refuse_token())?;
     let shown: Vec<_> = record.credentials().iter().map(shown).collect();

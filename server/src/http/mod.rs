@@ -16,6 +16,7 @@ mod oauth_problem;
 mod problem;
 mod routes;
 mod sessions;
+mod shown;
 mod source;
 mod steps;
 

@@ -12,8 +12,9 @@ use twofapi_crypto_core::{ClientId, CredentialId, Proof, Scopes};
 use super::{
     caller::{Peer, Routes},
     form::Form,
-    oauth_problem::OauthProblem,
+    oauth_problem::{DPOP_NONCE, OauthProblem},
     routes::challenge_answer,
+    shown::{DpopField, NoKey},
 };
 use crate::service::{ChallengeName, LoggedIn, Login, LoginError};
 
@@ -34,6 +35,7 @@ pub(super) async fn token(
     State(routes): State<Routes>,
     peer: Peer,
     headers: HeaderMap,
+    field: DpopField,
     form: Result<Form, OauthProblem>,
 ) -> Result<Response, OauthProblem> {
     let source = routes.admit(peer, &headers)?;
@@ -59,11 +61,19 @@ pub(super) async fn token(
     }
     let scope = form.take("scope")?;
     let scope = scope.as_deref().map(|text| asked(text)).transpose()?;
+    let key = field.key(&routes.service, &assertion.challenge.to_string());
+    let key = key.map_err(|none| match none {
+        NoKey::Proof => OauthProblem::bad("invalid_dpop_proof", NoKey::WHAT_TO_DO),
+        // Libraries take the nonce from here, and try again.
+        NoKey::Nonce => OauthProblem::bad("use_dpop_nonce", NoKey::WHAT_TO_DO)
+            .with_nonce(&assertion.challenge.to_string()),
+    })?;
     let login = Login {
         challenge: &assertion.challenge,
         credential: assertion.credential.as_ref(),
         proof: &assertion.proof,
         scope: scope.as_ref(),
+        key,
         source,
     };
     let token = routes.service.log_in(&login).await;
@@ -84,18 +94,25 @@ pub(super) async fn token(
     };
     let mut answer = json!({
         "access_token": token.jwt.as_str(),
-        "token_type": "Bearer",
+        "token_type": token.token_type,
         "expires_in": token.expires_in,
     });
     if let Some(scope) = &token.scope {
         answer["scope"] = scope.as_str().into();
     }
-    if let Some(next) = routes.service.next_challenge(&assertion.challenge).await {
-        answer["next_challenge"] = challenge_answer(&routes, &next);
+    let next = routes.service.next_challenge(&assertion.challenge).await;
+    if let Some(next) = &next {
+        answer["next_challenge"] = challenge_answer(&routes, next);
     }
     // What RFC 6749, section 5.1 asks for besides Cache-Control.
     let uncached = [(header::PRAGMA, HeaderValue::from_static("no-cache"))];
-    Ok((uncached, Json(answer)).into_response())
+    let mut response = (uncached, Json(answer)).into_response();
+    let nonce = next.filter(|_| key.is_some());
+    let nonce = nonce.and_then(|next| HeaderValue::try_from(next.name.to_string()).ok());
+    if let Some(nonce) = nonce {
+        response.headers_mut().insert(DPOP_NONCE, nonce);
+    }
+    Ok(response)
 }
 
 /// What a client shows of itself.

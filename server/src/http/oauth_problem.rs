@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -19,7 +19,11 @@ pub(super) struct OauthProblem {
     description: String,
     retry_after: Option<u32>,
     authenticate: Option<HeaderValue>,
+    nonce: Option<Box<str>>,
 }
+
+/// With what nonce the next proof of a key is to be made (RFC 9449, section 8).
+pub(super) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 impl OauthProblem {
     fn new(status: StatusCode, error: &'static str, description: impl Into<String>) -> Self {
@@ -29,7 +33,14 @@ impl OauthProblem {
             description: description.into(),
             retry_after: None,
             authenticate: None,
+            nonce: None,
         }
+    }
+
+    /// With the nonce that the proof of a key should have had.
+    pub(super) fn with_nonce(mut self, nonce: &str) -> Self {
+        self.nonce = Some(nonce.into());
+        self
     }
 
     /// An error of 400 by its name.
@@ -96,6 +107,10 @@ impl IntoResponse for OauthProblem {
         headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        let nonce = self.nonce.map(|nonce| HeaderValue::from_str(&nonce));
+        if let Some(Ok(nonce)) = nonce {
+            headers.insert(DPOP_NONCE, nonce);
         }
         if let Some(scheme) = self.authenticate {
             headers.insert(header::WWW_AUTHENTICATE, scheme);

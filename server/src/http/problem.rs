@@ -268,6 +268,17 @@ impl Problem {
         )
     }
 
+    /// Where tokens are bound to keys, that scheme is asked for (RFC 9449, section 7.1).
+    pub(super) fn for_keys(mut self, bound: bool) -> Self {
+        let asked = self.0.authenticate.as_ref().filter(|_| bound);
+        let asked = asked.and_then(|asked| asked.to_str().ok()?.strip_prefix("Bearer "));
+        if let Some(rest) = asked {
+            let asked = format!("DPoP {rest}, algs=\"ES256 EdDSA\"");
+            self.0.authenticate = HeaderValue::try_from(asked).ok();
+        }
+        self
+    }
+
     /// An enrolment that was not accepted: for want of a good token, or of a good proof.
     pub(super) fn of_enrolment(error: Error, audience: &Audience) -> Self {
         let mut problem = Self::of_token(error, audience, true);

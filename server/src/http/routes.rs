@@ -12,7 +12,7 @@ use axum::{
 #[cfg(feature = "standalone")]
 use axum::{extract::Request, middleware::Next};
 use serde_json::{Value, json};
-use twofapi_crypto_core::ClientId;
+use twofapi_crypto_core::{ClientId, Error};
 
 use super::{
     body::{BODY_MAX, Fields, LongestBody},
@@ -24,12 +24,14 @@ use super::{
     oauth::{oauth_challenge, token},
     problem::Problem,
     sessions::{end_sessions, sessions},
+    shown::DpopField,
     source::Sources,
     steps::{answered, step, step_up},
 };
 use crate::{
     service::{
-        AuthenticatedClient, ChallengeName, EnrolmentPermission, IssuedChallenge, LoggedIn, Service,
+        AuthenticatedClient, ChallengeName, EnrolmentPermission, IssuedChallenge, LoggedIn, Login,
+        Service,
     },
     tokens::JWKS_MAX_AGE,
 };
@@ -223,6 +225,7 @@ async fn verify(
     State(routes): State<Routes>,
     peer: Peer,
     headers: HeaderMap,
+    field: DpopField,
     fields: Result<Fields, Problem>,
 ) -> Result<Response, Problem> {
     let source = routes.admit(peer, &headers)?;
@@ -232,11 +235,16 @@ async fn verify(
     let proof = fields.proof("proof")?;
     fields.end("challenge_id, credential_id and proof")?;
     let name = ChallengeName::parse(&name).map_err(routes.refuse())?;
-    let logged_in = routes
-        .service
-        .verify(&name, credential.as_ref(), &proof, source)
-        .await
-        .map_err(routes.refuse())?;
+    let login = Login {
+        challenge: &name,
+        credential: credential.as_ref(),
+        proof: &proof,
+        scope: None,
+        key: field.key(&routes.service, &name.to_string())?,
+        source,
+    };
+    let logged_in = routes.service.log_in(&login).await;
+    let logged_in = logged_in.map_err(Error::from).map_err(routes.refuse())?;
     let mut answer = answered(&name.client_id, &logged_in);
     if let LoggedIn::Token(_) = logged_in
         && let Some(next) = routes.service.next_challenge(&name).await

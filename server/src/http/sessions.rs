@@ -1,12 +1,13 @@
 //! The routes of a client's own sessions: listed, and ended.
 
-use axum::{Json, extract::State, http::HeaderMap};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 use super::{
     body::Fields,
     caller::{From, Routes},
     problem::Problem,
+    shown::Token,
 };
 use crate::{
     service::{AuthenticatedClient, Ending},
@@ -46,7 +47,7 @@ fn shown(session: &Session, is_current: bool) -> Value {
 pub(super) async fn end_sessions(
     State(routes): State<Routes>,
     from: From,
-    headers: HeaderMap,
+    token: Token,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
     let mut fields = fields?;
@@ -63,7 +64,7 @@ pub(super) async fn end_sessions(
         }
     };
     fields.end("session_id and which")?;
-    let client = routes.authenticated(&headers, from).await?;
+    let client = routes.authenticated(&token, from).await?;
     let ended = routes.service.end_sessions(&client, which).await?;
     Ok(Json(json!({
         "client_id": client.client_id.as_str(),

@@ -13,6 +13,7 @@ use super::{
     body::Fields,
     caller::{Peer, Routes},
     problem::Problem,
+    shown::Token,
 };
 use crate::{
     methods::Acr,
@@ -45,6 +46,7 @@ pub(super) async fn step_up(
     State(routes): State<Routes>,
     peer: Peer,
     headers: HeaderMap,
+    token: Token,
     fields: Result<Fields, Problem>,
 ) -> Result<Response, Problem> {
     let source = routes.admit(peer, &headers)?;
@@ -56,8 +58,8 @@ pub(super) async fn step_up(
             "acr_values must be one name such as urn:2fapi:acr:sigma+knowledge, as the resource said it",
         )
     })?;
-    let token = routes.token(&headers)?;
-    let begun = routes.service.step_up(token, &wanted, source).await;
+    let shown = token.shown(&routes.service)?;
+    let begun = routes.service.step_up(shown, &wanted, source).await;
     Ok(held(&begun.map_err(routes.refuse_token())?).into_response())
 }
 
@@ -83,7 +85,7 @@ pub(super) fn answered(client_id: &ClientId, logged_in: &LoggedIn) -> Told {
         LoggedIn::Token(token) => {
             let body = json!({
                 "access_token": token.jwt.as_str(),
-                "token_type": "Bearer",
+                "token_type": token.token_type,
                 "expires_in": token.expires_in,
                 "client_id": client_id.as_str(),
             });

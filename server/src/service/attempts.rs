@@ -12,7 +12,7 @@ use twofapi_crypto_core::{
 
 use super::{
     challenge_name::{ChallengeName, IssuedChallenge},
-    login::{Login, LoginError},
+    login::Login,
     permission::PermittedTo,
     state::Service,
     steps::LoggedIn,
@@ -114,12 +114,10 @@ impl Service {
             credential,
             proof,
             scope: None,
+            key: None,
             source,
         };
-        self.log_in(&login).await.map_err(|error| match error {
-            LoginError::Refused(error) => error,
-            LoginError::Scope => Error::Denied,
-        })
+        Ok(self.log_in(&login).await?)
     }
 
     /// Replaces a commitment of a client's, given a proof of the old one over the rotation and a proof of
@@ -403,6 +401,7 @@ mod tests {
             jwt: Zeroizing::new("s3cret".into()),
             expires_in: 1,
             scope: None,
+            token_type: "Bearer",
         };
         assert!(!format!("{token:?}").contains("s3cret"));
     }

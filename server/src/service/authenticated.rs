@@ -37,6 +37,8 @@ pub struct AuthenticatedClient {
     pub(crate) audience: Audience,
     /// When the token was looked at.
     pub(crate) checked_at: u64,
+    /// The key that its token is bound to.
+    pub(super) key: Option<[u8; 32]>,
     since: u32,
     generation: u32,
 }
@@ -53,7 +55,7 @@ impl AuthenticatedClient {
         audience: Audience,
         now: u64,
     ) -> Result<Self, Error> {
-        let named = claims.credential()?;
+        let (named, key) = (claims.credential()?, claims.key()?);
         let credential = record.credential(named.as_ref()).ok_or(Error::Denied)?;
         let said = Scopes::new(claims.scopes()).map_err(|_| Error::Denied)?;
         let tenant = record.attributes().and_then(|said| said.tenant.clone());
@@ -75,6 +77,7 @@ impl AuthenticatedClient {
             authenticated_at: claims.auth_time.unwrap_or(claims.iat),
             audience,
             checked_at: now,
+            key,
             since: credential.since(),
             generation: record.generation(),
         })

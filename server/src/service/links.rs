@@ -14,6 +14,7 @@ use super::{
     attempts::{named, refuse},
     authenticated::AuthenticatedClient,
     challenge_name::ChallengeName,
+    shown::ShownToken,
     state::Service,
 };
 
@@ -198,9 +199,9 @@ impl Service {
     /// As [`Service::authenticate`].
     pub async fn credentials(
         &self,
-        jwt: &str,
+        shown: ShownToken<'_>,
         source: Option<IpAddr>,
     ) -> Result<(AuthenticatedClient, Record), Error> {
-        self.holder(jwt, source).await
+        self.holder(shown, source).await
     }
 }

@@ -29,6 +29,9 @@ pub struct Login<'a> {
     pub proof: &'a Proof,
     /// What the token is to be good for, of what the client may do; all of it where nothing is said.
     pub scope: Option<&'a Scopes>,
+    /// The thumbprint of the key that the token is to be bound to, where the service binds tokens: what the proof is
+    /// bound to as well.
+    pub key: Option<[u8; 32]>,
     /// Where it comes from, as far as that is known.
     pub source: Option<IpAddr>,
 }
@@ -48,6 +51,15 @@ impl From<Error> for LoginError {
     }
 }
 
+impl From<LoginError> for Error {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Refused(error) => error,
+            LoginError::Scope => Self::Denied,
+        }
+    }
+}
+
 impl Service {
     /// Checks a proof for a challenge, and issues an access token, or says what is to be proven besides.
     ///
@@ -57,7 +69,8 @@ impl Service {
     pub async fn log_in(&self, login: &Login<'_>) -> Result<LoggedIn, LoginError> {
         let (accepted, session) = self.accept(login).await?;
         let credential = *accepted.credential_id();
-        let logged_in = self.concluded(accepted, session, login.scope).await?;
+        let (scope, key) = (login.scope, login.key);
+        let logged_in = self.concluded(accepted, session, scope, key).await?;
         if let LoggedIn::Token(_) = logged_in {
             tracing::info!(client_id = %login.challenge.client_id, %credential, "authenticated");
         }
@@ -66,6 +79,9 @@ impl Service {
 
     /// With the session that the step has opened, unless more is to be proven than this.
     async fn accept(&self, login: &Login<'_>) -> Result<(Accepted, Option<Session>), LoginError> {
+        if login.key.is_some() != self.requires_dpop() {
+            return Err(Error::Denied.into());
+        }
         let client_id = &login.challenge.client_id;
         let (keys, now) = self.keys(client_id).await?;
         let challenge_id = login.challenge.id.to_text();
@@ -76,7 +92,13 @@ impl Service {
             proof: &login.proof.to_bytes(),
             binding: None,
         };
-        let wanted = self.terms.authenticate(&keys, now, &request);
+        let wanted = match &login.key {
+            None => self.terms.authenticate(&keys, now, &request),
+            Some(key) => self
+                .terms
+                .with_dpop(key)?
+                .authenticate(&keys, now, &request),
+        };
         let commit = self.proven(client_id, wanted, login.source).await?;
         let may = commit.scopes();
         if login
@@ -88,7 +110,7 @@ impl Service {
         // Counted for who has proven, and before the challenge is spent: it stays good.
         self.paces.count(client_id, commit.record(), self.now())?;
         let session = match self.methods.of(client_id).is_empty() {
-            true => Some(self.opening(&commit, &Acr::sigma(), login.source)?),
+            true => Some(self.opening(&commit, &Acr::sigma(), login.key, login.source)?),
             false => None,
         };
         let accepted = self.commit(client_id, commit, session.as_ref()).await?;
@@ -100,10 +122,15 @@ impl Service {
         &self,
         commit: &Commit,
         proven: &Acr,
+        key: Option<[u8; 32]>,
         source: Option<IpAddr>,
     ) -> Result<Session, Error> {
         let (id, amr) = (SessionId::generate()?, self.methods.amr(proven));
-        Ok(self.tokens.session(commit, id, amr, source, self.now()))
+        let session = self.tokens.session(commit, id, amr, source, self.now());
+        Ok(Session {
+            jkt: key,
+            ..session
+        })
     }
 
     /// The challenge that a client is given with its token, for its next login. That this one cannot be had is no

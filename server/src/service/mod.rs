@@ -10,6 +10,7 @@ mod login;
 mod paces;
 mod permission;
 mod sessions;
+mod shown;
 mod signing_keys;
 mod state;
 mod steps;
@@ -23,6 +24,7 @@ pub use invitations::{
 pub use login::{Login, LoginError};
 pub(crate) use sessions::good_sessions;
 pub use sessions::{Ending, Revoked};
+pub use shown::ShownToken;
 pub use signing_keys::{drop_signing_key, rotate_signing_key};
 pub use state::{Config, Service};
 pub use steps::{LoggedIn, LoginStep};

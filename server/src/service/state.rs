@@ -8,9 +8,12 @@ use twofapi_crypto_core::{
 };
 use zeroize::Zeroizing;
 
-use super::{authenticated::AuthenticatedClient, keys_by_epoch::KeysByEpoch, paces::Paces};
+use super::{
+    authenticated::AuthenticatedClient, keys_by_epoch::KeysByEpoch, paces::Paces, shown::ShownToken,
+};
 use crate::{
     clock::{Clock, SKEW},
+    dpop::Remembered,
     methods::Methods,
     operator_keys::OperatorKeys,
     store::{SigningAlgorithm, Store},
@@ -42,6 +45,9 @@ pub struct Config {
     pub operator_keys: Option<OperatorKeys>,
     /// By what clients authenticate besides `sigma`, and who needs what.
     pub methods: Methods,
+    /// Whether tokens are bound to a key of their client (RFC 9449): each login brings a proof of one, and each
+    /// request with a token another. Nothing is negotiated: the clients have to be told.
+    pub require_dpop: bool,
     /// Whose tokens permit workloads to enrol; nobody's if not set.
     pub workloads: Option<Arc<Workloads>>,
 }
@@ -60,6 +66,7 @@ impl Config {
             signing_algorithm: SigningAlgorithm::EdDsa,
             operator_keys: None,
             methods: Methods::new(),
+            require_dpop: false,
             workloads: None,
         }
     }
@@ -92,6 +99,7 @@ pub struct Service {
     pub(super) roots: Vec<Root>,
     pub(super) keys: KeysByEpoch,
     pub(super) tokens: Tokens,
+    pub(super) proofs_seen: Remembered,
     pub(super) methods: Methods,
     pub(super) paces: Paces,
 }
@@ -157,7 +165,13 @@ impl Service {
             paces: Paces::default(),
             config,
             tokens,
+            proofs_seen: Remembered::default(),
         })
+    }
+
+    /// Whether tokens are bound to a key of their client.
+    pub(crate) const fn requires_dpop(&self) -> bool {
+        self.config.require_dpop
     }
 
     /// Whose tokens permit workloads to enrol.
@@ -220,7 +234,19 @@ impl Service {
         jwt: &str,
         source: Option<IpAddr>,
     ) -> Result<AuthenticatedClient, Error> {
-        let (client, record) = self.holder(jwt, source).await?;
+        self.show(ShownToken::bearer(jwt), source).await
+    }
+
+    /// As [`Service::authenticate`], of a token that may be bound to a key.
+    ///
+    /// # Errors
+    /// As there; [`Error::Throttled`] also when a key has shown too many proofs.
+    pub async fn show(
+        &self,
+        shown: ShownToken<'_>,
+        source: Option<IpAddr>,
+    ) -> Result<AuthenticatedClient, Error> {
+        let (client, record) = self.holder(shown, source).await?;
         self.paces.count(&client.client_id, &record, self.now())?;
         Ok(client)
     }
@@ -228,10 +254,11 @@ impl Service {
     /// As [`Service::authenticate`], with the client's record.
     pub(super) async fn holder(
         &self,
-        jwt: &str,
+        shown: ShownToken<'_>,
         source: Option<IpAddr>,
     ) -> Result<(AuthenticatedClient, Record), Error> {
-        let judged = self.judged(jwt, source).await?;
+        let judged = self.judged(shown.jwt, source).await?;
+        self.may_show(&shown, &judged.claims, judged.now)?;
         let client = judged.client(self.config.audience.clone())?;
         Ok((client, judged.record))
     }

@@ -10,11 +10,11 @@ use twofapi_crypto_core::{
     ceremony::{Accepted, Held, Holder, Keys},
 };
 
-use super::{attempts::refuse, state::Service};
+use super::{attempts::refuse, shown::ShownToken, state::Service};
 use crate::{
     methods::{Acr, Answered, HeldLogin, Method},
     store::Session,
-    tokens::AccessToken,
+    tokens::{AccessToken, thumbprint},
 };
 
 /// What has come of a login.
@@ -56,16 +56,25 @@ struct State {
     /// What the token is to be good for at most; for all that the client may do where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asked: Option<Vec<String>>,
+    /// The key that the token is to be bound to, as its thumbprint in base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     kept: String,
 }
 
 impl State {
-    fn new(proven: &Acr, missing: Vec<String>, asked: Option<&Scopes>) -> Self {
+    fn new(
+        proven: &Acr,
+        missing: Vec<String>,
+        asked: Option<&Scopes>,
+        key: Option<[u8; 32]>,
+    ) -> Self {
         Self {
             proven: proven.to_string(),
             missing,
             asked: asked.map(|scopes| scopes.iter().map(str::to_owned).collect()),
+            key: key.map(|key| URL_SAFE_NO_PAD.encode(key)),
             kept: String::new(),
         }
     }
@@ -83,6 +92,10 @@ impl State {
         kept.map_err(|_| Error::Denied)
     }
 
+    fn key(&self) -> Result<Option<[u8; 32]>, Error> {
+        self.key.as_deref().map(thumbprint).transpose()
+    }
+
     fn asked(&self) -> Result<Option<Scopes>, Error> {
         let scopes = |all: &Vec<String>| Scopes::new(all.iter().map(String::as_str));
         self.asked.as_ref().map(scopes).transpose()
@@ -96,6 +109,7 @@ impl Service {
         accepted: Accepted,
         session: Option<Session>,
         asked: Option<&Scopes>,
+        key: Option<[u8; 32]>,
     ) -> Result<LoggedIn, Error> {
         let sigma = Acr::sigma();
         if let Some(session) = session {
@@ -105,7 +119,7 @@ impl Service {
         }
         let needed = self.methods.of(accepted.client_id());
         let missing = needed.iter().map(|name| (*name).to_owned()).collect();
-        let state = State::new(&sigma, missing, asked);
+        let state = State::new(&sigma, missing, asked, key);
         let step = self.hold(&Holder::accepted(accepted), state).await?;
         Ok(LoggedIn::Step(step))
     }
@@ -117,11 +131,11 @@ impl Service {
     /// not have, or that the token says already; [`Error::Unavailable`].
     pub async fn step_up(
         &self,
-        jwt: &str,
+        shown: ShownToken<'_>,
         wanted: &Acr,
         source: Option<IpAddr>,
     ) -> Result<LoginStep, Error> {
-        let (client, _) = self.holder(jwt, source).await?;
+        let (client, _) = self.holder(shown, source).await?;
         let proven = client.proven();
         let missing: Vec<String> = wanted
             .methods()
@@ -139,7 +153,7 @@ impl Service {
             });
         }
         // The other token is good for what this one is.
-        let state = State::new(&proven, missing, Some(&client.scopes));
+        let state = State::new(&proven, missing, Some(&client.scopes), client.key);
         self.hold(&client.holder(), state).await
     }
 
@@ -196,11 +210,11 @@ impl Service {
         {
             return Err(Error::Denied);
         }
-        let asked = state.asked()?;
+        let (asked, key) = (state.asked()?, state.key()?);
         let record = self.store.look_up(&client_id).await?;
         let commit = held.found(record, source);
         let commit = commit.map_err(|refused| refuse(&client_id, refused))?;
-        let session = self.opening(&commit, &proven, source)?;
+        let session = self.opening(&commit, &proven, key, source)?;
         let accepted = self.commit(&client_id, commit, Some(&session)).await?;
         let acr = proven.to_string();
         let issued = self.tokens.issue(accepted, asked.as_ref(), acr, &session);

@@ -1,5 +1,6 @@
 //! What an access token says.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use twofapi_crypto_core::{CredentialId, Error};
@@ -45,12 +46,43 @@ pub(crate) struct Claims {
     /// Whose client it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tenant: Option<String>,
+    /// The key that it is bound to (RFC 7800, RFC 9449).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cnf: Option<Confirmation>,
     /// What the operator has it say besides.
     #[serde(flatten)]
     pub(crate) custom: Map<String, Value>,
 }
 
+/// By what whoever shows a token confirms that it is its holder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Confirmation {
+    /// The thumbprint of a key, in base64url.
+    pub(crate) jkt: String,
+}
+
+impl Confirmation {
+    pub(crate) fn by(key: [u8; 32]) -> Self {
+        Self {
+            jkt: URL_SAFE_NO_PAD.encode(key),
+        }
+    }
+}
+
+/// A thumbprint from its one text.
+pub(crate) fn thumbprint(text: &str) -> Result<[u8; 32], Error> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or(Error::Denied)
+}
+
 impl Claims {
+    /// The thumbprint of the key that it is bound to.
+    pub(crate) fn key(&self) -> Result<Option<[u8; 32]>, Error> {
+        let cnf = self.cnf.as_ref();
+        cnf.map(|cnf| thumbprint(&cnf.jkt)).transpose()
+    }
+
     /// The credential that was proven; `None` for the first one.
     pub(crate) fn credential(&self) -> Result<Option<CredentialId>, Error> {
         let named = self.cred.as_deref().map(str::parse).transpose();

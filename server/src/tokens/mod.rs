@@ -23,7 +23,8 @@ use crate::{
     clock::SKEW,
     store::{Session, SessionId, SigningAlgorithm, Store},
 };
-pub(crate) use claims::Claims;
+use claims::Confirmation;
+pub(crate) use claims::{Claims, thumbprint};
 use keys::SigningKeys;
 use ring::{Key, unavailable};
 pub(crate) use schedule::KeySchedule;
@@ -48,6 +49,8 @@ pub struct AccessToken {
     pub expires_in: u64,
     /// What it is good for, separated by blanks; `None` for nothing in particular.
     pub scope: Option<String>,
+    /// How it is shown: `Bearer`, or `DPoP` where it is bound to a key.
+    pub token_type: &'static str,
 }
 
 impl std::fmt::Debug for AccessToken {
@@ -168,12 +171,17 @@ impl Tokens {
             tenant: said
                 .and_then(|said| said.tenant.as_ref())
                 .map(|tenant| tenant.as_str().to_owned()),
+            cnf: session.jkt.map(Confirmation::by),
             custom: said.map(|said| said.claims.members()).unwrap_or_default(),
         };
         Ok(AccessToken {
             jwt: key.sign(&claims)?,
             expires_in: session.expires_at.saturating_sub(now),
             scope,
+            token_type: match claims.cnf {
+                Some(_) => "DPoP",
+                None => "Bearer",
+            },
         })
     }
 

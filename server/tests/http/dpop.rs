@@ -135,7 +135,14 @@ fn log_in(server: &Server, client: &Client, key: &Key) -> String {
     answer.text("access_token").to_owned()
 }
 
-fn show(server: &Server, method: &str, path: &str, scheme: &str, token: &str, dpop: &[&str]) -> Answer {
+fn show(
+    server: &Server,
+    method: &str,
+    path: &str,
+    scheme: &str,
+    token: &str,
+    dpop: &[&str],
+) -> Answer {
     let authorization = format!("{scheme} {token}");
     let mut headers = vec![
         ("authorization", authorization.as_str()),
@@ -192,8 +199,20 @@ fn a_token_is_bound_to_the_key_of_its_login_and_good_with_it_alone() {
             ("DPoP", vec![of(claims("POST", WHOAMI, NOW))]),
             ("DPoP", vec![of(claims("GET", WHOAMI, NOW - 61))]),
             ("DPoP", vec![of(claims("GET", WHOAMI, NOW + 61))]),
-            ("DPoP", vec![changed("htu", json!(format!("https://other.example{WHOAMI}")))]),
-            ("DPoP", vec![changed("htu", json!(format!("http://auth.example.com{WHOAMI}")))]),
+            (
+                "DPoP",
+                vec![changed(
+                    "htu",
+                    json!(format!("https://other.example{WHOAMI}")),
+                )],
+            ),
+            (
+                "DPoP",
+                vec![changed(
+                    "htu",
+                    json!(format!("http://auth.example.com{WHOAMI}")),
+                )],
+            ),
             ("DPoP", vec![changed("jti", json!(""))]),
             ("DPoP", vec![changed("jti", json!("x".repeat(257)))]),
             ("DPoP", vec![changed("iat", json!("now"))]),
@@ -221,13 +240,22 @@ fn a_proof_is_good_once_and_a_strangers_is_not_remembered() {
     // Who has seen the proof, and not the token, cannot use it up.
     let foreign = show(&server, "GET", WHOAMI, "DPoP", "a.b.c", &[&proof]);
     assert_eq!(foreign.problem(), (401, "denied"));
-    assert_eq!(show(&server, "GET", WHOAMI, "DPoP", &token, &[&proof]).status, 200);
+    assert_eq!(
+        show(&server, "GET", WHOAMI, "DPoP", &token, &[&proof]).status,
+        200
+    );
     let again = show(&server, "GET", WHOAMI, "DPoP", &token, &[&proof]);
     assert_eq!(again.problem(), (401, "denied"));
     server.clock.pass(60);
-    assert_eq!(show(&server, "GET", WHOAMI, "DPoP", &token, &[&proof]).status, 401);
+    assert_eq!(
+        show(&server, "GET", WHOAMI, "DPoP", &token, &[&proof]).status,
+        401
+    );
     server.clock.pass(1);
-    assert_eq!(show(&server, "GET", WHOAMI, "DPoP", &token, &[&proof]).status, 401);
+    assert_eq!(
+        show(&server, "GET", WHOAMI, "DPoP", &token, &[&proof]).status,
+        401
+    );
 }
 
 #[test]
@@ -238,7 +266,12 @@ fn a_key_cannot_be_exchanged_beside_the_proof() {
     let body = bound(&server, &alice, key.thumbprint());
     let challenge = body["challenge_id"].as_str().unwrap();
     // With a key of the thief's the proof is none, whatever else is right.
-    let stolen = post(&server, VERIFY, &body, &[&thief.for_login(VERIFY, challenge)]);
+    let stolen = post(
+        &server,
+        VERIFY,
+        &body,
+        &[&thief.for_login(VERIFY, challenge)],
+    );
     assert_eq!(stolen.problem(), (401, "denied"));
     // Nor is a login without a key one, or a proof for something else.
     let other = server.challenge("alice");
@@ -259,7 +292,12 @@ fn a_key_cannot_be_exchanged_beside_the_proof() {
     // A proof that is bound to no key is none either.
     let unbound = server.proven(&alice);
     let challenge = unbound["challenge_id"].as_str().unwrap();
-    let answer = post(&server, VERIFY, &unbound, &[&key.for_login(VERIFY, challenge)]);
+    let answer = post(
+        &server,
+        VERIFY,
+        &unbound,
+        &[&key.for_login(VERIFY, challenge)],
+    );
     assert_eq!(answer.problem(), (401, "denied"));
     assert_eq!(post(&server, VERIFY, &body, &[&good]).status, 200);
 }
@@ -278,23 +316,38 @@ fn an_oauth_client_has_its_token_bound_as_well() {
     let ask = |dpop: &[&str]| {
         let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
         headers.extend(dpop.iter().map(|proof| ("dpop", *proof)));
-        send(&server.base_url, "POST", TOKEN, &headers, encoded.as_bytes())
+        send(
+            &server.base_url,
+            "POST",
+            TOKEN,
+            &headers,
+            encoded.as_bytes(),
+        )
     };
-    for proofs in [
-        vec![],
-        vec![key.for_login(VERIFY, challenge)],
-        vec![key.sign(&claims("POST", TOKEN, NOW))],
-    ] {
+    for proofs in [vec![], vec![key.for_login(VERIFY, challenge)]] {
         let proofs: Vec<_> = proofs.iter().map(String::as_str).collect();
         let answer = ask(&proofs);
-        assert_eq!((answer.status, answer.text("error")), (400, "invalid_dpop_proof"));
+        assert_eq!(
+            (answer.status, answer.text("error")),
+            (400, "invalid_dpop_proof")
+        );
     }
+    // A library that knows no nonce yet is told, as RFC 9449 has it.
+    let answer = ask(&[&key.sign(&claims("POST", TOKEN, NOW))]);
+    let told = (answer.status, answer.text("error"));
+    assert_eq!(told, (400, "use_dpop_nonce"));
+    assert_eq!(answer.header("dpop-nonce"), challenge);
     let answer = ask(&[&key.for_login(TOKEN, challenge)]);
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.text("token_type"), "DPoP");
+    let next = answer.body["next_challenge"]["challenge_id"].as_str();
+    assert_eq!(Some(answer.header("dpop-nonce")), next);
     let token = answer.text("access_token");
     let proof = key.for_token("GET", WHOAMI, token, NOW);
-    assert_eq!(show(&server, "GET", WHOAMI, "DPoP", token, &[&proof]).status, 200);
+    assert_eq!(
+        show(&server, "GET", WHOAMI, "DPoP", token, &[&proof]).status,
+        200
+    );
 }
 
 #[test]
@@ -304,14 +357,20 @@ fn a_server_without_dpop_takes_no_bound_token_and_makes_none() {
     let key = Key::new(Algorithm::ES256);
     let body = bound(&server, &alice, key.thumbprint());
     let proof = key.for_login(VERIFY, body["challenge_id"].as_str().unwrap());
-    assert_eq!(post(&server, VERIFY, &body, &[&proof]).problem(), (401, "denied"));
+    assert_eq!(
+        post(&server, VERIFY, &body, &[&proof]).problem(),
+        (401, "denied")
+    );
     // A field that nobody asked for changes nothing.
     let body = server.proven(&alice);
     let answer = post(&server, VERIFY, &body, &["x"]);
     assert_eq!(answer.text("token_type"), "Bearer", "{answer:?}");
     let token = answer.text("access_token");
     let proof = key.for_token("GET", WHOAMI, token, NOW);
-    assert_eq!(show(&server, "GET", WHOAMI, "DPoP", token, &[&proof]).status, 401);
+    assert_eq!(
+        show(&server, "GET", WHOAMI, "DPoP", token, &[&proof]).status,
+        401
+    );
     assert_eq!(server.get(WHOAMI, Some(token)).status, 200);
 }
 
@@ -325,7 +384,9 @@ fn at_another_server_of_the_store_a_login_is_not_replayed_and_a_proof_for_a_minu
             operator_keys: Some(keys.clone()),
             ..config
         };
-        Server::over(store.clone(), config, move |service| router(service, sources))
+        Server::over(store.clone(), config, move |service| {
+            router(service, sources)
+        })
     };
     let (one, two) = (server(config()), server(config()));
     let alice = one.enrol("alice");
@@ -334,15 +395,27 @@ fn at_another_server_of_the_store_a_login_is_not_replayed_and_a_proof_for_a_minu
     let proof = key.for_login(VERIFY, body["challenge_id"].as_str().unwrap());
     let answer = post(&one, VERIFY, &body, &[&proof]);
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(post(&two, VERIFY, &body, &[&proof]).problem(), (401, "denied"));
+    assert_eq!(
+        post(&two, VERIFY, &body, &[&proof]).problem(),
+        (401, "denied")
+    );
 
     // What was seen at a resource is remembered by the server that saw it; the others go by the time.
     let token = answer.text("access_token");
     let proof = key.for_token("GET", WHOAMI, token, NOW);
-    assert_eq!(show(&one, "GET", WHOAMI, "DPoP", token, &[&proof]).status, 200);
-    assert_eq!(show(&one, "GET", WHOAMI, "DPoP", token, &[&proof]).status, 401);
+    assert_eq!(
+        show(&one, "GET", WHOAMI, "DPoP", token, &[&proof]).status,
+        200
+    );
+    assert_eq!(
+        show(&one, "GET", WHOAMI, "DPoP", token, &[&proof]).status,
+        401
+    );
     two.clock.pass(61);
-    assert_eq!(show(&two, "GET", WHOAMI, "DPoP", token, &[&proof]).status, 401);
+    assert_eq!(
+        show(&two, "GET", WHOAMI, "DPoP", token, &[&proof]).status,
+        401
+    );
     // A server that requires nothing is no way around.
     let lax = server(Config::new(AUDIENCE.parse().unwrap()));
     assert_eq!(lax.get(WHOAMI, Some(token)).status, 401);
@@ -351,5 +424,8 @@ fn at_another_server_of_the_store_a_login_is_not_replayed_and_a_proof_for_a_minu
     assert_eq!(lax.get(WHOAMI, Some(&unbound)).status, 200);
     assert_eq!(one.get(WHOAMI, Some(&unbound)).status, 401);
     let proof = key.for_token("GET", WHOAMI, &unbound, NOW);
-    assert_eq!(show(&one, "GET", WHOAMI, "DPoP", &unbound, &[&proof]).status, 401);
+    assert_eq!(
+        show(&one, "GET", WHOAMI, "DPoP", &unbound, &[&proof]).status,
+        401
+    );
 }

@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod contract;
 mod discovery;
+mod dpop;
 mod enrolment;
 mod introspection;
 mod links;

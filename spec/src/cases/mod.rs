@@ -419,6 +419,12 @@ pub struct BindingCase {
     /// `tls-exporter`, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exporter: Option<String>,
+    /// The public key, as a JWK, that the token of the login is to be bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwk: Option<serde_json::Value>,
+    /// Its thumbprint, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbprint: Option<String>,
     /// The authentication binding, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<String>,

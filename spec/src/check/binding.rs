@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use twofapi_crypto_core::{
     Audience, Authentication, AuthenticationBinding, ClientId, ClientRecord, Commitment,
     Credential, Error, Proof,
@@ -49,17 +50,37 @@ pub(super) fn run(file: &BindingFile, report: &mut Report) -> Result<(), FileErr
     Ok(())
 }
 
+/// Of a public key, as RFC 7638 says: its members in the order of their names, hashed.
+fn thumbprint(jwk: &serde_json::Value) -> Result<[u8; 32], String> {
+    let names: &[&str] = match jwk["kty"].as_str() {
+        Some("EC") => &["crv", "kty", "x", "y"],
+        Some("OKP") => &["crv", "kty", "x"],
+        _ => return Err("its key is of no kind that is known".into()),
+    };
+    let members: Vec<_> = names
+        .iter()
+        .map(|name| format!("\"{name}\":{}", jwk[*name]))
+        .collect();
+    let text = format!("{{{}}}", members.join(","));
+    Ok(Sha256::digest(text.as_bytes()).into())
+}
+
 /// What a client or a host computes.
 fn binding_of(case: &BindingCase) -> Result<Result<AuthenticationBinding, Error>, String> {
     let exporter = case.exporter.as_deref().map(|it| bytes("exporter", it));
     let exporter = exporter.transpose()?;
+    let key = case.jwk.as_ref().map(thumbprint).transpose()?;
     let compute = || {
         let binding = match &case.audience {
             Some(audience) => AuthenticationBinding::for_audience(&Audience::parse(audience)?),
             None => AuthenticationBinding::none(),
         };
-        match exporter {
-            Some(exporter) => binding.with_exporter(&exporter),
+        let binding = match exporter {
+            Some(exporter) => binding.with_exporter(&exporter)?,
+            None => binding,
+        };
+        match key {
+            Some(key) => binding.with_dpop(&key),
             None => Ok(binding),
         }
     };
@@ -69,6 +90,9 @@ fn binding_of(case: &BindingCase) -> Result<Result<AuthenticationBinding, Error>
 fn computed(case: &BindingCase) -> Result<(), String> {
     let theirs = case.binding.as_deref().ok_or("it gives no binding")?;
     let ours = binding_of(case)?.map_err(refusal)?;
+    if let Some(jwk) = &case.jwk {
+        agree("thumbprint", case.thumbprint.as_deref(), &thumbprint(jwk)?)?;
+    }
     agree("binding", Some(theirs), ours.as_bytes())
 }
 

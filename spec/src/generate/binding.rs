@@ -40,6 +40,8 @@ pub(super) fn file() -> BindingFile {
         name: name.into(),
         audience: audience.map(Into::into),
         exporter: exporter.map(hex::encode),
+        jwk: None,
+        thumbprint: None,
         binding: Some(hex::encode(binding)),
         code: None,
     });
@@ -77,6 +79,8 @@ pub(super) fn file() -> BindingFile {
             name: name.into(),
             audience: Some(audience.into()),
             exporter: exporter.map(|len| "07".repeat(len)),
+            jwk: None,
+            thumbprint: None,
             binding: None,
             code: Some(code.into()),
         },
@@ -216,5 +220,83 @@ pub(super) fn file() -> BindingFile {
         named: named.into(),
         origins: origins.into(),
         no_origins: no_origins.into(),
+    }
+}
+
+/// The binding of a login whose token is to be bound to a key: the keys and thumbprints are those of RFC 8037, appendix
+/// A.3, and RFC 9449.
+pub(super) fn of_keys() -> BindingFile {
+    let exporter: [u8; 32] = random(&mut rng("binding of keys"));
+    let audience = [b"aud:", AUDIENCE.as_bytes()].concat();
+    let ed25519 = (
+        serde_json::json!({
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        }),
+        "90facafea9b1556698540f70c0117a22ea37bd5cf3ed3c47093c1707282b4b89",
+    );
+    let p256 = (
+        serde_json::json!({
+            "kty": "EC",
+            "crv": "P-256",
+            "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA",
+        }),
+        "d1970e08e459358cbe0d6a6aab7d236722461d33747761e0941577ba282e0382",
+    );
+    let key = |thumbprint: &str| {
+        let bytes = hex::decode(thumbprint).unwrap_or_default();
+        lp(&[b"dpop:", &bytes[..]].concat())
+    };
+    let of_host = || Some(AUDIENCE.to_owned());
+    let cases = [
+        ("ed25519", of_host(), None, &ed25519),
+        ("p-256", of_host(), None, &p256),
+        ("after-an-exporter", of_host(), Some(exporter), &p256),
+        ("no-audience", None, None, &ed25519),
+    ];
+    let bindings = cases.map(|(name, host, exporter, (jwk, thumbprint))| {
+        let mut binding = match host {
+            Some(_) => audience.clone(),
+            None => Vec::new(),
+        };
+        binding.extend(exporter.iter().flat_map(|exporter| lp(exporter)));
+        binding.extend(key(thumbprint));
+        BindingCase {
+            name: name.into(),
+            audience: host,
+            exporter: exporter.map(hex::encode),
+            jwk: Some(jwk.clone()),
+            thumbprint: Some((*thumbprint).into()),
+            binding: Some(hex::encode(binding)),
+            code: None,
+        }
+    });
+    // That of a key is computed by the host, and is none that a caller names.
+    let named = [
+        ("a-key", key(p256.1)),
+        (
+            "an-exporter-and-a-key",
+            [lp(&exporter), key(p256.1)].concat(),
+        ),
+        (
+            "a-key-and-an-exporter",
+            [key(p256.1), lp(&exporter)].concat(),
+        ),
+    ]
+    .map(|(name, more)| NamedBinding {
+        name: format!("named-{name}"),
+        audience: of_host(),
+        binding: hex::encode([&audience[..], &more].concat()),
+        permitted: false,
+    });
+    BindingFile {
+        suite: BindingFile::SUITE.into(),
+        bindings: bindings.into(),
+        invalid: Vec::new(),
+        named: named.into(),
+        origins: Vec::new(),
+        no_origins: Vec::new(),
     }
 }

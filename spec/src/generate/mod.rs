@@ -37,6 +37,7 @@ pub fn files() -> Vec<(&'static str, String)> {
         ("client-id-v1.json", pretty(&client_ids::file())),
         ("recovery-phrase-v1.json", pretty(&recovery::file())),
         ("binding-v1.json", pretty(&binding::file())),
+        ("binding-dpop-v1.json", pretty(&binding::of_keys())),
         ("linking-v1.json", pretty(&linking::file())),
         ("audience-blinding-v1.json", pretty(&blinding::file())),
         ("link-proof-v1.json", pretty(&link_proof::file())),
