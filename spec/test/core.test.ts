@@ -74,7 +74,7 @@ test('problem codes, paths and statuses are those of the OpenAPI description', (
   const { paths, components } = openapi;
   const codes: string[] = components.schemas.Problem.properties.code.enum;
   assert.deepEqual(Object.keys(spec.HTTP_STATUS).sort(), [...codes].sort());
-  const known: string[] = [...Object.values(spec.PATHS), ...Object.values(spec.OAUTH_PATHS)];
+  const known: string[] = [spec.PATHS, spec.OAUTH_PATHS, spec.FURTHER_PATHS].flatMap((of) => Object.values(of));
   assert.deepEqual(known.sort(), Object.keys(paths).sort());
   const { client_assertion_type: type } = components.schemas.TokenRequest.properties;
   assert.equal(type.const, spec.ASSERTION_TYPE);

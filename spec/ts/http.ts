@@ -16,12 +16,19 @@ export const PATHS = {
   linkJoin: '/auth/zkp/link/join',
   unlink: '/auth/zkp/unlink',
   credentials: '/auth/zkp/credentials',
-  sessions: '/auth/zkp/sessions',
-  endSessions: '/auth/zkp/sessions/end',
   whoami: '/auth/zkp/whoami',
   jwks: '/.well-known/jwks.json',
   live: '/livez',
   health: '/healthz',
+} as const;
+
+/** Those of what else a host may be without: sessions as a list, the check for proxies, and discovery. */
+export const FURTHER_PATHS = {
+  sessions: '/auth/zkp/sessions',
+  endSessions: '/auth/zkp/sessions/end',
+  check: '/auth/zkp/check',
+  metadata: '/.well-known/oauth-authorization-server',
+  openid: '/.well-known/openid-configuration',
 } as const;
 
 /** Those that OAuth clients ask, which take forms. A host may be without them. */

@@ -266,10 +266,17 @@ impl Replica {
                 self.found(env, by, *wanted, record.map(|record| *record));
             }
             (Said::Listed(record, is_listed), For::Token(token, oldest, was_ended)) => {
-                self.keep(env, &token.client, record.as_deref(), since);
+                // The session is the store's to say each time; of the record what is cached will do.
+                let record = match self.cached(env, &token.client).cloned() {
+                    Some(cached) => Some(cached),
+                    None => {
+                        self.keep(env, &token.client, record.as_deref(), since);
+                        record.map(|record| *record)
+                    }
+                };
                 let is_good = is_listed || env.has(Fault::TokenIgnoresItsSession);
                 let record = record.filter(|_| is_good);
-                self.judge(env, by, &token, (oldest, was_ended), record.as_deref());
+                self.judge(env, by, &token, (oldest, was_ended), record.as_ref());
             }
             (Said::Ended, For::End) => env.answer(by, Answer::Done),
             (
