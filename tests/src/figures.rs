@@ -45,14 +45,26 @@ pub struct Rounds {
 /// for longer than a turn disturbs all of them alike, and a ratio within a round hardly at all.
 #[must_use]
 pub fn take_turns(contenders: &mut [Contender<'_>], rounds: usize, turn: Duration) -> Rounds {
+    let start = Instant::now();
+    take_turns_by(&|| start.elapsed(), contenders, rounds, turn)
+}
+
+/// The same by another clock, such as that of what the thread has spent.
+#[must_use]
+pub fn take_turns_by(
+    clock: &dyn Fn() -> Duration,
+    contenders: &mut [Contender<'_>],
+    rounds: usize,
+    turn: Duration,
+) -> Rounds {
+    let nanoseconds_since = |start: Duration| (clock() - start).as_nanos().max(1);
     let calls: Vec<u32> = contenders
         .iter_mut()
         .map(|contender| {
             (contender.work)();
-            let start = Instant::now();
+            let start = clock();
             (contender.work)();
-            let once = start.elapsed().max(Duration::from_nanos(1));
-            (turn.as_nanos() / once.as_nanos()).clamp(1, 10_000) as u32
+            (turn.as_nanos() / nanoseconds_since(start)).clamp(1, 10_000) as u32
         })
         .collect();
     let mut row = || -> Vec<f64> {
@@ -60,11 +72,11 @@ pub fn take_turns(contenders: &mut [Contender<'_>], rounds: usize, turn: Duratio
             .iter_mut()
             .zip(&calls)
             .map(|(contender, &calls)| {
-                let start = Instant::now();
+                let start = clock();
                 for _ in 0..calls {
                     (contender.work)();
                 }
-                start.elapsed().as_nanos() as f64 / f64::from(calls * contender.units)
+                nanoseconds_since(start) as f64 / f64::from(calls * contender.units)
             })
             .collect()
     };

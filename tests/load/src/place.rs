@@ -101,7 +101,7 @@ impl Place {
                 let name = server.empty_database();
                 let host = server.dir().display().to_string().replace('/', "%2F");
                 let config = Box::new(server.config(&name));
-                let url = format!("postgres://postgres@{host}/{name}");
+                let url = format!("postgres://postgres@{host}/{name}?statements=prepared");
                 (url, Keeper::Postgres(Box::new(server), config))
             }
         };
@@ -213,7 +213,7 @@ pub async fn open(place: &Place) -> Result<Arc<dyn Store>, StoreError> {
         }
         Keeper::Postgres(..) => {
             PostgresStore::migrate(url, &keys()?).await?;
-            let hurried = format!("{url}?connections=64");
+            let hurried = format!("{url}&connections=64");
             Arc::new(PostgresStore::open(&hurried, keys()?, 2).await?)
         }
     })

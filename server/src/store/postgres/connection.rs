@@ -33,6 +33,7 @@ pub(super) type Typed<'a> = (&'a (dyn ToSql + Sync), Type);
 pub(super) struct Connections {
     pool: Pool,
     schema: SchemaName,
+    prepared: bool,
 }
 
 /// Where a store is and how it is reached, as its URL says.
@@ -41,12 +42,13 @@ struct Place {
     tls: Option<Arc<ClientConfig>>,
     schema: SchemaName,
     connections: usize,
+    prepared: bool,
 }
 
 impl Connections {
     /// Reads a URL such as `postgres://user@host/database?sslmode=require`. It connects to nobody yet.
     ///
-    /// The parameters are those of libpq that tokio-postgres knows, and `sslrootcert`, `schema` and
+    /// The parameters are those of libpq that tokio-postgres knows, and `sslrootcert`, `schema`, `statements` and
     /// `connections`.
     pub(super) fn to(url: &str) -> Result<Self, StoreError> {
         let place = Place::parse(url).map_err(StoreError)?;
@@ -73,6 +75,7 @@ impl Connections {
         Ok(Self {
             pool,
             schema: place.schema,
+            prepared: place.prepared,
         })
     }
 
@@ -80,7 +83,8 @@ impl Connections {
         &self.schema
     }
 
-    /// Runs one statement in a transaction of its own, in one round trip. All rows are here when its transaction
+    /// Runs one statement in a transaction of its own, in one round trip; where the operator says that each connection
+    /// stays with one server, it is prepared there once, which is another one. All rows are here when its transaction
     /// is over, and not before.
     pub(super) async fn rows(
         &self,
@@ -88,9 +92,16 @@ impl Connections {
         parameters: &[Typed<'_>],
     ) -> Result<Vec<Row>, StoreError> {
         let connection = self.connection().await?;
-        let answered =
-            tokio::time::timeout(WITHIN, connection.query_typed(statement, parameters)).await;
-        match answered {
+        let answered = async {
+            if !self.prepared {
+                return connection.query_typed(statement, parameters).await;
+            }
+            let types: Vec<_> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
+            let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
+            let prepared = connection.prepare_typed_cached(statement, &types).await?;
+            connection.query(&prepared, &values).await
+        };
+        match tokio::time::timeout(WITHIN, answered).await {
             Ok(rows) => rows.map_err(failed),
             Err(_) => {
                 // Its answer may still come: nobody else is to get that connection.
@@ -183,6 +194,7 @@ impl Place {
         }
         let mut schema = SchemaName::default();
         let (mut connections, mut authorities, mut mode) = (CONNECTIONS, None, None);
+        let mut prepared = false;
         let mut others = form_urlencoded::Serializer::new(String::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
@@ -190,6 +202,13 @@ impl Place {
                 "connections" => {
                     let number = value.parse().ok().filter(|n| (1..=1000).contains(n));
                     connections = number.ok_or("`connections` is a number from 1 to 1000")?;
+                }
+                "statements" => {
+                    prepared = match &*value {
+                        "prepared" => true,
+                        "one-shot" => false,
+                        _ => return Err("`statements` is `one-shot` or `prepared`".into()),
+                    }
                 }
                 "sslrootcert" => authorities = Some(value.into_owned()),
                 "sslmode" => mode = Some(value.into_owned()),
@@ -252,6 +271,7 @@ impl Place {
             tls,
             schema,
             connections,
+            prepared,
         })
     }
 }

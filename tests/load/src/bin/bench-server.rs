@@ -39,7 +39,6 @@ struct Stage {
     place: Place,
     service: Service,
     among: usize,
-    connections: Vec<Connection>,
     /// Of each turn: CPU seconds a login, and logins a second.
     turns: Vec<(f64, f64)>,
 }
@@ -54,10 +53,7 @@ impl Stage {
         place.settle();
         let (url, keys, dir) = (&place.store, &place.key_file, place.dir.path());
         let service = Service::start(Some(bench.cpus), url, keys, dir);
-        let connections = service.connections(bench.options.connections);
-        let connections = bench.runtime.block_on(connections);
         Self {
-            connections: connections.expect("connections"),
             place,
             service,
             among,
@@ -71,16 +67,19 @@ impl Stage {
         pids
     }
 
+    /// For one turn: what is silent for long is closed.
+    fn connected(&self, bench: &Bench) -> Vec<Connection> {
+        let connections = self.service.connections(bench.options.connections);
+        bench.runtime.block_on(connections).expect("connections")
+    }
+
     fn turn(&mut self, people: &Arc<People>, bench: &Bench, counts: bool) {
         let lasting = Duration::from_secs(bench.options.seconds);
+        let over = self.connected(bench);
         let before = Spent::by(&self.pids());
-        let over = std::mem::take(&mut self.connections);
-        let ran = bench
-            .runtime
-            .block_on(as_fast_as_may_be(over, people, self.among, lasting));
+        let ran = as_fast_as_may_be(over, people, self.among, lasting);
+        let (run, _) = bench.runtime.block_on(ran);
         let spent = Spent::by(&self.pids()).since(before);
-        let run;
-        (run, self.connections) = ran;
         all_let_in(&run);
         if counts {
             self.turns.push((spent / run.logins as f64, run.rate()));
@@ -117,7 +116,7 @@ impl Bench {
         let pairs = few.turns.iter().zip(&many.turns);
         let growth = median(pairs.map(|((few, _), (many, _))| few / many));
         let per_second = SHARE * few.rate();
-        let over = std::mem::take(&mut few.connections);
+        let over = few.connected(self);
         let lasting = Duration::from_secs(3 * self.options.seconds);
         let at_rate = at_a_rate(over, people, FEW, per_second, lasting);
         let (at_rate, _) = self.runtime.block_on(at_rate);

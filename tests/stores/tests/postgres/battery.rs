@@ -83,6 +83,24 @@ mod on_a_server {
     twofapi_server::store_conformance!(open);
 }
 
+/// Where each connection stays with one server.
+mod with_prepared_statements {
+    use super::{Arc, Place, Subject};
+
+    async fn open(capacity: u32) -> Subject {
+        let mut place = Place::with_a_store().await;
+        place.url.push_str("?statements=prepared");
+        Subject {
+            store: Arc::new(place.open(capacity).await),
+            place,
+            capacity,
+            server: None,
+        }
+    }
+
+    twofapi_server::store_conformance!(open);
+}
+
 /// A server of one's own that is ended in the middle of its work, and recovers from its log.
 mod on_a_server_that_crashes {
     use super::{Arc, Place, Server, Subject};
