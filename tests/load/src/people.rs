@@ -69,7 +69,10 @@ impl People {
                 tokio::spawn(async move {
                     for number in (first..count).step_by(AT_ONCE) {
                         let step = people.enrolment(number, now);
-                        let done = store.commit(&step, None, now).await.expect("the store works");
+                        let done = store
+                            .commit(&step, None, now)
+                            .await
+                            .expect("the store works");
                         assert_eq!(done, Committed::Done);
                     }
                 })
