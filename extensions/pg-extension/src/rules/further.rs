@@ -73,8 +73,9 @@ mod tests {
     fn credentials_come_out_as_they_went_in_whatever_they_are_called() {
         let mut record = Record::enrolled(&commitment(), CredentialName::unnamed(), 1);
         for name in ["a \"quoted\" one", "back\\slash", "'); DROP TABLE x; --"] {
+            let by = record.first().id();
             record
-                .link(&commitment(), name.parse().unwrap(), u64::MAX)
+                .link(&by, &commitment(), name.parse().unwrap(), u64::MAX)
                 .unwrap();
         }
         let id = record.credentials()[2].id();

@@ -97,8 +97,9 @@ mod tests {
     fn a_session_stands_on_its_credential_and_not_on_those_beside_it() {
         let mut row = row();
         let phone = Proven::in_row(&row, None).unwrap();
+        let by = row.record.first().id();
         row.record
-            .link(&commitment(), "laptop".parse().unwrap(), 2)
+            .link(&by, &commitment(), "laptop".parse().unwrap(), 2)
             .unwrap();
         let id = row.record.credentials()[1].id();
         let laptop = Proven::in_row(&row, Some(&id)).unwrap();
