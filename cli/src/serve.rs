@@ -258,15 +258,20 @@ async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
     let listen = args.listening();
     let unavailable = |error: std::io::Error| Failure::unavailable(error.to_string());
     let page = args.demo.page(listen.is_loopback())?;
-    let keys = args.store.keys()?;
     let workloads = args.workloads()?;
     // Whoever opens the page may invite themselves: never into a store that is meant.
-    let Opened { store, place } = match page.is_some() {
+    let Opened { store, place, keys } = match page.is_some() {
         true => Opened {
             store: Arc::new(EmbeddedStore::in_memory(args.spent_capacity)?),
             place: None,
+            keys: None,
         },
         false => args.store.make()?.open(args.spent_capacity).await?,
+    };
+    // Read once: what challenges are computed from is what the store is sealed under.
+    let keys = match keys {
+        Some(keys) => Some(keys),
+        None => args.store.keys()?,
     };
     let admin = place
         .as_ref()

@@ -9,6 +9,7 @@ mod clock;
 mod dpop;
 mod http;
 mod methods;
+pub mod moving;
 mod operator_keys;
 mod service;
 mod store;
@@ -28,17 +29,17 @@ pub use service::{
     cancel_invitations, change_record, drop_signing_key, invite, invite_as, invite_to_reset,
     rotate_signing_key,
 };
-#[cfg(feature = "postgres")]
-pub use store::PostgresStore;
-#[cfg(feature = "redis")]
-pub use store::RedisStore;
 #[cfg(any(test, feature = "conformance"))]
 pub use store::conformance;
 pub use store::{
-    AttributesChange, ClientsAtRest, EmbeddedStore, Invitation, InvitationKey, InvitationKind,
-    RecordChange, Seed, Session, SessionId, SigningAlgorithm, SigningKeyRecord, Store, StoreError,
-    StorePlace, User,
+    AttributesChange, Clear, ClientsAtRest, Contents, Cursor, EmbeddedContents, EmbeddedStore,
+    Invitation, InvitationKey, InvitationKind, Mark, RecordChange, Seed, Session, SessionId,
+    SigningAlgorithm, SigningKeyRecord, Store, StoreError, StorePlace, User,
 };
+#[cfg(feature = "postgres")]
+pub use store::{PostgresContents, PostgresStore};
+#[cfg(feature = "redis")]
+pub use store::{RedisContents, RedisStore};
 pub use tokens::{AccessToken, JWKS_MAX_AGE};
 pub use workload::{
     IssuerAlgorithm, IssuerRules, KeySetFile, KeySetSource, RuleError, WorkloadRule, WorkloadRules,

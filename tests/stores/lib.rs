@@ -78,29 +78,45 @@ impl Alice {
     /// # Errors
     /// Why it does not.
     pub async fn enrol(&self, service: &Service) -> Result<(), Error> {
+        let permission = EnrolmentPermission::HostApplication;
+        self.enrol_by(service, permission).await
+    }
+
+    /// As [`Alice::enrol`], by this permission.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn enrol_by(
+        &self,
+        service: &Service,
+        permission: EnrolmentPermission<'_>,
+    ) -> Result<(), Error> {
         let possession = Enrolment {
             client_id: &self.id,
         };
         let proof = prove(&self.credential, &possession, &mut getrandom::SysRng)?;
-        let enrolled = service.enrol(
-            &self.id,
-            self.credential.commitment(),
-            &proof,
-            EnrolmentPermission::HostApplication,
-        );
+        let enrolled = service.enrol(&self.id, self.credential.commitment(), &proof, permission);
         enrolled.await.map(drop)
     }
 
     /// A challenge of this server, and a proof that answers it.
     pub async fn proven(&self, by: &Service) -> (ChallengeName, Proof) {
-        let issued = by.challenge(&self.id).await.expect("a challenge");
+        self.try_proven(by).await.expect("a challenge")
+    }
+
+    /// As [`Alice::proven`], of a server that may issue none.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn try_proven(&self, by: &Service) -> Result<(ChallengeName, Proof), Error> {
+        let issued = by.challenge(&self.id).await?;
         let statement = Authentication {
             client_id: &self.id,
             nonce: &issued.nonce,
             binding: by.binding(),
         };
-        let proof = prove(&self.credential, &statement, &mut getrandom::SysRng);
-        (issued.name, proof.expect("a proof"))
+        let proof = prove(&self.credential, &statement, &mut getrandom::SysRng)?;
+        Ok((issued.name, proof))
     }
 }
 

@@ -1,11 +1,17 @@
 //! Which store a command works on, and how it is reached: a file of one machine, or an engine that servers share.
 
+mod clients;
+mod contents;
 mod file;
 mod perform;
 #[cfg_attr(not(feature = "shared-stores"), path = "no_shared.rs")]
 mod shared;
 
-use std::{path::PathBuf, str::FromStr, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
 
 use clap::Args;
 use twofapi_client::{Failure, private_file};
@@ -46,6 +52,22 @@ enum StoreName {
     Shared(Shared),
 }
 
+impl StoreName {
+    /// The one that the first line of a file says.
+    fn in_file(path: &Path) -> Result<Self, Failure> {
+        let contents = private_file::read(path, NAME_MAX)?;
+        let line = contents.split(|byte| *byte == b'\n').next();
+        let line = line.and_then(|line| std::str::from_utf8(line).ok());
+        let wrong = |reason: &str| {
+            Failure::bad_input(format!("{} names no store: {reason}", path.display()))
+        };
+        match line.map(str::trim) {
+            None | Some("") => Err(wrong("its first line is the URL or the file")),
+            Some(name) => name.parse().map_err(|error: String| wrong(&error)),
+        }
+    }
+}
+
 /// It may have a password in it.
 impl std::fmt::Debug for StoreName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -75,10 +97,11 @@ pub(crate) enum Reached {
     Shared(Shared, OperatorKeys),
 }
 
-/// A store that is open, and the place of its file if it has one.
+/// A store that is open, the place of its file if it has one, and the keys that it was opened with if it needs them.
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) place: Option<Arc<StorePlace>>,
+    pub(crate) keys: Option<OperatorKeys>,
 }
 
 impl StoreArgs {
@@ -116,19 +139,7 @@ impl StoreArgs {
                 "the store is named twice: by store and by store_file; leave one of them out",
             ));
         }
-        let contents = private_file::read(path, NAME_MAX)?;
-        let line = contents.split(|byte| *byte == b'\n').next();
-        let line = line.and_then(|line| std::str::from_utf8(line).ok());
-        let wrong = |reason: &str| {
-            Failure::bad_input(format!("{} names no store: {reason}", path.display()))
-        };
-        match line.map(str::trim) {
-            None | Some("") => Err(wrong("its first line is the URL or the file")),
-            Some(name) => name
-                .parse()
-                .map(Some)
-                .map_err(|error: String| wrong(&error)),
-        }
+        StoreName::in_file(path).map(Some)
     }
 
     /// What can be known to be wrong without looking for the store.
@@ -150,6 +161,16 @@ impl StoreArgs {
                 "that is for a store that servers share: name it with --store \
                  postgres://USER@HOST/DATABASE or redis://HOST/0",
             )),
+        }
+    }
+
+    /// For what names a store in another way.
+    fn of(store: StoreName, key_file: Option<PathBuf>) -> Self {
+        Self {
+            store: Some(store),
+            store_file: None,
+            key_file,
+            config: None,
         }
     }
 
@@ -205,10 +226,12 @@ impl Reached {
             Self::File(place) => Ok(Opened {
                 store: Arc::new(EmbeddedStore::open_at(&place, spent_capacity)?),
                 place: Some(Arc::new(place)),
+                keys: None,
             }),
             Self::Shared(shared, keys) => Ok(Opened {
-                store: shared.open(keys, spent_capacity).await?,
+                store: shared.open(keys.clone(), spent_capacity).await?,
                 place: None,
+                keys: Some(keys),
             }),
         }
     }

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use twofapi_client::Failure;
-use twofapi_server::{OperatorKeys, Store};
+use twofapi_server::{Contents, OperatorKeys, Store};
 
 /// No value is one.
 #[derive(Clone)]
@@ -23,6 +23,14 @@ impl Shared {
         _keys: OperatorKeys,
         _spent_capacity: u32,
     ) -> Result<Arc<dyn Store>, Failure> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn contents(&self, _keys: OperatorKeys) -> Result<Box<dyn Contents>, Failure> {
+        match self.0 {}
+    }
+
+    pub(super) fn shown(&self) -> String {
         match self.0 {}
     }
 

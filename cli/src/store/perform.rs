@@ -50,7 +50,7 @@ async fn on_a_file(place: &StorePlace, request: Request) -> Result<Response, Fai
     }
 }
 
-fn no_answer(error: &io::Error) -> Failure {
+pub(super) fn no_answer(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::PermissionDenied {
         let message = format!("cannot ask the running server: {error}");
         Failure::new(FailureKind::Unavailable, "untrusted_server", message)

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{file::NOTHING_SPENT, has_password};
 use twofapi_client::Failure;
-use twofapi_server::{OperatorKeys, PostgresStore, RedisStore, Store, StoreError};
+use twofapi_server::{
+    Contents, OperatorKeys, PostgresContents, PostgresStore, RedisContents, RedisStore, Store,
+    StoreError,
+};
 
 /// Its URL, which may have a password in it.
 #[derive(Clone)]
@@ -70,6 +73,32 @@ impl Shared {
         opened.map_err(cannot)
     }
 
+    /// What of it lasts, whatever its mark.
+    pub(crate) async fn contents(&self, keys: OperatorKeys) -> Result<Box<dyn Contents>, Failure> {
+        let opened: Result<Box<dyn Contents>, _> = match self.engine {
+            Engine::Postgres => PostgresContents::open(&self.url, keys)
+                .await
+                .map(|contents| Box::new(contents) as _),
+            Engine::Redis => RedisContents::open(&self.url, keys)
+                .await
+                .map(|contents| Box::new(contents) as _),
+        };
+        opened.map_err(cannot)
+    }
+
+    /// Its URL without user and password, and of what stands behind `?` which store it is of several.
+    pub(super) fn shown(&self) -> String {
+        let (place, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        let (scheme, rest) = place.split_once("://").unwrap_or(("", place));
+        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        let tells = |part: &&str| part.starts_with("schema=") || part.starts_with("prefix=");
+        let told: Vec<_> = query.split('&').filter(tells).collect();
+        match told.is_empty() {
+            true => format!("{scheme}://{place}"),
+            false => format!("{scheme}://{place}?{}", told.join("&")),
+        }
+    }
+
     /// Makes it, or brings one of before up to date. The versions before, 0 for none, and after.
     pub(crate) async fn migrate(&self, keys: &OperatorKeys) -> Result<(i32, i32), Failure> {
         let migrated = match self.engine {
@@ -97,4 +126,27 @@ impl Shared {
 
 fn cannot(error: StoreError) -> Failure {
     Failure::unavailable(format!("cannot use the store: {}", error.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_called_by_its_place_and_never_by_its_password() {
+        for (url, shown) in [
+            (
+                "postgres://u:p@ss@h:1,i:2/d?sslmode=disable&schema=other&password=x",
+                "postgres://h:1,i:2/d?schema=other",
+            ),
+            ("redis://h/0?replicas=1", "redis://h/0"),
+            (
+                "redis+cluster://u:s3cret@a,b?prefix=p",
+                "redis+cluster://a,b?prefix=p",
+            ),
+        ] {
+            let scheme = url.split_once("://").unwrap().0;
+            assert_eq!(Shared::parse(scheme, url).unwrap().shown(), shown);
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod configuration;
 mod connections;
 mod disk;
 mod logging;
+mod moving;
 mod operator;
 mod process;
 mod settings;

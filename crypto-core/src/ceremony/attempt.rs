@@ -499,8 +499,13 @@ impl Commit {
     /// [`Refused`], for every answer but [`Committed::Done`].
     pub fn done(self, committed: Committed) -> Result<Accepted, Refused> {
         committed.answer()?;
+        let proven = match self.step.expect {
+            Expect::Unchanged { credential, .. } => Some(credential),
+            Expect::Absent(_) | Expect::Unrevoked { .. } => None,
+        };
         Ok(Accepted {
             client_id: self.step.client_id,
+            proven,
             record: self.record,
             credential: self.credential,
             since: self.since,
@@ -513,6 +518,7 @@ impl Commit {
 #[must_use]
 pub struct Accepted {
     client_id: ClientId,
+    proven: Option<CredentialId>,
     record: Record,
     credential: CredentialId,
     since: u32,
@@ -541,6 +547,12 @@ impl Accepted {
     #[must_use]
     pub fn scopes(&self) -> Scopes {
         scopes(&self.record, &self.credential)
+    }
+
+    /// The credential that was proven, which a rotation has taken away; none where an invitation was shown instead.
+    #[must_use]
+    pub const fn proven(&self) -> Option<&CredentialId> {
+        self.proven.as_ref()
     }
 
     /// The version that this credential came with: what sessions and tokens name beside it.

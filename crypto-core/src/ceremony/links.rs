@@ -7,8 +7,8 @@ use super::{
     *,
 };
 use crate::{
-    Attributes, Authentication, Commitment, Credential, Enrolment, Error, ErrorCode, Rotation,
-    testing::equations,
+    Attributes, Authentication, ClientStatus, Commitment, Credential, Enrolment, Error, ErrorCode,
+    Record, Rotation, testing::equations,
 };
 
 #[test]
@@ -353,6 +353,7 @@ fn a_rotation_ends_the_sessions_of_its_credential_and_of_no_other() {
     let first = scene.record.first();
     assert_eq!((first.name().as_str(), first.since()), ("phone", 3));
     assert_eq!(accepted.credential_id(), &first.id());
+    assert_eq!(accepted.proven(), Some(&phone));
     assert!(!scene.record.honours(Some(&phone), 1, 0, NOW));
     assert!(scene.record.honours(Some(&laptop), 2, 0, NOW));
     // A token of before these names none, and means the first.
@@ -509,4 +510,36 @@ fn names_that_smuggle_are_malformed_before_anything_is_looked_at() {
         ));
         assert_eq!(equations(), before);
     }
+}
+
+#[test]
+fn what_comes_back_from_a_backup_honours_no_session_of_before_or_since() {
+    let mut scene = Scene::with_both();
+    let phone = id_of(&drawn(1));
+    let mut backup = scene.record.clone();
+    backup.outlive_restore();
+    // The one that was lost goes on for long, and ends sessions meanwhile.
+    for _ in 0..1000 {
+        let generation = scene.record.generation();
+        assert!(scene.record.honours(Some(&phone), 1, generation, NOW));
+        assert!(!backup.honours(Some(&phone), 1, generation, NOW));
+        scene.record.end_sessions().unwrap();
+    }
+    assert!(backup.is_active() && backup.honours(Some(&phone), 1, backup.generation(), NOW));
+    let mut again = backup.clone();
+    again.outlive_restore();
+    assert!(again.generation() > backup.generation() + 1000);
+    // Where the generations end, nobody is let in rather than a session of before.
+    let credentials = backup.credentials().to_vec();
+    let with = |status| {
+        let (credentials, said) = (credentials.clone(), Attributes::default());
+        Record::from_parts(2, u32::MAX - 9, status, credentials, said).unwrap()
+    };
+    let mut used_up = with(ClientStatus::Active);
+    used_up.outlive_restore();
+    assert_eq!(used_up.status(), ClientStatus::Suspended);
+    assert!(used_up.resume().is_err());
+    let mut revoked = with(ClientStatus::Revoked);
+    revoked.outlive_restore();
+    assert_eq!(revoked.status(), ClientStatus::Revoked);
 }

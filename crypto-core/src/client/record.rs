@@ -27,6 +27,10 @@ impl Record {
     /// The most characters that the scopes of all credentials of a client have, each counted with one more.
     pub const MAX_CREDENTIAL_SCOPES: usize = 1280;
 
+    /// By how many generations a restore goes ahead: more than a client has between two backups, and so few that it
+    /// can be restored tens of thousands of times.
+    const GENERATIONS_OF_A_RESTORE: u32 = 1 << 16;
+
     /// The record of a client that has just been enrolled, at this time (Unix seconds; 0 where nobody
     /// knows).
     #[must_use]
@@ -291,6 +295,21 @@ impl Record {
         self.unrevoked()?;
         self.generation = next(self.generation, "generations")?;
         Ok(())
+    }
+
+    /// Puts the generation of a record that comes back from a backup beyond every one that the client can have had
+    /// since, so that no session or token from before is good. A client whose generations do not reach is suspended,
+    /// and cannot be resumed.
+    pub fn outlive_restore(&mut self) {
+        match self.generation.checked_add(Self::GENERATIONS_OF_A_RESTORE) {
+            Some(generation) => self.generation = generation,
+            None => {
+                self.generation = u32::MAX;
+                if self.is_active() {
+                    self.status = ClientStatus::Suspended;
+                }
+            }
+        }
     }
 
     /// Puts a commitment in the place of a credential's, whose name and place it takes over.

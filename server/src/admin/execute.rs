@@ -15,6 +15,8 @@ use crate::{
 };
 
 const PAGE: usize = 500;
+/// So many digits of records are in one answer, and those of one more.
+const DIGITS: usize = 512 * 1024;
 
 /// Does what the operator asks, at `now` (Unix seconds).
 pub async fn execute(store: &dyn Store, request: Request, now: u64) -> Response {
@@ -62,6 +64,21 @@ fn page(mut clients: Vec<(ClientId, Record)>) -> Response {
     }
 }
 
+/// As many records as fit into an answer.
+fn exported(found: Vec<(ClientId, Record)>) -> Response {
+    let mut digits = 0;
+    let fits = |(_, record): &(String, String)| {
+        let fits = digits < DIGITS;
+        digits += record.len();
+        fits
+    };
+    let text =
+        |(id, record): (ClientId, Record)| (id.as_str().into(), hex::encode(record.to_bytes()));
+    Response::Exported {
+        clients: found.into_iter().map(text).take_while(fits).collect(),
+    }
+}
+
 fn shown(id: &ClientId, record: &Record, changed: bool) -> Response {
     Response::Client {
         client: ClientView::new(id, record),
@@ -101,6 +118,12 @@ async fn attempt(store: &dyn Store, request: Request, now: u64) -> Result<Respon
         Request::List { after } => {
             let after = after.map(|id| id.parse()).transpose()?;
             return Ok(page(store.clients_after(after.as_ref(), PAGE + 1).await?));
+        }
+        Request::Export { after } => {
+            let after = after.map(|id| id.parse()).transpose()?;
+            return Ok(exported(
+                store.clients_after(after.as_ref(), PAGE + 1).await?,
+            ));
         }
         Request::Show { client_id } => {
             let id: ClientId = client_id.parse()?;

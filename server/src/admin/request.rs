@@ -37,6 +37,11 @@ pub enum Request {
         /// The last client of the page before.
         after: Option<String>,
     },
+    /// Give the records of clients, a page at a time, for a backup.
+    Export {
+        /// The last client of the page before.
+        after: Option<String>,
+    },
     /// Show one client.
     Show {
         /// Which.

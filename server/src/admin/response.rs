@@ -33,6 +33,11 @@ pub enum Response {
         /// Whether there are more.
         more: bool,
     },
+    /// Records of clients: some of those that are left, or none when there are no more.
+    Exported {
+        /// Client ids, and their records in hex.
+        clients: Vec<(String, String)>,
+    },
     /// One client, as it is now.
     Client {
         /// The client.

@@ -147,8 +147,10 @@ impl Service {
         let wanted = self.terms.rotate(&keys, now, &request);
         let accepted = self.conclude(&name.client_id, wanted, source).await?;
         let credential = *accepted.credential_id();
+        let was = accepted.proven().map(ToString::to_string);
         let (client_id, record) = accepted.into_parts();
-        tracing::info!(%client_id, %credential, version = record.version(), "rotated");
+        let version = record.version();
+        tracing::info!(%client_id, %credential, was, version, "rotated");
         Ok(record)
     }
 
@@ -308,6 +310,32 @@ mod tests {
         for nobody in ["stranger", "sue"] {
             let (name, proof) = scene.proven(&id(nobody)).await;
             assert_eq!(scene.verify(&name, &proof).await, Err(Error::Denied));
+        }
+    }
+
+    #[tokio::test]
+    async fn servers_of_a_shared_store_allow_each_other_two_seconds_and_one_alone_allows_none() {
+        let alone = EmbeddedStore::in_memory(100).unwrap();
+        let shared = EmbeddedStore::as_if_shared(100).unwrap();
+        for (store, skew) in [(alone, 0), (shared, 2)] {
+            let config = Config {
+                operator_keys: Some(crate::OperatorKeys::generate(0).unwrap()),
+                ..Config::new("https://api.example.com".parse().unwrap())
+            };
+            let ttl = u64::from(config.challenge_ttl.seconds());
+            let clock = Arc::new(SystemClock::new());
+            let service = Service::new(config, Arc::new(store), clock).await.unwrap();
+            let issued = service.challenge(&id("alice")).await.unwrap();
+            let (keys, _) = service.keys(&id("alice")).await.unwrap();
+            let (name, expiry) = (issued.name.id.to_text(), u64::from(issued.expires_at));
+            // By whatever time another server goes.
+            let is_alive_at = |now| {
+                let nonce = service.terms.nonce(&keys, &id("alice"), &name, now);
+                nonce.is_ok()
+            };
+            assert!(is_alive_at(expiry - 1 + skew) && !is_alive_at(expiry + skew));
+            let issued_at = expiry - ttl;
+            assert!(is_alive_at(issued_at - skew) && !is_alive_at(issued_at - skew - 1));
         }
     }
 

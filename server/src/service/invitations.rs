@@ -151,7 +151,16 @@ pub async fn change_record(
     if transition == Transition::Changed {
         let (what, status) = (change.name(), record.status());
         let (version, generation) = (record.version(), record.generation());
-        tracing::info!(%client_id, what, %status, version, generation, "changed by the operator");
+        if let RecordChange::SetExpiry {
+            credential,
+            expires_at,
+        } = change
+        {
+            let expires_at = expires_at.unwrap_or_default();
+            tracing::info!(%client_id, what, %credential, expires_at, %status, version, generation, "changed by the operator");
+        } else {
+            tracing::info!(%client_id, what, %status, version, generation, "changed by the operator");
+        }
     }
     Ok((transition, record))
 }

@@ -66,6 +66,7 @@ pub struct Invitation {
 /// | whole | Each call does all of what it says or nothing, whenever the process or the machine dies. An enrolment or a reset and the use of its invitation are one action, and so are a change of credentials and the spending of its challenge. |
 /// | exact | Of many steps with one challenge, one is [`Done`](Committed::Done), by whichever server and however many at once. What may have lost an entry of the spent set has another epoch. |
 /// | current | A change that was acknowledged is seen by every step and look-up that begins after it, on the server that was told of it; every step sees it, on whichever server. |
+/// | one | A store that was moved, is being filled, or came back from a backup has a mark ([`Mark`](super::Mark)), and does nothing that is asked of it here, whoever asks. |
 /// | may be lost | The spent set, and with it, under another epoch, every challenge that was issued: its clients ask for a new one. What a second device left: it joins another offer. Sessions: their clients log in again. |
 /// | never back | A session that was ended or lost is not listed again, whatever the store loses or is set back to. |
 ///

@@ -15,8 +15,15 @@ use redb::{
 };
 use twofapi_crypto_core::{ClientId, Error, Record};
 
-use super::{clients, format::check_file, place::StorePlace};
-use crate::store::api::{StoreError, failed};
+use super::{
+    clients,
+    format::{check_file, mark},
+    place::StorePlace,
+};
+use crate::store::{
+    api::{StoreError, failed},
+    mark::Mark,
+};
 
 /// The clients of a store that no server has open, to be looked at. The file is only read, so that a
 /// file system that cannot be written to does as well.
@@ -28,22 +35,53 @@ impl ClientsAtRest {
     /// # Errors
     /// [`Error::Unavailable`], saying what the operator can do.
     pub fn open(place: &StorePlace) -> Result<Self, Error> {
-        let unavailable = |reason: String| Error::Unavailable {
-            reason: format!("cannot open the store {}: {reason}", place.path().display()),
-        };
+        let (opened, mark) = Self::open_whatever_its_mark(place)?;
+        match mark {
+            Some(mark) => Err(unavailable(place, mark.refusal())),
+            None => Ok(opened),
+        }
+    }
+
+    /// Opens a backup to read. Gives when it was begun, in Unix seconds.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], as well for what is no backup.
+    pub fn open_backup(place: &StorePlace) -> Result<(Self, u64), Error> {
+        match Self::open_whatever_its_mark(place)? {
+            (opened, Some(Mark::Backup { made_at })) => Ok((opened, made_at)),
+            (_, Some(Mark::Filling { .. })) => Err(unavailable(
+                place,
+                "it is a backup that is not whole, as making it was cut off; take another one".into(),
+            )),
+            (_, mark) => Err(unavailable(
+                place,
+                mark.map_or_else(
+                    || "it is no backup: 2fapi store backup makes them; a store itself is moved by 2fapi store copy"
+                        .into(),
+                    |mark| mark.refusal(),
+                ),
+            )),
+        }
+    }
+
+    fn open_whatever_its_mark(place: &StorePlace) -> Result<(Self, Option<Mark>), Error> {
         let file = place
             .open_to_read()
-            .map_err(|error| unavailable(error.to_string()))?;
+            .map_err(|error| unavailable(place, error.to_string()))?;
         let database = Self::over(file).map_err(|error| {
-            unavailable(match error {
-                DatabaseError::DatabaseAlreadyOpen => {
-                    "another process has it open; is a server running on it already?".into()
-                }
-                error => error.to_string(),
-            })
+            unavailable(
+                place,
+                match error {
+                    DatabaseError::DatabaseAlreadyOpen => {
+                        "another process has it open; is a server running on it already?".into()
+                    }
+                    error => error.to_string(),
+                },
+            )
         })?;
-        check_file(&database).map_err(|error| unavailable(error.0))?;
-        Ok(Self(database))
+        let mark = check_file(&database).and_then(|()| mark(&database));
+        let mark = mark.map_err(|error| unavailable(place, error.0))?;
+        Ok((Self(database), mark))
     }
 
     fn over(file: File) -> Result<Database, DatabaseError> {
@@ -72,6 +110,12 @@ impl ClientsAtRest {
         limit: usize,
     ) -> Result<Vec<(ClientId, Record)>, StoreError> {
         clients::after(&self.0.begin_read().map_err(failed)?, id, limit)
+    }
+}
+
+fn unavailable(place: &StorePlace, reason: String) -> Error {
+    Error::Unavailable {
+        reason: format!("cannot open the store {}: {reason}", place.path().display()),
     }
 }
 

@@ -15,6 +15,12 @@ use crate::store::{
 /// Client id → record, in the bytes of the core.
 pub(super) const CLIENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("clients");
 
+/// Takes all away.
+pub(super) fn clear(t: &WriteTransaction) -> Result<(), StoreError> {
+    t.delete_table(CLIENTS).map_err(failed)?;
+    set_up(t)
+}
+
 fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
     Record::from_bytes(bytes).map_err(|_| StoreError("the record of a client is damaged".into()))
 }

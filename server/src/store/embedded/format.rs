@@ -1,10 +1,13 @@
-//! What the file says about itself, and whether it would take a change.
+//! What the file says about itself, which mark it has, and whether it would take a change.
 
 use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 
-use crate::store::api::{StoreError, failed};
+use crate::store::{
+    api::{StoreError, failed},
+    mark::Mark,
+};
 
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
 /// Format 1 had records of one credential, which are read as they are, and no invitations to reset a client; format 2
@@ -13,6 +16,11 @@ const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
 /// and takes what it does not know for damage.
 const FORMAT: u64 = 3;
 const OLDEST: u64 = 1;
+/// Added to the number of a file with a mark, so that no version opens it that knows of none.
+const MARKED: u64 = 1 << 32;
+
+/// Why no server may use the file.
+const MARK: TableDefinition<'_, (), &str> = TableDefinition::new("mark");
 
 /// Whether the disk has room is tried out here.
 const ROOM: TableDefinition<'_, (), &[u8]> = TableDefinition::new("room");
@@ -26,6 +34,7 @@ pub(super) fn set_up(t: &WriteTransaction) -> Result<(), StoreError> {
     format.map_or(Ok(()), check_format)?;
     match format {
         Some(FORMAT) => Ok(()),
+        Some(marked) if marked >= MARKED => Ok(()),
         _ => about.insert("format", FORMAT).map(drop).map_err(failed),
     }
 }
@@ -39,12 +48,49 @@ pub(super) fn check_file(database: &Database) -> Result<(), StoreError> {
 }
 
 fn check_format(format: u64) -> Result<(), StoreError> {
-    if (OLDEST..=FORMAT).contains(&format) {
+    if (OLDEST..=FORMAT).contains(&(format & !MARKED)) {
         return Ok(());
     }
     Err(StoreError(format!(
         "it has format {format}, and this version reads the formats {OLDEST} to {FORMAT}"
     )))
+}
+
+/// Refuses a file with a mark.
+pub(super) fn check_unmarked(database: &Database) -> Result<(), StoreError> {
+    match mark(database)? {
+        Some(mark) => Err(mark.into()),
+        None => Ok(()),
+    }
+}
+
+/// The mark, if there is one.
+pub(super) fn mark(database: &Database) -> Result<Option<Mark>, StoreError> {
+    match database.begin_read().map_err(failed)?.open_table(MARK) {
+        Ok(table) => {
+            let text = table.get(()).map_err(failed)?;
+            Ok(text.map(|text| Mark::parse(text.value())))
+        }
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Puts a mark there, or takes it away, with the number that goes with it.
+pub(super) fn set_mark(t: &WriteTransaction, mark: Option<&Mark>) -> Result<(), StoreError> {
+    let mut about = t.open_table(ABOUT).map_err(failed)?;
+    match mark {
+        Some(mark) => {
+            let mut table = t.open_table(MARK).map_err(failed)?;
+            table.insert((), mark.to_text().as_str()).map_err(failed)?;
+            about.insert("format", FORMAT | MARKED).map_err(failed)?;
+        }
+        None => {
+            t.delete_table(MARK).map_err(failed)?;
+            about.insert("format", FORMAT).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the file can be read.

@@ -146,6 +146,48 @@ pub(super) fn look_up(
     permits(&to_enrol, &to_reset, key, id, now)
 }
 
+/// All that are there, expired or not.
+pub(super) fn all(t: &ReadTransaction) -> Result<Vec<Invitation>, StoreError> {
+    let read = |key, id: &str, kind, expires_at| -> Result<Invitation, StoreError> {
+        Ok(Invitation {
+            key,
+            client_id: ClientId::parse(id).map_err(failed)?,
+            kind,
+            expires_at,
+        })
+    };
+    let mut all = Vec::new();
+    for entry in t
+        .open_table(INVITATIONS)
+        .map_err(failed)?
+        .iter()
+        .map_err(failed)?
+    {
+        let (key, invited) = entry.map_err(failed)?;
+        let (id, expires_at) = invited.value();
+        all.push(read(key.value(), id, InvitationKind::Enrol, expires_at)?);
+    }
+    for entry in t
+        .open_table(RESETS)
+        .map_err(failed)?
+        .iter()
+        .map_err(failed)?
+    {
+        let (id, invited) = entry.map_err(failed)?;
+        let (key, expires_at) = invited.value();
+        all.push(read(key, id.value(), InvitationKind::Reset, expires_at)?);
+    }
+    Ok(all)
+}
+
+/// Takes all away.
+pub(super) fn clear(t: &WriteTransaction) -> Result<(), StoreError> {
+    t.delete_table(INVITATIONS).map_err(failed)?;
+    t.delete_table(BY_EXPIRY).map_err(failed)?;
+    t.delete_table(RESETS).map_err(failed)?;
+    set_up(t)
+}
+
 /// What a token permits that is there, for this client id, and has not expired.
 fn permits(
     to_enrol: &impl ReadableTable<InvitationKey, (&'static str, u64)>,

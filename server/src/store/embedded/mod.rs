@@ -7,6 +7,7 @@
 
 mod at_rest;
 mod clients;
+mod contents;
 mod database;
 mod format;
 mod invitations;
@@ -48,6 +49,7 @@ use spent::{Spent, locked};
 use writer::Writer;
 
 pub use at_rest::ClientsAtRest;
+pub use contents::EmbeddedContents;
 pub use place::{StorePlace, User};
 
 /// Memory for pages of the file, in bytes: those of a few hundred thousand clients.
@@ -58,6 +60,8 @@ pub struct EmbeddedStore {
     database: Arc<Reopened>,
     writer: Writer,
     memory: Arc<Memory>,
+    #[cfg(test)]
+    as_if_shared: bool,
 }
 
 /// What is gone with the process.
@@ -110,22 +114,7 @@ impl EmbeddedStore {
     /// As [`EmbeddedStore::open`].
     pub fn open_at(place: &StorePlace, spent_capacity: u32) -> Result<Self, Error> {
         let unavailable = unavailable(place.path());
-        let file = place
-            .open()
-            .map_err(|error| unavailable(error.to_string()))?;
-        let open = move || {
-            // The same file under the same lock, whatever has its name by now.
-            let file = file.try_clone().map_err(failed)?;
-            Database::builder()
-                .set_cache_size(CACHE)
-                .create_file(file)
-                .map_err(|error| match error {
-                    DatabaseError::DatabaseAlreadyOpen => StoreError(
-                        "another process has it open; is a server running on it already?".into(),
-                    ),
-                    error => failed(error),
-                })
-        };
+        let open = opener(place).map_err(|error| unavailable(error.0))?;
         Self::over(open, spent_capacity).map_err(|error| unavailable(error.0))
     }
 
@@ -143,18 +132,24 @@ impl EmbeddedStore {
         Ok(Self::over(open, spent_capacity)?)
     }
 
+    /// As [`EmbeddedStore::in_memory`], for what a service does over a store that it shares.
+    #[cfg(test)]
+    pub(crate) fn as_if_shared(spent_capacity: u32) -> Result<Self, Error> {
+        let mut store = Self::in_memory(spent_capacity)?;
+        store.as_if_shared = true;
+        Ok(store)
+    }
+
     fn over(
         open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static,
         spent_capacity: u32,
     ) -> Result<Self, StoreError> {
         let database = open()?;
-        let setup = database.begin_write().map_err(failed)?;
-        format::set_up(&setup)?;
-        clients::set_up(&setup)?;
-        invitations::set_up(&setup)?;
-        signing_keys::set_up(&setup)?;
-        let sessions = Sessions::take(&setup)?;
-        setup.commit().map_err(failed)?;
+        set_up(&database)?;
+        format::check_unmarked(&database)?;
+        let taking = database.begin_write().map_err(failed)?;
+        let sessions = Sessions::take(&taking)?;
+        taking.commit().map_err(failed)?;
 
         let database = Arc::new(Reopened::new(database, open));
         Ok(Self {
@@ -166,6 +161,8 @@ impl EmbeddedStore {
                 signing_keys_number: AtomicU64::new(0),
                 sessions: Mutex::new(sessions),
             }),
+            #[cfg(test)]
+            as_if_shared: false,
         })
     }
 
@@ -192,6 +189,35 @@ impl Drop for EmbeddedStore {
     }
 }
 
+/// Opens the database of a place, over and over: the same file under the same lock, whatever has its name by now.
+fn opener(
+    place: &StorePlace,
+) -> Result<impl Fn() -> Result<Database, StoreError> + use<>, StoreError> {
+    let file = place.open().map_err(failed)?;
+    Ok(move || {
+        let file = file.try_clone().map_err(failed)?;
+        Database::builder()
+            .set_cache_size(CACHE)
+            .create_file(file)
+            .map_err(|error| match error {
+                DatabaseError::DatabaseAlreadyOpen => StoreError(
+                    "another process has it open; is a server running on it already?".into(),
+                ),
+                error => failed(error),
+            })
+    })
+}
+
+/// Makes what is not there of tables.
+fn set_up(database: &Database) -> Result<(), StoreError> {
+    let setup = database.begin_write().map_err(failed)?;
+    format::set_up(&setup)?;
+    clients::set_up(&setup)?;
+    invitations::set_up(&setup)?;
+    signing_keys::set_up(&setup)?;
+    setup.commit().map_err(failed)
+}
+
 fn unavailable(path: &Path) -> impl Fn(String) -> Error {
     move |reason| Error::Unavailable {
         reason: format!("cannot open the store {}: {reason}", path.display()),
@@ -200,6 +226,11 @@ fn unavailable(path: &Path) -> impl Fn(String) -> Error {
 
 #[async_trait]
 impl Store for EmbeddedStore {
+    #[cfg(test)]
+    fn is_shared(&self) -> bool {
+        self.as_if_shared
+    }
+
     async fn look_up(&self, id: &ClientId) -> Result<Option<Record>, StoreError> {
         self.read(|t| clients::look_up(t, id))
     }

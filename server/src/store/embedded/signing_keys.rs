@@ -128,6 +128,13 @@ pub(super) fn add(
     Ok(true)
 }
 
+/// Takes all away.
+pub(super) fn clear(t: &WriteTransaction) -> Result<(), StoreError> {
+    t.delete_table(ALGORITHMS).map_err(failed)?;
+    t.delete_table(SIGNING_KEYS).map_err(failed)?;
+    set_up(t)
+}
+
 pub(super) fn remove(t: &WriteTransaction, kid: &str) -> Result<(), StoreError> {
     let mut algorithms = t.open_table(ALGORITHMS).map_err(failed)?;
     algorithms.remove(kid).map_err(failed)?;

@@ -5,6 +5,7 @@
 //! transaction mode.
 
 mod connection;
+mod contents;
 mod schema;
 mod statements;
 mod steps;
@@ -26,6 +27,7 @@ use super::{
     api::{Invitation, InvitationKey, InvitationKind, Store, StoreError},
     changes::RecordChange,
     known::Known,
+    mark::Mark,
     sealed::SealedKey,
     session::{Session, SessionId},
     signing_key::{SigningAlgorithm, SigningKeyRecord},
@@ -35,6 +37,8 @@ use connection::{Connections, Typed, failed};
 use schema::StoreId;
 use statements::Statements;
 use steps::{Capacity, Columns, Said, has_many_sessions, moved};
+
+pub use contents::PostgresContents;
 
 /// After so many accepted challenges a server takes away what has expired.
 const PURGED_EVERY: u32 = 64;
@@ -135,18 +139,43 @@ impl PostgresStore {
         let row = self
             .row(&self.said().look_up, &[(&id.as_str(), Type::TEXT)])
             .await?;
-        let row = self.with_number(row)?;
+        let row = self.with_number(row).await?;
         row.try_get(0).map_err(failed)
     }
 
-    /// A look-up's one row, which says of which number the signing keys are.
-    fn with_number(&self, row: Option<Row>) -> Result<Row, StoreError> {
-        let nothing = || StoreError("the store says nothing of itself any longer".into());
-        let row = row.ok_or_else(nothing)?;
+    /// A look-up's one row, which is there unless the store has a mark, and says of which number the signing keys are.
+    async fn with_number(&self, row: Option<Row>) -> Result<Row, StoreError> {
+        let Some(row) = row else {
+            self.check_mark().await?;
+            return Err(moved());
+        };
         let number: i64 = row.try_get(1).map_err(failed)?;
         self.signing_keys_number
             .fetch_max(number.unsigned_abs(), Ordering::AcqRel);
         Ok(row)
+    }
+
+    /// That the store has no mark; and whether it takes changes.
+    async fn check_mark(&self) -> Result<bool, StoreError> {
+        let row = self.row(&self.said().check, &[]).await?;
+        let row = row.ok_or_else(moved)?;
+        let mark: Option<String> = row.try_get(1).map_err(failed)?;
+        if let Some(mark) = mark {
+            return Err(Mark::parse(&mark).into());
+        }
+        let takes_none: bool = row.try_get(0).map_err(failed)?;
+        Ok(!takes_none)
+    }
+
+    /// The row that is there of every store without a mark.
+    async fn unmarked(&self, said: &str, parameters: &[Typed<'_>]) -> Result<Row, StoreError> {
+        match self.row(said, parameters).await? {
+            Some(row) => Ok(row),
+            None => {
+                self.check().await?;
+                Err(moved())
+            }
+        }
     }
 
     /// Takes away what has expired, now and then, and lets nobody wait for it.
@@ -219,6 +248,19 @@ fn session(of: &ClientId, bytes: &[u8]) -> Result<Session, StoreError> {
     Session::from_bytes(of, bytes)
 }
 
+const fn kind(is_reset: bool) -> InvitationKind {
+    match is_reset {
+        true => InvitationKind::Reset,
+        false => InvitationKind::Enrol,
+    }
+}
+
+fn client(row: &Row) -> Result<(ClientId, Record), StoreError> {
+    let id: &str = row.try_get(0).map_err(failed)?;
+    let id = ClientId::parse(id).map_err(kept)?;
+    Ok((id, record(row.try_get(1).map_err(failed)?)?))
+}
+
 fn sealed_key(row: &Row) -> Result<SealedKey, StoreError> {
     let damaged = || StoreError("a signing key is damaged".into());
     let activates_at: i64 = row.try_get(1).map_err(failed)?;
@@ -260,12 +302,9 @@ impl Store for PostgresStore {
         );
         let parameters: [Typed<'_>; 2] = [(&after, Type::TEXT), (&limit, Type::INT8)];
         let rows = self.rows(&self.said().clients_after, &parameters).await?;
-        let read = |row: Row| {
-            let id: &str = row.try_get(0).map_err(failed)?;
-            let id = ClientId::parse(id).map_err(kept)?;
-            Ok((id, record(row.try_get(1).map_err(failed)?)?))
-        };
-        rows.into_iter().map(read).collect()
+        // Asked after it, for a store with a mark has no more clients to say.
+        self.check_mark().await?;
+        rows.iter().map(client).collect()
     }
 
     async fn change_record(
@@ -333,7 +372,7 @@ impl Store for PostgresStore {
             .await?;
         match rows.is_empty() {
             false => Ok(()),
-            true => Err(moved()),
+            true => self.check_mark().await.and(Err(moved())),
         }
     }
 
@@ -345,24 +384,17 @@ impl Store for PostgresStore {
     ) -> Result<Option<InvitationKind>, StoreError> {
         let (key, id) = (&key[..], id.as_str());
         let parameters: [Typed<'_>; 2] = [(&key, Type::BYTEA), (&id, Type::TEXT)];
-        let row = self.row(&self.said().invited_to, &parameters).await?;
-        let kind = |is_reset| match is_reset {
-            true => InvitationKind::Reset,
-            false => InvitationKind::Enrol,
-        };
-        row.map(|row| row.try_get(0).map(kind).map_err(failed))
-            .transpose()
+        let row = self.unmarked(&self.said().invited_to, &parameters).await?;
+        let is_reset: Option<bool> = row.try_get(0).map_err(failed)?;
+        Ok(is_reset.map(kind))
     }
 
     async fn cancel_invitations(&self, id: &ClientId) -> Result<u64, StoreError> {
         let parameters: [Typed<'_>; 1] = [(&id.as_str(), Type::TEXT)];
         let row = self
-            .row(&self.said().cancel_invitations, &parameters)
+            .unmarked(&self.said().cancel_invitations, &parameters)
             .await?;
-        let count: i64 = match row {
-            Some(row) => row.try_get(0).map_err(failed)?,
-            None => 0,
-        };
+        let count: i64 = row.try_get(0).map_err(failed)?;
         Ok(count.unsigned_abs())
     }
 
@@ -425,6 +457,7 @@ impl Store for PostgresStore {
 
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
         let rows = self.rows(&self.said().signing_keys, &[]).await?;
+        self.check_mark().await?;
         let read = |row: &Row| sealed_key(row)?.unsealed(&self.keys, &self.id);
         rows.iter().map(read).collect()
     }
@@ -456,7 +489,11 @@ impl Store for PostgresStore {
     }
 
     async fn remove_signing_key(&self, kid: &str) -> Result<(), StoreError> {
-        self.rows(&self.said().remove_signing_key, &[(&kid, Type::TEXT)])
+        let said = self.said();
+        let parameters: [Typed<'_>; 1] = [(&kid, Type::TEXT)];
+        self.shared
+            .connections
+            .in_turn(&[(&said.turn, &[]), (&said.remove_signing_key, &parameters)])
             .await
             .map(drop)
     }
@@ -555,7 +592,7 @@ impl Store for PostgresStore {
         let (of, id) = (client.as_str(), &id.as_bytes()[..]);
         let parameters: [Typed<'_>; 2] = [(&of, Type::TEXT), (&id, Type::BYTEA)];
         let row = self.row(&self.said().look_up_with_session, &parameters);
-        let row = self.with_number(row.await?)?;
+        let row = self.with_number(row.await?).await?;
         let (kept, listed): (Option<&[u8]>, Option<&[u8]>) = (
             row.try_get(0).map_err(failed)?,
             row.try_get(2).map_err(failed)?,
@@ -565,15 +602,9 @@ impl Store for PostgresStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        let row = self.row(&self.said().check, &[]).await?;
-        let row = row.ok_or_else(moved)?;
-        if row.try_get(0).map_err(failed)? {
-            return Err(StoreError("PostgreSQL takes no changes here".into()));
-        }
-        let to: Option<String> = row.try_get(1).map_err(failed)?;
-        match to {
-            Some(to) => Err(StoreError(format!("it was moved to {to}; use that"))),
-            None => Ok(()),
+        match self.check_mark().await? {
+            true => Ok(()),
+            false => Err(StoreError("PostgreSQL takes no changes here".into())),
         }
     }
 }

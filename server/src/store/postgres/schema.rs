@@ -6,7 +6,7 @@ use tokio_postgres::types::Type;
 use super::connection::{Connections, failed};
 use crate::{
     operator_keys::OperatorKeys,
-    store::{api::StoreError, sealed},
+    store::{api::StoreError, mark::Mark, sealed},
 };
 
 /// The name of the schema: a lower-case identifier that needs no quotes.
@@ -138,11 +138,22 @@ pub(super) async fn migrate(
     Ok((before, VERSION))
 }
 
-/// Sees that the store is of this version, and that the key file is the one that it was made with.
+/// Sees that the store is of this version, that the key file is the one that it was made with, and that it has no mark.
 pub(super) async fn check_store(
     connections: &Connections,
     keys: &OperatorKeys,
 ) -> Result<StoreId, StoreError> {
+    match look_at_store(connections, keys).await? {
+        (_, Some(mark)) => Err(mark.into()),
+        (store, None) => Ok(store),
+    }
+}
+
+/// As [`check_store`], whatever its mark, which it gives.
+pub(super) async fn look_at_store(
+    connections: &Connections,
+    keys: &OperatorKeys,
+) -> Result<(StoreId, Option<Mark>), StoreError> {
     let schema = connections.schema().as_str();
     let row = connections
         .row(
@@ -190,9 +201,13 @@ pub(super) async fn check_store(
              migrate"
         )));
     }
-    let moved_to: Option<String> = about.try_get(3).map_err(failed)?;
-    if let Some(to) = moved_to {
-        return Err(StoreError(format!("it was moved to {to}; use that")));
+    let mark: Option<String> = about.try_get(3).map_err(failed)?;
+    let mark = mark.map(|mark| Mark::parse(&mark));
+    // Where somebody is to go does not depend on the key file.
+    if let Some(mark @ Mark::Moved { .. }) = mark {
+        let store = about.try_get::<_, Vec<u8>>(1).map_err(failed)?;
+        let store: StoreId = store.try_into().map_err(|_| no_store(schema))?;
+        return Ok((store, Some(mark)));
     }
     let (store, check): (Vec<u8>, Vec<u8>) = (
         about.try_get(1).map_err(failed)?,
@@ -200,7 +215,7 @@ pub(super) async fn check_store(
     );
     let store: StoreId = store.try_into().map_err(|_| no_store(schema))?;
     sealed::see_check(keys, &store, &check)?;
-    Ok(store)
+    Ok((store, mark))
 }
 
 /// Seals the check value anew, under the current key.

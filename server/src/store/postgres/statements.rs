@@ -79,9 +79,11 @@ impl Statements {
         );
         let not_moved = format!("NOT EXISTS (SELECT FROM {s}.about WHERE moved_to IS NOT NULL)");
         Self {
-            // One row, whether there is a client or not, with the number of the list of signing keys.
+            // One row, whether there is a client or not, with the number of the list of signing keys; and none of a
+            // store that has a mark.
             look_up: format!(
-                "SELECT record, signing_keys_number FROM {s}.about LEFT JOIN {s}.clients ON client_id = $1"
+                "SELECT record, signing_keys_number FROM {s}.about LEFT JOIN {s}.clients ON client_id = $1 \
+                  WHERE moved_to IS NULL"
             ),
             clients_after: format!(
                 "SELECT client_id, record FROM {s}.clients WHERE client_id > $1 \
@@ -106,27 +108,28 @@ impl Statements {
                  SELECT $1, $2, $3, $4 WHERE {not_moved} RETURNING 1"
             ),
             invited_to: format!(
-                "SELECT is_reset FROM {s}.invitations \
-                  WHERE key = $1 AND client_id = $2 AND expires_at > {NOW}"
+                "SELECT is_reset FROM {s}.about LEFT JOIN {s}.invitations \
+                   ON key = $1 AND client_id = $2 AND expires_at > {NOW} WHERE moved_to IS NULL"
             ),
             cancel_invitations: format!(
                 "WITH {DURABLE}, \
-                 voided AS (DELETE FROM {s}.invitations USING durable WHERE client_id = $1 RETURNING expires_at) \
-                 SELECT count(*) FROM voided WHERE expires_at > {NOW}"
+                 voided AS (DELETE FROM {s}.invitations USING durable \
+                   WHERE client_id = $1 AND {not_moved} RETURNING expires_at) \
+                 SELECT (SELECT count(*) FROM voided WHERE expires_at > {NOW}) FROM {s}.about WHERE moved_to IS NULL"
             ),
             pending_link: format!(
-                "SELECT pending FROM {s}.pending_links WHERE client_id = $1 AND until > {NOW}"
+                "SELECT pending FROM {s}.pending_links WHERE client_id = $1 AND until > {NOW} AND {not_moved}"
             ),
             offer_link: format!(
                 "WITH over AS (DELETE FROM {s}.pending_links WHERE client_id IN \
                    (SELECT client_id FROM {s}.pending_links WHERE until <= {NOW} - 60 AND client_id <> $1 \
                      LIMIT 10 FOR UPDATE SKIP LOCKED)) \
-                 INSERT INTO {s}.pending_links (client_id, pending, until) VALUES ($1, $2, $3) \
+                 INSERT INTO {s}.pending_links (client_id, pending, until) SELECT $1, $2, $3 WHERE {not_moved} \
                  ON CONFLICT (client_id) DO UPDATE SET pending = EXCLUDED.pending, until = EXCLUDED.until"
             ),
             replace_pending_link: format!(
                 "UPDATE {s}.pending_links SET pending = $3, until = $4 \
-                  WHERE client_id = $1 AND pending = $2 AND until > {NOW} RETURNING 1"
+                  WHERE client_id = $1 AND pending = $2 AND until > {NOW} AND {not_moved} RETURNING 1"
             ),
             signing_keys: format!(
                 "SELECT kid, activates_at, sealed, algorithm FROM {s}.signing_keys ORDER BY activates_at, kid"
@@ -144,12 +147,12 @@ impl Statements {
                  UPDATE {s}.about SET {renumbered} FROM added RETURNING 1"
             ),
             remove_signing_key: format!(
-                "WITH {DURABLE}, gone AS (DELETE FROM {s}.signing_keys USING durable WHERE kid = $1 RETURNING 1) \
+                "WITH gone AS (DELETE FROM {s}.signing_keys WHERE kid = $1 AND {not_moved} RETURNING 1) \
                  UPDATE {s}.about SET {renumbered} FROM gone"
             ),
             seal_signing_key: format!(
                 "WITH {DURABLE} UPDATE {s}.signing_keys SET sealed = $3 FROM durable \
-                  WHERE kid = $1 AND sealed = $2 RETURNING 1"
+                  WHERE kid = $1 AND sealed = $2 AND {not_moved} RETURNING 1"
             ),
             epoch: format!(
                 "SELECT epoch, greatest(mark, {NOW}) FROM {s}.spent \
@@ -197,7 +200,7 @@ impl Statements {
             // As a look-up, with the session if that is listed.
             look_up_with_session: format!(
                 "SELECT record, signing_keys_number, (SELECT session {listed} AND id = $2) \
-                   FROM {s}.about LEFT JOIN {s}.clients ON client_id = $1"
+                   FROM {s}.about LEFT JOIN {s}.clients ON client_id = $1 WHERE moved_to IS NULL"
             ),
             end_sessions: format!(
                 "WITH ended AS (DELETE FROM {s}.sessions WHERE client_id = $1 AND id = ANY ($2) RETURNING expires_at) \

@@ -60,6 +60,42 @@ impl Columns {
     }
 }
 
+/// The columns of several records, for one statement: of each client, the ids of its credentials in a row.
+#[derive(Default)]
+pub(super) struct ManyColumns {
+    bytes: Vec<Vec<u8>>,
+    status: Vec<i16>,
+    version: Vec<i64>,
+    generation: Vec<i64>,
+    credential_ids: Vec<Vec<u8>>,
+}
+
+impl Columns {
+    pub(super) fn together(all: impl Iterator<Item = Self>) -> ManyColumns {
+        let mut together = ManyColumns::default();
+        for one in all {
+            together.bytes.push(one.bytes);
+            together.status.push(one.status);
+            together.version.push(one.version);
+            together.generation.push(one.generation);
+            together.credential_ids.push(one.credential_ids.concat());
+        }
+        together
+    }
+}
+
+impl ManyColumns {
+    pub(super) fn typed(&self) -> [Typed<'_>; 5] {
+        [
+            (&self.bytes, Type::BYTEA_ARRAY),
+            (&self.status, Type::INT2_ARRAY),
+            (&self.version, Type::INT8_ARRAY),
+            (&self.generation, Type::INT8_ARRAY),
+            (&self.credential_ids, Type::BYTEA_ARRAY),
+        ]
+    }
+}
+
 /// A statement with its parameters, which it owns.
 pub(super) struct Said<'a> {
     pub(super) statement: &'a str,
@@ -302,5 +338,7 @@ fn proven(row: &Row) -> Result<(Committed, Option<u64>), StoreError> {
 }
 
 pub(super) fn moved() -> StoreError {
-    StoreError("it was moved; use the store that it was moved to".into())
+    StoreError(
+        "it was moved, or is being put in order; a server that starts on it is told which".into(),
+    )
 }

@@ -8,11 +8,11 @@ use super::{
     connection::{Connections, Safety},
     layout::{Bucket, Buckets},
     node,
-    said::{elsewhere, unexpected},
+    said::{self, elsewhere, unexpected},
 };
 use crate::{
     operator_keys::OperatorKeys,
-    store::{api::StoreError, sealed},
+    store::{api::StoreError, mark::Mark, sealed},
 };
 
 /// The version of the layout that this program reads and writes.
@@ -108,12 +108,23 @@ pub(super) async fn migrate(
     Ok((0, VERSION))
 }
 
-/// Sees that the store is of this version, that the key file is the one that it was made with, and that every node is fit
-/// for it.
+/// Sees that the store is of this version, that the key file is the one that it was made with, that it has no mark, and
+/// that every node is fit for it.
 pub(super) async fn check_store(
     connections: &Connections,
     keys: &OperatorKeys,
 ) -> Result<About, StoreError> {
+    match look_at_store(connections, keys).await? {
+        (_, Some(mark)) => Err(mark.into()),
+        (about, None) => Ok(about),
+    }
+}
+
+/// As [`check_store`], whatever its mark, which it gives: that of some buckets is that of the store.
+pub(super) async fn look_at_store(
+    connections: &Connections,
+    keys: &OperatorKeys,
+) -> Result<(About, Option<Mark>), StoreError> {
     let first = Buckets::new(&connections.place.prefix, 1).first();
     let safety = node::check_node(connections, &first).await??;
     let mut fields = redis::cmd("HGETALL");
@@ -136,10 +147,13 @@ pub(super) async fn check_store(
     let id = fields.id()?;
     sealed::see_check(keys, &id, fields.bytes("check")?)?;
     let buckets = Buckets::new(&connections.place.prefix, fields.number("buckets")?);
+    let mut mark = None;
     for bucket in buckets.all() {
         let there = about(connections, &bucket).await?;
-        if there != id {
-            return Err(elsewhere(&there));
+        match said::mark(&there) {
+            _ if there == id => {}
+            None => return Err(elsewhere(&there)),
+            marked => mark = mark.or(marked),
         }
         if connections.place.is_cluster()
             && node::check_node(connections, &bucket).await?? != safety
@@ -149,11 +163,12 @@ pub(super) async fn check_store(
             ));
         }
     }
-    Ok(About {
+    let about = About {
         id,
         buckets,
         safety,
-    })
+    };
+    Ok((about, mark))
 }
 
 /// Seals the check value anew, under the current key.
@@ -170,7 +185,11 @@ pub(super) async fn seal_check(
     one(connections, set).await.map(drop)
 }
 
-async fn about(connections: &Connections, bucket: &Bucket) -> Result<Vec<u8>, StoreError> {
+/// What a bucket says of itself.
+pub(super) async fn about(
+    connections: &Connections,
+    bucket: &Bucket,
+) -> Result<Vec<u8>, StoreError> {
     let mut get = redis::cmd("GET");
     get.arg(bucket.about());
     match one(connections, get).await? {
@@ -181,7 +200,10 @@ async fn about(connections: &Connections, bucket: &Bucket) -> Result<Vec<u8>, St
 }
 
 /// The answer to a command that does the same when it is said twice.
-async fn one(connections: &Connections, command: redis::Cmd) -> Result<Value, StoreError> {
+pub(super) async fn one(
+    connections: &Connections,
+    command: redis::Cmd,
+) -> Result<Value, StoreError> {
     let mut answers = connections.read(vec![command]).await?;
     answers.pop().ok_or_else(unexpected)
 }

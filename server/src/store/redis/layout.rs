@@ -52,13 +52,24 @@ impl Buckets {
         self.number(0)
     }
 
+    /// What all keys of all buckets are like, as `SCAN` reads it.
+    pub(super) fn pattern(&self) -> String {
+        let prefix = &self.prefix;
+        format!("{{{prefix}:*}}*")
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = Bucket> + '_ {
         (0..self.count).map(|number| self.number(number))
     }
 }
 
 impl Bucket {
-    /// Which store this is, or where it was moved.
+    /// The key that is called so here.
+    pub(super) fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.tag)
+    }
+
+    /// Which store this is, or its mark.
     pub(super) fn about(&self) -> String {
         format!("{}about", self.tag)
     }

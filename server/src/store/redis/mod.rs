@@ -5,6 +5,8 @@
 
 mod about;
 mod connection;
+mod contents;
+mod keys;
 mod layout;
 mod node;
 mod pages;
@@ -44,6 +46,8 @@ use said::{Answer, Said, elsewhere, unexpected};
 use scripts::Name;
 use signing_keys::to_bytes;
 use steps::{Capacity, SaidStep, of_set, outcome};
+
+pub use contents::RedisContents;
 
 /// So often a change is tried whose record somebody else changes meanwhile.
 const TRIES: usize = 16;
@@ -221,12 +225,14 @@ impl RedisStore {
         Ok(live.collect())
     }
 
-    async fn kept_signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
+    /// It has no mark, and is this one. A mark comes to the first bucket first.
+    async fn see_that_it_is_there(&self) -> Result<(), StoreError> {
         let first = self.about.buckets.first();
-        let mut get = redis::cmd("HGETALL");
-        get.arg(first.signing_keys());
-        let mut answers = self.connections.read(vec![get]).await?;
-        signing_keys::all(answers.pop().ok_or_else(unexpected)?)
+        self.value(&first, first.fence()).await.map(drop)
+    }
+
+    async fn kept_signing_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
+        signing_keys::kept(&self.connections, &self.about.buckets).await
     }
 
     fn learn_number(&self, number: u64) {
@@ -264,6 +270,19 @@ impl RedisStore {
     }
 }
 
+/// Says an invitation.
+fn invite(said: Said, invitation: &Invitation) -> Said {
+    let kind = match invitation.kind {
+        InvitationKind::Enrol => "e",
+        InvitationKind::Reset => "r",
+    };
+    let invitations = said.bucket.invitations(&invitation.client_id);
+    said.key(invitations)
+        .with(kind)
+        .with(invitation.key)
+        .number(invitation.expires_at)
+}
+
 fn last_millisecond(pending: &PendingLink) -> i64 {
     let until = i64::try_from(pending.until()).unwrap_or(i64::MAX);
     until.saturating_mul(1000).saturating_sub(1)
@@ -291,7 +310,10 @@ impl Store for RedisStore {
         after: Option<&ClientId>,
         limit: usize,
     ) -> Result<Vec<(ClientId, Record)>, StoreError> {
-        pages::clients_after(&self.connections, &self.about.buckets, after, limit).await
+        let buckets = &self.about.buckets;
+        let clients = pages::clients_after(&self.connections, buckets, after, limit).await?;
+        self.see_that_it_is_there().await?;
+        Ok(clients)
     }
 
     async fn change_record(
@@ -326,19 +348,8 @@ impl Store for RedisStore {
     }
 
     async fn invite(&self, invitation: &Invitation, _now: u64) -> Result<(), StoreError> {
-        let id = &invitation.client_id;
-        let bucket = self.bucket(id);
-        let invitations = bucket.invitations(id);
-        let kind = match invitation.kind {
-            InvitationKind::Enrol => "e",
-            InvitationKind::Reset => "r",
-        };
-        let said = self
-            .said(Name::Invite, bucket)
-            .key(invitations)
-            .with(kind)
-            .with(invitation.key)
-            .number(invitation.expires_at);
+        let bucket = self.bucket(&invitation.client_id);
+        let said = invite(self.said(Name::Invite, bucket), invitation);
         self.safely(&said).await.map(drop)
     }
 
@@ -417,6 +428,7 @@ impl Store for RedisStore {
 
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
         let kept = self.kept_signing_keys().await?;
+        self.see_that_it_is_there().await?;
         let unsealed = kept
             .into_iter()
             .map(|kept| kept.unsealed(&self.keys, &self.about.id));

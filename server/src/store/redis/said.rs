@@ -3,7 +3,7 @@
 use redis::{Cmd, RedisError, RedisResult, Value};
 
 use super::{layout::Bucket, scripts::Name};
-use crate::store::api::StoreError;
+use crate::store::{api::StoreError, mark::Mark};
 
 /// A script, its keys and its arguments. The first key and argument say which store is meant.
 pub(super) struct Said {
@@ -117,12 +117,20 @@ impl Answer {
     }
 }
 
+/// The mark that stands where a bucket says which store it is of. A store's id is no text of a mark but by a chance that
+/// nobody has.
+pub(super) fn mark(about: &[u8]) -> Option<Mark> {
+    let text = str::from_utf8(about).ok()?;
+    let mark = Mark::parse(text);
+    // Without its word, it is what somebody else has put there.
+    (mark.to_text() == text).then_some(mark)
+}
+
 /// What is said of a store that is not the one that was opened.
 pub(super) fn elsewhere(about: &[u8]) -> StoreError {
-    let moved = about.strip_prefix(b"moved ");
-    match moved.map(str::from_utf8) {
-        Some(Ok(to)) => StoreError(format!("it was moved to {to}; use that")),
-        _ => StoreError(
+    match mark(about) {
+        Some(mark) => mark.into(),
+        None => StoreError(
             "it is not there any longer: Redis has lost it, or holds another one; restore it, or \
              make one with 2fapi store migrate"
                 .into(),

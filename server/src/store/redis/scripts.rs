@@ -25,9 +25,12 @@ pub(super) enum Name {
     RemoveKey,
     SealKey,
     NumberKeys,
+    Mark,
+    Fill,
+    Clear,
 }
 
-const ALL: [Name; 15] = [
+const ALL: [Name; 18] = [
     Name::Epoch,
     Name::Proven,
     Name::Permitted,
@@ -43,6 +46,9 @@ const ALL: [Name; 15] = [
     Name::RemoveKey,
     Name::SealKey,
     Name::NumberKeys,
+    Name::Mark,
+    Name::Fill,
+    Name::Clear,
 ];
 
 /// Text and hash of a script.
@@ -71,6 +77,9 @@ impl Name {
             Self::RemoveKey => other(include_str!("scripts/remove_key.lua")),
             Self::SealKey => other(include_str!("scripts/seal_key.lua")),
             Self::NumberKeys => other(include_str!("scripts/number_keys.lua")),
+            Self::Mark => other(include_str!("scripts/mark.lua")),
+            Self::Fill => other(include_str!("scripts/fill.lua")),
+            Self::Clear => other(include_str!("scripts/clear.lua")),
         }
     }
 

@@ -3,13 +3,22 @@
 
 use std::collections::HashMap;
 
-use super::said::unexpected;
+use super::{about::one, connection::Connections, layout::Buckets, said::unexpected};
 use crate::store::{api::StoreError, sealed::SealedKey, signing_key::SigningAlgorithm};
 
 const WITH_ALGORITHM: u8 = 2;
 
-/// All of them, by when they activate.
-pub(super) fn all(hash: redis::Value) -> Result<Vec<SealedKey>, StoreError> {
+/// All that a store keeps, by when they activate.
+pub(super) async fn kept(
+    connections: &Connections,
+    buckets: &Buckets,
+) -> Result<Vec<SealedKey>, StoreError> {
+    let mut get = redis::cmd("HGETALL");
+    get.arg(buckets.first().signing_keys());
+    all(one(connections, get).await?)
+}
+
+fn all(hash: redis::Value) -> Result<Vec<SealedKey>, StoreError> {
     let hash: HashMap<String, Vec<u8>> = redis::from_redis_value(hash).map_err(|_| unexpected())?;
     let mut all = Vec::new();
     for (kid, kept) in hash {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use twofapi_server::{
-    OperatorKeys, PostgresStore, Seed, SigningAlgorithm, SigningKeyRecord, Store,
+    OperatorKeys, PostgresContents, PostgresStore, Seed, SigningAlgorithm, SigningKeyRecord, Store,
 };
 use twofapi_tests_stores::{Alice, log_in, server_over};
 
@@ -91,6 +91,33 @@ async fn a_server_with_another_key_file_does_not_start_and_makes_no_signing_key(
     assert!(said.contains("another key file"), "{said}");
     let store = place.open(100).await;
     assert!(store.signing_keys().await.expect("it works").is_empty());
+}
+
+#[tokio::test]
+async fn what_no_server_opens_is_not_moved_either() {
+    let place = a_database().await;
+    let opened = async |place: &Place| {
+        let opened = PostgresContents::open(&place.url, place.keys.clone()).await;
+        opened.err().expect("it is refused").to_string()
+    };
+    let said = opened(&place).await;
+    assert!(said.contains("2fapi store migrate"), "{said}");
+    place.migrate().await;
+    let other = Place {
+        keys: OperatorKeys::generate(0).expect("randomness"),
+        ..place.clone()
+    };
+    let said = opened(&other).await;
+    assert!(said.contains("another key file"), "{said}");
+    for version in [0, 99] {
+        place
+            .sql(&format!(
+                "UPDATE twofapi_service.about SET schema_version = {version}"
+            ))
+            .await;
+        let said = opened(&place).await;
+        assert!(said.contains(&format!("version {version}")), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,9 @@ use async_trait::async_trait;
 use redis::Value;
 use twofapi_crypto_core::{Error, Proof};
 use twofapi_server::{
-    ChallengeName, OperatorKeys, RedisStore, Service, Store, conformance::StoreUnderTest,
+    ChallengeName, OperatorKeys, RedisContents, RedisStore, Service, Store,
+    conformance::StoreUnderTest,
+    moving::{Named, copy},
 };
 use twofapi_tests_redis::{Server, wait_until};
 use twofapi_tests_stores::{Alice, log_in, server_over};
@@ -196,6 +198,39 @@ async fn a_challenge_of_each_is_good_at_every_other_and_once_among_all() {
         &one, &other,
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_is_copied_from_one_cluster_to_another_and_keeps_its_invitations() {
+    let (from, to) = (prefix(), prefix());
+    let url = |prefix: &str| cluster().url(&format!("buckets=64&prefix={prefix}"));
+    let keys = [made(&url(&from)).await, made(&url(&to)).await];
+    let old = service(&url(&from), &keys[0]).await;
+    for n in 0..40 {
+        Alice::called(&format!("client-{n}")).enrolled(&old).await;
+    }
+    let store = RedisStore::open(&url(&from), keys[0].clone(), 100_000).await;
+    let store = store.expect("the store opens");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.expect("a clock").as_secs();
+    let invited = Alice::called("invited");
+    let token = twofapi_server::invite(&store, &invited.id, now, 600).await;
+    let token = token.expect("it works");
+    let source = RedisContents::open(&url(&from), keys[0].clone()).await;
+    let target = RedisContents::open(&url(&to), keys[1].clone()).await;
+    let (source, target) = (source.expect("it opens"), target.expect("it opens"));
+    let named = |contents, name| Named { contents, name };
+    let copied = copy(named(&source, "old"), named(&target, "new"), &mut |_| {}).await;
+    let copied = copied.expect("it works");
+    assert_eq!(
+        (copied.clients, copied.invitations, copied.signing_keys),
+        (40, 1, 1)
+    );
+    let refused = store.look_up(&invited.id).await.expect_err("it was moved");
+    assert!(refused.to_string().contains("moved to new"), "{refused}");
+    let new = service(&url(&to), &keys[1]).await;
+    let permission = twofapi_server::EnrolmentPermission::Token(token.expose());
+    invited.enrol_by(&new, permission).await.expect("it may");
 }
 
 /// Somebody who has used a challenge, and has another one.
