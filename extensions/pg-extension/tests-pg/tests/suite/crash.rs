@@ -186,7 +186,7 @@ fn every_connection_hammering_at_once_leaves_no_leak() {
     let seconds = std::env::var("TWOFAPI_PG_HAMMER_SECONDS")
         .ok()
         .and_then(|seconds| seconds.parse().ok())
-        .unwrap_or(60);
+        .unwrap_or(20);
     let server = Server::start("max_connections = 40\nlog_min_messages = fatal");
     let database = server.database();
     let alice = Client::enrolled(&mut database.connect(), "alice");
