@@ -18,6 +18,8 @@ mod credential;
 mod credentials;
 mod demo;
 mod demo_page;
+mod doctor;
+mod ending;
 mod enroll;
 mod environment;
 mod inputs;
@@ -29,7 +31,10 @@ mod link_proof;
 mod listen;
 mod log;
 mod login;
+mod man;
+mod network;
 mod new_credential;
+mod operations;
 mod output;
 mod passphrase;
 mod phrase;
@@ -93,6 +98,8 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// The configuration: check it, show where each setting comes from, print an example
     Config(config::ConfigArgs),
+    /// Look at what can be wrong with a server, and say what to do
+    Doctor(doctor::DoctorArgs),
     /// Make an enrolment token for a client id, or one that resets a client
     Invite(admin::InviteArgs),
     /// List, show, suspend, resume or revoke clients, end their sessions, set what is said of them
@@ -139,6 +146,8 @@ enum Command {
     Vectors(vectors::VectorsArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
+    /// Write a manual page for each command
+    Man(man::ManArgs),
 }
 
 /// Runs the command line of this process: 0 is yes, 1 denied, 2 bad input, 3 unavailable.
@@ -221,6 +230,7 @@ fn run(command: Command, sources: &config::Sources, out: Output) -> Result<(), F
         Command::Config(args) => config::run(args, sources, out),
         Command::Apply(args) => apply::apply(&args, out),
         Command::Export(args) => apply::export(&args, out),
+        Command::Doctor(args) => doctor::run(&args, out),
         Command::Invite(args) => admin::invite(args, out),
         Command::Clients(args) => admin::clients(args, out),
         Command::Store(args) => store_command::run(&args, out),
@@ -242,5 +252,6 @@ fn run(command: Command, sources: &config::Sources, out: Output) -> Result<(), F
         Command::Verify(args) => verify::run(&args, out),
         Command::Vectors(args) => vectors::run(&args, out),
         Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args, out),
     }
 }

@@ -1,11 +1,9 @@
 //! `2fapi serve`: the HTTP service, on the store of one server or on one that servers share.
 
-use std::{io::Write, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
+use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::SignalKind;
 use tower_http::cors::CorsLayer;
 use tracing_subscriber::EnvFilter;
 use twofapi_crypto_core::{Audience, ChallengeTtl};
@@ -13,35 +11,27 @@ use twofapi_crypto_core::{Audience, ChallengeTtl};
 use super::{
     Output,
     demo_page::{self, DemoPageArgs},
-    listen::{Listen, Listener},
+    ending::{LOG_WITHIN, Stop, until_stopped},
+    listen::Listen,
     log::Log,
+    network::{LimitArgs, NetworkArgs},
+    operations::{Operations, View},
     store::{Opened, StoreArgs},
     workloads,
 };
 use twofapi_client::{Failure, Origin};
 use twofapi_server::{
-    Clock, Config, Connections, EmbeddedStore, Limits, Patience, RateLimit, Service,
-    SigningAlgorithm, Sources, Store, SystemClock, Workloads, admin::AdminSocket, application,
-    router,
+    Clock, Config, Connections, EmbeddedStore, Service, SigningAlgorithm, Store, SystemClock,
+    Workloads, admin::AdminSocket, application, router,
 };
 
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
 /// How long a browser may go by what a preflight request was told.
 const PREFLIGHT_GOOD_FOR: Duration = Duration::from_secs(600);
-/// How long the end waits for whoever reads the log.
-const LOG_WITHIN: Duration = Duration::from_millis(500);
-/// What a source may have of the connections unless the operator says otherwise: a quarter of them,
-/// but no fewer than these.
-const SOURCE_MIN: u32 = 16;
-/// Files that are open besides connections: the store, the sockets, the log, the lobby.
-const OTHER_FILES: u64 = 128;
-
 /// Options of `2fapi serve`.
 #[derive(Args, Debug)]
 pub(crate) struct ServeArgs {
     /// Where to listen; port 0 takes a free one. :PORT is 127.0.0.1, or all addresses with
-    /// --behind-tls-proxy
+    /// --behind-tls-proxy or TLS; unix:PATH is a socket file
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
@@ -52,7 +42,7 @@ pub(crate) struct ServeArgs {
     /// What clients know this server as, and prove to: its origin, as they compute it from its URL,
     /// such as https://api.example.com [default: http://ADDRESS:PORT]
     #[arg(long, value_name = "ORIGIN", env = "TWOFAPI_AUDIENCE", value_parser = Origin::parse)]
-    audience: Option<Origin>,
+    pub(crate) audience: Option<Origin>,
     /// Let the pages of another origin call this server from a browser (CORS); may be given often, in
     /// the environment with commas between
     #[arg(
@@ -79,7 +69,7 @@ pub(crate) struct ServeArgs {
     )]
     dpop: Dpop,
     #[command(flatten)]
-    store: StoreArgs,
+    pub(crate) store: StoreArgs,
     #[command(flatten)]
     demo: DemoPageArgs,
     /// How long a challenge lives, in seconds (1 to 900)
@@ -111,51 +101,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, env = "TWOFAPI_SPENT_CAPACITY",
           value_parser = clap::value_parser!(u32).range(2..=100_000_000))]
     spent_capacity: u32,
-    /// How many attempts a second one source may make on average; 0 for any number
-    #[arg(
-        long,
-        value_name = "PER_SECOND",
-        default_value_t = 20,
-        env = "TWOFAPI_RATE_LIMIT"
-    )]
-    rate_limit: u32,
-    /// How many attempts one source may make at once
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        default_value = "100",
-        env = "TWOFAPI_RATE_BURST"
-    )]
-    rate_burst: NonZeroU32,
-    /// How many proxies of yours add to X-Forwarded-For before this server; 0 ignores the field
-    #[arg(
-        long,
-        value_name = "HOPS",
-        default_value_t = 0,
-        env = "TWOFAPI_TRUSTED_HOPS"
-    )]
-    trusted_hops: usize,
-    /// How long a request may take, from its head to its answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, env = "TWOFAPI_REQUEST_TIMEOUT",
-          value_parser = clap::value_parser!(u64).range(1..=600))]
-    request_timeout: u64,
-    /// How many connections may be open at once
-    #[arg(long, value_name = "NUMBER", default_value_t = 1024, env = "TWOFAPI_MAX_CONNECTIONS",
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    max_connections: u32,
-    /// How many connections one source may have open at once: an IPv4 address or an IPv6 /64
-    /// [default: a quarter of --max-connections; as many with --trusted-hops]
-    #[arg(long, value_name = "NUMBER", env = "TWOFAPI_MAX_CONNECTIONS_PER_SOURCE",
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    max_connections_per_source: Option<u32>,
-    /// How long a connection may be idle between requests, in seconds; longer than the proxy before
-    /// this server keeps its connections
-    #[arg(long, value_name = "SECONDS", default_value_t = 75, env = "TWOFAPI_IDLE_TIMEOUT",
-          value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    idle_timeout: u64,
-    /// Listen on other than the loopback interface: a proxy of yours does TLS before this server
-    #[arg(long, env = "TWOFAPI_BEHIND_TLS_PROXY", value_parser = BoolishValueParser::new())]
-    behind_tls_proxy: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Log in JSON
     #[arg(long, env = "TWOFAPI_JSON_LOGS", value_parser = BoolishValueParser::new())]
     json_logs: bool,
@@ -224,20 +173,32 @@ impl ServeArgs {
     /// Bad input, saying what to do.
     pub(crate) fn checked(&self) -> Result<(), Failure> {
         let listen = self.listening();
-        if !listen.is_loopback() && !self.behind_tls_proxy {
+        let behind = self.network.behind_tls_proxy;
+        if !listen.is_loopback() && !behind && !self.network.speaks_tls() {
             return Err(Failure::bad_input(format!(
                 "{listen} is reachable from outside, and this server speaks plain HTTP: tokens could be \
-                 read on the way. Put a proxy that does TLS before it and say --behind-tls-proxy, or \
-                 listen on 127.0.0.1",
+                 read on the way. Have it speak TLS with --tls-certificate and --tls-key, put a proxy that \
+                 does TLS before it and say --behind-tls-proxy, or listen on 127.0.0.1",
             )));
         }
-        if self.behind_tls_proxy && !self.audience.as_ref().is_some_and(Origin::is_secure) {
+        if behind && !self.audience.as_ref().is_some_and(Origin::is_secure) {
             return Err(Failure::bad_input(
                 "clients behind the proxy know this server by the proxy's origin and prove to that: say \
                  what it is with --audience, such as --audience https://api.example.com",
             ));
         }
-        self.demo.checked(self.behind_tls_proxy)?;
+        if self.network.speaks_tls() && self.audience.as_ref().is_some_and(|it| !it.is_secure()) {
+            return Err(Failure::bad_input(
+                "clients reach this server over TLS, so the audience begins with https://",
+            ));
+        }
+        if listen.is_unix() && self.audience.is_none() {
+            return Err(Failure::bad_input(
+                "no client knows this server by a socket file: say what it is known as with --audience",
+            ));
+        }
+        self.network.checked()?;
+        self.demo.checked(behind)?;
         ChallengeTtl::from_seconds(self.challenge_ttl)?;
         cors(&self.allow_origin)?;
         self.workloads()?;
@@ -250,7 +211,8 @@ impl ServeArgs {
     }
 
     fn listening(&self) -> Listen {
-        self.listen.settled(self.behind_tls_proxy)
+        let from_outside = self.network.behind_tls_proxy || self.network.speaks_tls();
+        self.listen.settled(from_outside)
     }
 }
 
@@ -278,8 +240,12 @@ async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
         .map(AdminSocket::bind)
         .transpose()
         .map_err(unavailable)?;
+    let scheme = match args.network.speaks_tls() {
+        true => "https",
+        false => "http",
+    };
     let listener = listen
-        .bind()
+        .bind(scheme)
         .await
         .map_err(|error| Failure::unavailable(format!("cannot listen on {listen}: {error}")))?;
     let origin = listener.origin().to_owned();
@@ -301,12 +267,7 @@ async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
         workloads,
         ..Config::new(audience)
     };
-    let limits = limits(
-        args.max_connections,
-        args.max_connections_per_source,
-        args.trusted_hops,
-        args.idle_timeout,
-    );
+    let limits = args.limits.connections(&args.network, &listen);
     let at = match &place {
         Some(place) => place.path().display().to_string(),
         None if store.is_shared() => "shared".into(),
@@ -314,35 +275,73 @@ async fn serve(args: ServeArgs, log: &Log) -> Result<(), Failure> {
     };
     tracing::info!(store = at, audience = %config.audience, "starting");
     let service = Arc::new(Service::new(config, store.clone(), clock.clone()).await?);
-    let limit = NonZeroU32::new(args.rate_limit).map(|per_second| RateLimit {
-        per_second,
-        burst: args.rate_burst,
-    });
-    let sources = Arc::new(Sources::new(limit, args.trusted_hops));
-    let mut routes = router(service.clone(), sources);
+    let sources = Arc::new(args.limits.sources(&args.network)?);
+    let mut routes = router(service.clone(), sources.clone());
     if let Some(page) = page {
         routes = routes.merge(demo_page::router(
             page,
-            service,
+            service.clone(),
             store.clone(),
             clock.clone(),
         ));
     }
-    let app = application(routes, Duration::from_secs(args.request_timeout));
+    let app = application(routes, args.limits.request_timeout());
     let app = match cors(&args.allow_origin)? {
         Some(cors) => app.layer(cors),
         None => app,
     };
+    #[cfg(feature = "metrics")]
+    let metrics = twofapi_server::Metrics::new();
+    #[cfg(feature = "metrics")]
+    let app = metrics.measure(app);
 
-    let connections = Connections::new(app, limits);
+    let connections = args.network.around(Connections::new(app, limits))?;
+    #[cfg(feature = "tls")]
+    let tls = args.network.tls()?;
+    #[cfg(feature = "tls")]
+    let connections = match &tls {
+        Some(tls) => connections.within(tls.clone()),
+        None => connections,
+    };
+    let operations = match args.network.operations_listen() {
+        Some(at) => {
+            let view = View {
+                service: service.clone(),
+                sources,
+                connections: connections.clone(),
+                #[cfg(feature = "metrics")]
+                metrics,
+                #[cfg(all(feature = "metrics", feature = "tls"))]
+                tls: tls.clone(),
+            };
+            Some(Operations::listen(at, &args.limits, view).await?)
+        }
+        None => None,
+    };
     let stop = Stop::listen().map_err(unavailable)?;
     announce(&origin)?;
+    let say = || service.stop();
+    #[cfg(feature = "tls")]
+    let watched = watched(tls.as_ref());
+    #[cfg(not(feature = "tls"))]
+    let watched = std::future::pending::<()>();
     tokio::select! {
-        () = accept_all(listener, &connections, stop, log) => {}
+        () = until_stopped(listener, &connections, stop, args.network.drain(), say, log) => {}
         () = administer(admin, store, clock) => {}
+        () = Operations::serve(operations) => {}
+        () = watched => {}
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Looks after the certificate, if there is one.
+#[cfg(feature = "tls")]
+async fn watched(tls: Option<&twofapi_server::Tls>) {
+    if let Some(tls) = tls {
+        tls.watch().await;
+    }
+    std::future::pending().await
 }
 
 /// Lets pages of these origins send what the service takes, and read what a client has to know of the
@@ -387,94 +386,4 @@ fn announce(origin: &str) -> Result<(), Failure> {
     writeln!(stdout, "listening on {origin}")
         .and_then(|()| stdout.flush())
         .map_err(|error| Failure::unavailable(format!("cannot write to standard output: {error}")))
-}
-
-/// The signals that end a server in an orderly way.
-struct Stop {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Stop {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: tokio::signal::unix::signal(SignalKind::terminate())?,
-            interrupt: tokio::signal::unix::signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn requested(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// How many connections there may be. The system's soft limit of open files is raised to the hard one,
-/// and what does not fit under that is not promised.
-fn limits(total: u32, per_source: Option<u32>, trusted_hops: usize, idle: u64) -> Limits {
-    let files = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: files.maximum,
-        maximum: files.maximum,
-    };
-    let files = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => files.maximum,
-        Err(_) => files.current,
-    };
-    let fit = files.map_or(u64::MAX, |files| files.saturating_sub(OTHER_FILES).max(1));
-    let total = match u32::try_from(fit) {
-        Ok(fit) if fit < total => {
-            tracing::warn!(
-                connections = fit,
-                "the limit of open files (ulimit -n) leaves room for fewer connections than \
-                 --max-connections says"
-            );
-            fit
-        }
-        _ => total,
-    };
-    // Behind proxies everybody comes from theirs.
-    let share = match trusted_hops {
-        0 => (total / 4).max(SOURCE_MIN),
-        _ => total,
-    };
-    Limits {
-        total: total as usize,
-        per_source: per_source.unwrap_or(share).min(total) as usize,
-        patience: Patience {
-            head: HEADERS_WITHIN,
-            idle: Duration::from_secs(idle),
-        },
-    }
-}
-
-/// Serves connections until it is told to stop, then lets those that are busy finish; being told once
-/// more ends the process at once.
-async fn accept_all(listener: Listener, connections: &Connections, mut stop: Stop, log: &Log) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.requested() => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => connections.serve(stream, peer),
-            Err(error) => {
-                // Out of file descriptors, most likely: wait for some to be closed.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-    drop(listener);
-    tracing::info!("stopping");
-    let log = log.clone();
-    tokio::spawn(async move {
-        stop.requested().await;
-        tracing::warn!("told to stop once more: ending at once");
-        log.flush_within(LOG_WITHIN);
-        std::process::exit(130);
-    });
-    let _ = tokio::time::timeout(SHUTDOWN_WITHIN, connections.end()).await;
 }

@@ -9,6 +9,8 @@ mod clock;
 mod dpop;
 mod http;
 mod methods;
+#[cfg(feature = "metrics")]
+mod metrics;
 pub mod moving;
 mod operator_keys;
 mod service;
@@ -18,8 +20,8 @@ mod workload;
 
 pub use clock::{Clock, SystemClock};
 pub use http::{
-    ClientAddress, EnrolmentAuthorised, Fields, Problem, RateLimit, Sources, router,
-    with_addresses, with_scopes,
+    ClientAddress, EnrolmentAuthorised, Fields, ForwardedBy, Problem, Proxies, RateLimit, Sources,
+    router, with_addresses, with_scopes,
 };
 pub use methods::{Acr, Answered, Begun, HeldLogin, Method, Methods};
 pub use operator_keys::OperatorKeys;
@@ -47,4 +49,8 @@ pub use workload::{
 };
 
 #[cfg(feature = "standalone")]
-pub use http::{Connections, Limits, Patience, application};
+pub use http::{Came, Connections, Limits, Patience, application};
+#[cfg(feature = "tls")]
+pub use http::{Life, Tls, TlsError};
+#[cfg(feature = "metrics")]
+pub use metrics::{Metrics, Serving};

@@ -28,6 +28,10 @@ const LOOKS: &[(&str, &str)] = &[
     ("key_file", "/etc/2fapi/keys"),
     ("max_connections_per_source", "256"),
     ("workload_rules", "/etc/2fapi/workloads.toml"),
+    ("subnet_rate_limit", "160"),
+    ("subnet_rate_burst", "800"),
+    ("trusted_proxies", "10.0.0.0/8"),
+    ("operations_listen", "127.0.0.1:9250"),
 ];
 
 pub(super) fn example(program: &Command) -> String {

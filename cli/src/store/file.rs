@@ -6,7 +6,7 @@ use twofapi_client::Failure;
 use twofapi_server::StorePlace;
 
 /// How many challenges a store has to be able to hold as spent that an operator's command opens: none are spent.
-pub(super) const NOTHING_SPENT: u32 = 2;
+pub(crate) const NOTHING_SPENT: u32 = 2;
 
 fn path(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(path) = named {

@@ -17,6 +17,7 @@ use clap::Args;
 use twofapi_client::{Failure, private_file};
 use twofapi_server::{EmbeddedStore, OperatorKeys, Store, StorePlace};
 
+pub(crate) use file::NOTHING_SPENT;
 pub(crate) use shared::Shared;
 
 /// Which store a command works on.

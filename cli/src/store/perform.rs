@@ -12,6 +12,11 @@ use super::{Reached, file::NOTHING_SPENT};
 use crate::runtime::block_on;
 
 impl Reached {
+    /// Sees that somebody answers for it.
+    pub(crate) fn answers(&self) -> Result<(), Failure> {
+        self.perform(Request::List { after: None }).map(drop)
+    }
+
     /// Has it done.
     pub(crate) fn perform(&self, request: Request) -> Result<Response, Failure> {
         let response = block_on(async {

@@ -10,8 +10,11 @@ mod clients;
 mod configuration;
 mod connections;
 mod disk;
+mod doctor;
 mod logging;
 mod moving;
+#[cfg(all(feature = "tls", feature = "metrics"))]
+mod network;
 mod operator;
 mod process;
 mod settings;

@@ -16,7 +16,7 @@ use twofapi_crypto_core::Error;
 use super::{
     problem::Problem,
     shown::{Token, bearer},
-    source::Sources,
+    source::{Admitted, Sources},
 };
 use crate::service::{AuthenticatedClient, Service};
 
@@ -37,11 +37,10 @@ pub(super) fn address(from: From) -> Option<IpAddr> {
 }
 
 impl Routes {
-    /// Counts the request. Says where it comes from, as far as that is known.
-    pub(super) fn admit(&self, peer: Peer, headers: &HeaderMap) -> Result<Option<IpAddr>, Problem> {
+    /// Lets a request in by its source, once its body is there; what it asks is done before this is dropped.
+    pub(super) async fn admit(&self, peer: Peer, headers: &HeaderMap) -> Result<Admitted, Problem> {
         let peer = peer.map(|Extension(ConnectInfo(address))| address);
-        self.sources.admit(peer, headers)?;
-        Ok(self.sources.address(peer, headers))
+        Ok(self.sources.admit(peer, headers).await?)
     }
 
     pub(super) fn refuse(&self) -> impl Fn(Error) -> Problem {

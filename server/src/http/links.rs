@@ -18,7 +18,8 @@ pub(super) async fn link(
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
-    let source = routes.admit(peer, &headers)?;
+    let admitted = routes.admit(peer, &headers).await?;
+    let source = admitted.address();
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
     let by = fields.credential_id()?;
@@ -56,7 +57,8 @@ pub(super) async fn unlink(
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
-    let source = routes.admit(peer, &headers)?;
+    let admitted = routes.admit(peer, &headers).await?;
+    let source = admitted.address();
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
     let by = fields.credential_id()?;
@@ -136,7 +138,7 @@ pub(super) async fn join_link(
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
-    routes.admit(peer, &headers)?;
+    let _admitted = routes.admit(peer, &headers).await?;
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
     let commitment = fields.commitment("commitment")?;

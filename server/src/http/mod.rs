@@ -7,6 +7,7 @@ mod check;
 #[cfg(feature = "standalone")]
 mod connection;
 mod discovery;
+mod flight;
 mod form;
 mod guarded;
 mod introspection;
@@ -14,6 +15,7 @@ mod links;
 mod oauth;
 mod oauth_problem;
 mod problem;
+mod proxies;
 mod routes;
 mod sessions;
 mod shown;
@@ -24,8 +26,11 @@ pub use authorise::with_scopes;
 pub use body::Fields;
 pub use caller::{ClientAddress, with_addresses};
 #[cfg(feature = "standalone")]
-pub use connection::{Connections, Limits, Patience};
+pub use connection::{Came, Connections, Limits, Patience};
+#[cfg(feature = "tls")]
+pub use connection::{Life, Tls, TlsError};
 pub use problem::Problem;
+pub use proxies::{ForwardedBy, Proxies};
 #[cfg(feature = "standalone")]
 pub use routes::application;
 pub use routes::{EnrolmentAuthorised, router};

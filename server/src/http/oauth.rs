@@ -38,7 +38,7 @@ pub(super) async fn token(
     field: DpopField,
     form: Result<Form, OauthProblem>,
 ) -> Result<Response, OauthProblem> {
-    let source = routes.admit(peer, &headers)?;
+    let admitted = routes.admit(peer, &headers).await?;
     let mut form = form?;
     if form.need("grant_type")?.as_str() != "client_credentials" {
         return Err(OauthProblem::bad(
@@ -74,7 +74,7 @@ pub(super) async fn token(
         proof: &assertion.proof,
         scope: scope.as_ref(),
         key,
-        source,
+        source: admitted.address(),
     };
     let token = routes.service.log_in(&login).await;
     let token = token.map_err(|error| match error {
@@ -92,6 +92,7 @@ pub(super) async fn token(
             "this client has to prove more than an assertion does: it logs in at /auth/zkp/verify",
         ));
     };
+    routes.sources.logged_in(&admitted);
     let mut answer = json!({
         "access_token": token.jwt.as_str(),
         "token_type": token.token_type,

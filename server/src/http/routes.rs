@@ -147,7 +147,8 @@ fn of_methods(service: &Service) -> Router<Routes> {
 pub fn application(router: Router, patience: std::time::Duration) -> Router {
     // (The timeout of tower-http answers without a body, and this answer says what to do.)
     let within = move |request: Request, next: Next| async move {
-        if let Err(problem) = super::connection::check(request.headers(), request.version()) {
+        let checked = super::connection::check(request.headers(), request.version(), request.uri());
+        if let Err(problem) = checked {
             return problem.into_response();
         }
         tokio::time::timeout(patience, next.run(request))
@@ -175,7 +176,7 @@ async fn enrol(
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Response, Problem> {
-    routes.admit(peer, &headers)?;
+    let _admitted = routes.admit(peer, &headers).await?;
     let mut fields = fields?;
     let client_id = fields.client_id()?;
     let commitment = fields.commitment("commitment")?;
@@ -228,7 +229,8 @@ async fn verify(
     field: DpopField,
     fields: Result<Fields, Problem>,
 ) -> Result<Response, Problem> {
-    let source = routes.admit(peer, &headers)?;
+    let admitted = routes.admit(peer, &headers).await?;
+    let source = admitted.address();
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
     let credential = fields.credential_id()?;
@@ -246,6 +248,9 @@ async fn verify(
     let logged_in = routes.service.log_in(&login).await;
     let logged_in = logged_in.map_err(Error::from).map_err(routes.refuse())?;
     let mut answer = answered(&name.client_id, &logged_in);
+    if let LoggedIn::Token(_) = logged_in {
+        routes.sources.logged_in(&admitted);
+    }
     if let LoggedIn::Token(_) = logged_in
         && let Some(next) = routes.service.next_challenge(&name).await
     {
@@ -260,7 +265,8 @@ async fn rotate(
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Json<Value>, Problem> {
-    let source = routes.admit(peer, &headers)?;
+    let admitted = routes.admit(peer, &headers).await?;
+    let source = admitted.address();
     let mut fields = fields?;
     let name = fields.text("challenge_id")?;
     let credential = fields.credential_id()?;

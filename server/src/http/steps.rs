@@ -27,7 +27,8 @@ pub(super) async fn step(
     headers: HeaderMap,
     fields: Result<Fields, Problem>,
 ) -> Result<Response, Problem> {
-    let source = routes.admit(peer, &headers)?;
+    let admitted = routes.admit(peer, &headers).await?;
+    let source = admitted.address();
     let mut fields = fields?;
     let pending = fields.text("pending")?;
     let method = fields.text("method")?;
@@ -49,7 +50,8 @@ pub(super) async fn step_up(
     token: Token,
     fields: Result<Fields, Problem>,
 ) -> Result<Response, Problem> {
-    let source = routes.admit(peer, &headers)?;
+    let admitted = routes.admit(peer, &headers).await?;
+    let source = admitted.address();
     let mut fields = fields?;
     let wanted = fields.text("acr_values")?;
     fields.end("acr_values")?;

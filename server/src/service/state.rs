@@ -1,10 +1,16 @@
 //! What a service is set up with, and what it holds.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use twofapi_crypto_core::{
     Audience, AuthenticationBinding, ChallengeTtl, ClientId, Error, Record,
-    ceremony::{Decoys, Root, Terms},
+    ceremony::{Decoys, Root, SpentStats, Terms},
 };
 use zeroize::Zeroizing;
 
@@ -102,6 +108,7 @@ pub struct Service {
     pub(super) proofs_seen: Remembered,
     pub(super) methods: Methods,
     pub(super) paces: Paces,
+    stopping: AtomicBool,
 }
 
 impl Service {
@@ -166,6 +173,7 @@ impl Service {
             config,
             tokens,
             proofs_seen: Remembered::default(),
+            stopping: AtomicBool::new(false),
         })
     }
 
@@ -301,11 +309,51 @@ impl Service {
         self.tokens.jwks(self.now()).await
     }
 
+    /// Whether requests are to come here: the store answers, and the end has not begun.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when they are not.
+    pub async fn check(&self) -> Result<(), Error> {
+        if self.is_stopping() {
+            return Err(Error::Unavailable {
+                reason: "this server is about to end".into(),
+            });
+        }
+        self.check_store().await
+    }
+
     /// Whether the store answers.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when it does not.
-    pub async fn check(&self) -> Result<(), Error> {
+    pub async fn check_store(&self) -> Result<(), Error> {
         Ok(self.store.check().await?)
+    }
+
+    /// From now on it is not ready, and answers all the same.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the end has begun.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// How full the spent set is, where this process has it.
+    #[must_use]
+    pub fn spent(&self) -> Option<SpentStats> {
+        self.store.spent(self.now())
+    }
+
+    /// For how many seconds the key has signed that signs now.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when there is none.
+    pub async fn signing_key_age(&self) -> Result<u64, Error> {
+        let now = self.now();
+        let since = self.tokens.signing_since(now).await?;
+        Ok(now.saturating_sub(since))
     }
 }

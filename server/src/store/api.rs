@@ -1,9 +1,11 @@
 //! The trait that every store implements, and what it promises.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use async_trait::async_trait;
 use twofapi_crypto_core::{
     ClientId, Error, Record, Transition,
-    ceremony::{At, Committed, PendingLink, Step},
+    ceremony::{At, Committed, PendingLink, SpentStats, Step},
 };
 
 use super::{
@@ -17,8 +19,18 @@ use super::{
 #[error("the store does not work: {0}")]
 pub struct StoreError(pub String);
 
+/// How many calls of stores have failed in this process.
+static FAILURES: AtomicU64 = AtomicU64::new(0);
+
+/// The same, for who counts.
+#[cfg(feature = "metrics")]
+pub(crate) fn failures() -> u64 {
+    FAILURES.load(Ordering::Relaxed)
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
+        FAILURES.fetch_add(1, Ordering::Relaxed);
         tracing::error!(reason = error.0, "the store does not work");
         Self::Unavailable {
             reason: "the store does not work for now".into(),
@@ -182,6 +194,11 @@ pub trait Store: Send + Sync + 'static {
     /// A store across a network answers from what its last answers said; once it has answered
     /// [`StaleEpoch`](Committed::StaleEpoch), it says the newer epoch here.
     async fn epoch(&self, id: &ClientId, now: u64) -> Result<At, StoreError>;
+
+    /// How full the spent set is, where this process has it.
+    fn spent(&self, _now: u64) -> Option<SpentStats> {
+        None
+    }
 
     /// Carries out a step, all of it or nothing: see that the record is as expected
     /// ([`Expect::met_by`](twofapi_crypto_core::ceremony::Expect::met_by)), its invitation or what a second

@@ -19,6 +19,8 @@ mod sealed;
 mod session;
 mod signing_key;
 
+#[cfg(feature = "metrics")]
+pub(crate) use api::failures;
 pub use api::{Invitation, InvitationKey, InvitationKind, Store, StoreError};
 pub use changes::{AttributesChange, RecordChange};
 pub use contents::{Clear, Contents, Cursor};

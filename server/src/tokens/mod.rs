@@ -94,6 +94,14 @@ impl Tokens {
         })
     }
 
+    /// Since when the key signs that signs at `now`.
+    pub(crate) async fn signing_since(&self, now: u64) -> Result<u64, Error> {
+        let ring = self.keys.ring(now).await?;
+        KeySchedule::signing(&ring.times, now)
+            .and_then(|at| ring.times.get(at).copied())
+            .ok_or_else(|| unavailable("no signing key is active"))
+    }
+
     /// What a step opens that accepts a client at `now`: the session of the token that is issued then.
     pub(crate) fn session(
         &self,

@@ -14,7 +14,7 @@ use std::{
 use axum::{
     Router,
     body::{Body as Contents, Bytes},
-    http::{HeaderMap, HeaderValue, Request, Response, Version, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, Request, Response, Uri, Version, header, uri::Authority},
 };
 use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
@@ -27,9 +27,24 @@ use crate::http::problem::Problem;
 
 /// Refuses what RFC 9112 lets nobody accept: HTTP/1.1 without exactly one good Host (section 3.2), and
 /// another transfer coding than `chunked` (section 6.1), which this server does not undo and a proxy
-/// before it may read in another way.
-pub(crate) fn check(headers: &HeaderMap, version: Version) -> Result<(), Problem> {
+/// before it may read in another way. In HTTP/2 the target names the host, and a Host field says the same
+/// (RFC 9113, section 8.3.1).
+pub(crate) fn check(headers: &HeaderMap, version: Version, target: &Uri) -> Result<(), Problem> {
     let mut hosts = headers.get_all(header::HOST).iter();
+    if version == Version::HTTP_2 {
+        let named = target.authority().map(Authority::as_str);
+        return match (named, hosts.next(), hosts.next()) {
+            (Some(named), None, None) if !named.contains('@') => Ok(()),
+            (Some(named), Some(host), None)
+                if named.as_bytes().eq_ignore_ascii_case(host.as_bytes()) && is_host(host) =>
+            {
+                Ok(())
+            }
+            _ => Err(Problem::malformed(
+                "send exactly one :authority, and no other Host",
+            )),
+        };
+    }
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if !is_host(host) => {
             return Err(Problem::malformed("the Host field is not a host"));
@@ -82,24 +97,36 @@ impl Service<Request<Incoming>> for FramedService {
         let read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
         // Whoever sent a length as well may have meant another end than this server saw.
         let doubtful = request.headers().contains_key(header::TRANSFER_ENCODING)
-            || check(request.headers(), request.version()).is_err();
+            || check(request.headers(), request.version(), request.uri()).is_err();
+        // A stream of HTTP/2 ends by itself, and takes no other with it.
+        let is_alone = request.version() == Version::HTTP_2;
         let request = request.map(|body| Tracked {
             body,
             read: read.clone(),
         });
         let answer = self.app.call(request);
-        let stage = self.stage.clone();
+        // Ends also when the stream is reset, and this future dropped.
+        let being_answered = BeingAnswered(self.stage.clone());
         Box::pin(async move {
+            let being_answered = being_answered;
             let mut answer = answer.await?;
             // What is left of a body would be taken for the next request.
-            if doubtful || !read.load(Ordering::Acquire) {
+            if !is_alone && (doubtful || !read.load(Ordering::Acquire)) {
                 answer
                     .headers_mut()
                     .insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            stage.ends();
+            drop(being_answered);
             Ok(answer)
         })
+    }
+}
+
+struct BeingAnswered(Arc<Stage>);
+
+impl Drop for BeingAnswered {
+    fn drop(&mut self) {
+        self.0.ends();
     }
 }
 
@@ -142,7 +169,25 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        check(&headers, version).is_ok()
+        check(&headers, version, &Uri::from_static("/")).is_ok()
+    }
+
+    #[test]
+    fn a_request_of_http_2_names_one_host() {
+        let is_good = |target: &'static str, hosts: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append("host", host.parse().unwrap());
+            }
+            check(&headers, Version::HTTP_2, &Uri::from_static(target)).is_ok()
+        };
+        assert!(is_good("https://a.example/x", &[]));
+        assert!(is_good("https://a.example/x", &["A.example"]));
+        assert!(!is_good("/x", &[]));
+        assert!(!is_good("/x", &["a.example"]));
+        assert!(!is_good("https://a.example/x", &["b.example"]));
+        assert!(!is_good("https://a.example/x", &["a.example", "a.example"]));
+        assert!(!is_good("https://user@a.example/x", &[]));
     }
 
     #[test]

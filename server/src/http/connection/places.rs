@@ -100,6 +100,10 @@ impl Places {
         })
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.lock().held.len()
+    }
+
     /// Room in the lobby until so many others have come; resolves when that is so.
     pub(super) fn lobby(&self) -> oneshot::Receiver<()> {
         let (evict, evicted) = oneshot::channel();

@@ -1,7 +1,10 @@
 //! How far a connection is with its request, and until when it may stay so.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,31 +43,59 @@ struct Inner {
     since: Instant,
     /// Whether anything went out since the head began.
     answered: bool,
+    /// How many requests are being answered.
+    open: usize,
 }
 
 /// The stage of one connection, which its stream and its requests keep up to date.
-pub(super) struct Stage(Mutex<Inner>);
+pub(super) struct Stage {
+    inner: Mutex<Inner>,
+    /// Whether many requests share the connection (HTTP/2). Bytes say nothing then: a ping is neither the
+    /// beginning of a head nor a sign that something is asked, and what goes out may be the answer to one.
+    shared: AtomicBool,
+}
 
 impl Stage {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Inner {
-            state: State::Fresh,
-            since: Instant::now(),
-            answered: false,
-        }))
+        Self {
+            inner: Mutex::new(Inner {
+                state: State::Fresh,
+                since: Instant::now(),
+                answered: false,
+                open: 0,
+            }),
+            shared: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on it is one of HTTP/2, whose first request has as long to come as a head has.
+    #[cfg(feature = "tls")]
+    pub(super) fn share(&self) {
+        self.shared.store(true, Ordering::Relaxed);
+        let mut inner = self.lock();
+        inner.state = State::Fresh;
+        inner.since = Instant::now();
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn received(&self) {
+        if self.is_shared() {
+            return;
+        }
         let mut inner = self.lock();
         if matches!(inner.state, State::Fresh | State::Idle) {
             *inner = Inner {
                 state: State::Head,
                 since: Instant::now(),
                 answered: false,
+                open: 0,
             };
         }
     }
@@ -72,19 +103,24 @@ impl Stage {
     pub(super) fn sent(&self) {
         let mut inner = self.lock();
         inner.answered = true;
-        if inner.state == State::Idle {
+        if inner.state == State::Idle && !self.is_shared() {
             inner.since = Instant::now();
         }
     }
 
     pub(super) fn begins(&self) {
-        self.lock().state = State::Busy;
+        let mut inner = self.lock();
+        inner.open += 1;
+        inner.state = State::Busy;
     }
 
     pub(super) fn ends(&self) {
         let mut inner = self.lock();
-        inner.state = State::Idle;
-        inner.since = Instant::now();
+        inner.open = inner.open.saturating_sub(1);
+        if inner.open == 0 {
+            inner.state = State::Idle;
+            inner.since = Instant::now();
+        }
     }
 
     /// Since when nothing has been asked, if that is so.
@@ -155,6 +191,33 @@ mod tests {
         stage.ends();
         assert_eq!(left(&stage, None), Some(75 * second));
         assert!(!stage.unanswered() && stage.idle_since().is_some());
+    }
+
+    #[cfg(feature = "tls")]
+    #[tokio::test(start_paused = true)]
+    async fn bytes_that_are_no_request_keep_no_shared_connection_and_one_answer_of_two_does_not_end_it()
+     {
+        let stage = Stage::new();
+        let second = Duration::from_secs(1);
+        stage.share();
+        tokio::time::advance(4 * second).await;
+        stage.received();
+        stage.sent();
+        assert_eq!(left(&stage, None), Some(6 * second), "a ping buys time");
+        stage.begins();
+        stage.begins();
+        stage.ends();
+        assert_eq!(
+            left(&stage, None),
+            None,
+            "another request is being answered"
+        );
+        stage.ends();
+        tokio::time::advance(70 * second).await;
+        stage.received();
+        stage.sent();
+        assert_eq!(left(&stage, None), Some(5 * second), "a ping buys time");
+        assert!(stage.idle_since().is_some());
     }
 
     #[tokio::test(start_paused = true)]

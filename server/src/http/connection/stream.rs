@@ -11,7 +11,6 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
 
@@ -22,8 +21,15 @@ use super::stage::Stage;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 8 << 20;
 
+/// What bytes come from and go to: TCP, a Unix socket, or TLS over either.
+pub(super) trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
+
+pub(super) type BoxedBytes = Box<dyn Bytes>;
+
 pub(super) struct Watched {
-    stream: TcpStream,
+    stream: BoxedBytes,
     stage: Arc<Stage>,
     lingering: Option<Lingering>,
 }
@@ -36,7 +42,7 @@ struct Lingering {
 }
 
 impl Watched {
-    pub(super) fn new(stream: TcpStream, stage: Arc<Stage>) -> Self {
+    pub(super) fn new(stream: BoxedBytes, stage: Arc<Stage>) -> Self {
         Self {
             stream,
             stage,
@@ -109,7 +115,7 @@ impl AsyncWrite for Watched {
         let mut scratch = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut *stream).poll_read(context, &mut buffer) {
+            match Pin::new(&mut **stream).poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                     lingering.expected = true;
                     lingering.seen += buffer.filled().len();

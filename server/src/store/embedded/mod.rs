@@ -33,7 +33,7 @@ use async_trait::async_trait;
 use redb::{Database, DatabaseError, ReadTransaction};
 use twofapi_crypto_core::{
     ClientId, Error, Record, Transition,
-    ceremony::{At, Change, Committed, Expect, PendingLink, Step},
+    ceremony::{At, Change, Committed, Expect, PendingLink, SpentStats, Step},
 };
 
 use super::{
@@ -346,6 +346,10 @@ impl Store for EmbeddedStore {
 
     async fn epoch(&self, _id: &ClientId, now: u64) -> Result<At, StoreError> {
         locked(&self.memory.spent).at(now)
+    }
+
+    fn spent(&self, now: u64) -> Option<SpentStats> {
+        Some(locked(&self.memory.spent).stats(now))
     }
 
     async fn commit(

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use twofapi_crypto_core::{
     Error,
-    ceremony::{At, Committed, Epoch, OwnedSpentSet, Step},
+    ceremony::{At, Committed, Epoch, OwnedSpentSet, SpentStats, Step},
 };
 
 use crate::store::api::{StoreError, failed};
@@ -16,6 +16,10 @@ impl Spent {
     pub(super) fn new(capacity: u32) -> Result<Self, StoreError> {
         let epoch = draw().map_err(failed)?;
         Ok(Self(OwnedSpentSet::new(capacity, epoch)))
+    }
+
+    pub(super) fn stats(&mut self, clock: u64) -> SpentStats {
+        self.0.set().stats(clock)
     }
 
     pub(super) fn at(&mut self, clock: u64) -> Result<At, StoreError> {
