@@ -21,14 +21,14 @@ test-core: setup-build ## crypto-core and the specification: rules, laws, vector
 		$(CARGO) test --locked -p twofapi-crypto-core --lib --target-dir target/backend/$$backend; \
 		$(CARGO) run --locked -p twofapi-spec --features chain --target-dir target/backend/$$backend -- check spec/vectors/*.json; \
 	done
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps -p twofapi-crypto-core -p twofapi-spec -p twofapi-server -p twofapi-client
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps -p twofapi-crypto-core -p twofapi-spec -p twofapi-server -p twofapi-client -p twofapi-protect
 
 .PHONY: test-server
 test-server: setup-build ## the HTTP service and the command, against real processes
 	@# Whoever mounts the router gets nothing of the command with it.
 	@tree=$$($(CARGO) tree --locked -p twofapi-server -e normal --prefix none); \
 		! grep -E '^(clap|rpassword|ureq|argon2|tracing-subscriber|twofapi-client|twofapi-cli) ' <<<"$$tree"
-	$(CARGO) test --locked -p twofapi-server -p twofapi-client -p twofapi-cli -p twofapi-tests
+	$(CARGO) test --locked -p twofapi-server -p twofapi-client -p twofapi-protect -p twofapi-cli -p twofapi-tests
 
 .PHONY: bench-core
 bench-core: setup-build ## proving and verifying beside ed25519, P-256 and the plain way
