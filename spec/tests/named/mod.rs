@@ -67,7 +67,7 @@ fn tests_below(directory: &Path, found: &mut BTreeSet<String>) {
                 if is_battery {
                     is_battery = line != ");";
                     found.insert(line.to_owned());
-                } else if line.ends_with("_conformance!($open =>") {
+                } else if line.contains("_conformance!(") && line.ends_with("$open =>") {
                     is_battery = true;
                 } else if let Some(attribute) = line.strip_prefix("#[") {
                     let end = attribute.find(['(', ']']).unwrap_or(attribute.len());
