@@ -249,7 +249,7 @@ impl LimitArgs {
         let rate = self.rate_limit.saturating_mul(SUBNET);
         let burst = self
             .rate_burst
-            .saturating_mul(const { NonZeroU32::new(SUBNET).unwrap() });
+            .saturating_mul(NonZeroU32::MIN.saturating_add(SUBNET - 1));
         let by_subnet = limit(
             self.subnet_rate_limit.unwrap_or(rate),
             self.subnet_rate_burst.unwrap_or(burst),

@@ -7,7 +7,8 @@ mod protocol;
 mod proxied;
 mod stage;
 mod stream;
-#[cfg(all(test, feature = "tls"))]
+#[cfg(test)]
+#[cfg(feature = "tls")]
 mod tests;
 #[cfg(feature = "tls")]
 mod tls;

@@ -96,7 +96,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(rest in proptest::collection::vec(0_u8.., 0..80)) {
-            let bytes = [&PROTOCOL_PREFIX[..], &rest].concat();
+            let bytes = [PROTOCOL_PREFIX, &rest].concat();
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let _ = runtime.block_on(source(&mut bytes.as_slice()));
         }
