@@ -13,6 +13,7 @@ use crate::{
     host::{
         Ctx, Level,
         acl::User,
+        address_of,
         ending::{self, By},
         guard, timer,
     },
@@ -114,6 +115,13 @@ pub(crate) fn client_of(connection: u64) -> Option<String> {
     sessions().client_of(connection, now()).map(String::from)
 }
 
+/// Who is behind a connection, and by which credential.
+pub(crate) fn proven_of(connection: u64) -> Option<(ClientId, CredentialId)> {
+    let sessions = sessions();
+    let (client, basis) = sessions.proven_of(connection, now())?;
+    Some((ClientId::parse(client).ok()?, basis.credential))
+}
+
 /// Seconds that a connection's session still lasts, rounded up.
 pub(crate) fn seconds_left(connection: u64) -> Option<u64> {
     let left = sessions().left(connection, now())?;
@@ -160,6 +168,19 @@ pub(crate) fn look_again(client_id: &ClientId, record: &Record, by: By<'_>) {
         })
     });
     close(ended, by);
+    // Nor do sessions stay from where the client is not let in.
+    if record.permits_source(None) {
+        return;
+    }
+    let elsewhere: Vec<u64> = list(Some(client_id))
+        .into_iter()
+        .map(|(_, connection, _)| connection)
+        .filter(|connection| !record.permits_source(address_of(*connection)))
+        .collect();
+    for connection in elsewhere {
+        let ended = sessions().end(connection);
+        close(ended, by);
+    }
 }
 
 pub(crate) fn end_all() {

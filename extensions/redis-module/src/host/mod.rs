@@ -20,6 +20,7 @@ pub(crate) mod writes;
 use std::{
     ffi::{CStr, CString, c_char, c_int},
     marker::PhantomData,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     ptr, slice,
 };
@@ -179,6 +180,11 @@ impl<'a> Ctx<'a> {
         client_info(self.connection()).map_or(Source::of(""), |info| source_of(&info))
     }
 
+    /// The address that the calling connection comes from; none where it is a Unix socket, or gone.
+    pub(crate) fn address(self) -> Option<IpAddr> {
+        address_of(self.connection())
+    }
+
     /// A client that waited for a worker is answered now; no command is being executed.
     pub(crate) fn is_answer(self) -> bool {
         // SAFETY: the context is live.
@@ -331,11 +337,22 @@ pub(crate) fn client_info(connection: u64) -> Option<raw::RedisModuleClientInfo>
     (found == OK).then_some(info)
 }
 
+/// The address that a connection comes from; none where it is a Unix socket, or gone.
+pub(crate) fn address_of(connection: u64) -> Option<IpAddr> {
+    let info = client_info(connection)?;
+    let address = text_of_address(&info).parse::<IpAddr>().ok()?;
+    Some(address.to_canonical())
+}
+
 /// Where a connection comes from.
 pub(crate) fn source_of(info: &raw::RedisModuleClientInfo) -> Source {
+    Source::of(&text_of_address(info))
+}
+
+fn text_of_address(info: &raw::RedisModuleClientInfo) -> String {
     let address = info.addr.map(|c| c as u8);
     let address = CStr::from_bytes_until_nul(&address).unwrap_or(c"");
-    Source::of(address.to_str().unwrap_or(""))
+    address.to_string_lossy().into_owned()
 }
 
 /// Writes to the server log where no context is at hand.

@@ -118,6 +118,13 @@ impl Sessions {
             .map(|session| &*session.client)
     }
 
+    /// Who is behind a connection, and on what that rests.
+    pub(crate) fn proven_of(&self, connection: Connection, now: Now) -> Option<(&str, &Basis)> {
+        let session = self.by_connection.get(&connection)?;
+        session.left(now)?;
+        Some((&*session.client, &session.basis))
+    }
+
     /// Milliseconds that a connection's session still lasts.
     pub(crate) fn left(&self, connection: Connection, now: Now) -> Option<u64> {
         self.by_connection.get(&connection)?.left(now)

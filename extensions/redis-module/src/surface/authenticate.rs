@@ -113,7 +113,8 @@ pub(super) fn begin(
         challenge_id,
     };
     let mut wanted = challenges::begin(|now| ceremony(now, of))?
-        .map_err(|refused| refuse(ctx, &client_id, refused))?;
+        .map_err(|refused| refuse(ctx, &client_id, refused))?
+        .coming_from(ctx.address());
     if wanted.wants_pending_link() {
         let left = pending::of(wanted.client_id());
         wanted = wanted.with_pending_link(left);

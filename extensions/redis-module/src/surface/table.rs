@@ -325,9 +325,9 @@ pub(crate) static COMMANDS: [Command; 30] = [
         arity: -1,
         first: FirstArgument::None,
         summary:
-            c"Says which client is behind this connection, or nil; with TTL for how many seconds",
+            c"Says which client is behind this connection, or nil; with TTL for how many seconds, with SCOPES what it may do",
         complexity: c"O(1)",
-        arguments: &[Argument::word(c"ttl", c"TTL")],
+        arguments: &[Argument::word(c"ttl", c"TTL"), Argument::word(c"scopes", c"SCOPES")],
         internal: false,
     },
     Command {

@@ -5,6 +5,7 @@
 mod access;
 mod audience;
 mod auth;
+mod authority;
 mod cluster;
 mod commands;
 mod conformance;

@@ -24,7 +24,7 @@ fn attempt(client: &Client, known: bool, admin: &mut Connection) -> Vec<u8> {
 }
 
 /// A connection that does not come by TCP: another source.
-fn by_unix_socket(server: &Server) -> Connection {
+pub(crate) fn by_unix_socket(server: &Server) -> Connection {
     let path = server.dir().join("socket");
     redis::Client::open(format!("redis+unix://{}", path.display()))
         .unwrap()
