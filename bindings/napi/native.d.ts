@@ -12,7 +12,7 @@ export declare class Attempt {
    * Looks at the proof, on the thread pool. The record, and the pending link where it is wanted, are as the store
    * has them; empty where there is none.
    */
-  verify(record: Uint8Array, pendingLink: Uint8Array): Promise<Verified>
+  verify(record: Uint8Array, pendingLink: Uint8Array, source?: string | undefined | null): Promise<Verified>
   /** The host permits the enrolment that somebody asks for: looks at the proof, on the thread pool. */
   permitted(now: number, name?: string | undefined | null): Promise<Verified>
   /** The host permits that all credentials of this record be replaced: looks at the proof, on the thread pool. */
@@ -116,6 +116,19 @@ export interface AttributesParts {
   requestsPerMinute?: number
   /** Whose client it is. */
   tenant?: string
+}
+
+/** What a client may do by this credential, by its first one where none is named; nothing by one that it has not. */
+export declare function authorityOf(record: Uint8Array, credentialId?: string | undefined | null): AuthorityParts
+
+/** What a client may do by one of its credentials, and what its tokens say besides. */
+export interface AuthorityParts {
+  /** What both of them have. */
+  scopes: Array<string>
+  /** Whose client it is. */
+  tenant?: string
+  /** A JSON object, without the names that tokens use themselves. */
+  claims: string
 }
 
 /** The channel binding towards a host with an audience. */
@@ -289,6 +302,12 @@ export interface PendingParts {
   /** What it is to be called. */
   name?: string
 }
+
+/**
+ * Whether the client is let in from this address. Where it has allowed sources, it is not let in from where nobody
+ * knows.
+ */
+export declare function permitsSource(record: Uint8Array, source?: string | undefined | null): boolean
 
 /** A proof for a challenge, 96 bytes. */
 export declare function proveAuthentication(clientId: string, secret: Uint8Array, blinding: Uint8Array, nonce: Uint8Array, channelBinding: Uint8Array): Uint8Array

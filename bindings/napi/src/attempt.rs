@@ -67,12 +67,14 @@ impl Attempt {
     }
 
     /// Looks at the proof, on the thread pool. The record, and the pending link where it is wanted, are as the store
-    /// has them; empty where there is none.
+    /// has them; empty where there is none. `source` is the address that the attempt comes from; a client with allowed
+    /// sources is denied from elsewhere, and where there is none, or none that is an address.
     #[napi(catch_unwind, ts_return_type = "Promise<Verified>")]
     pub fn verify(
         &mut self,
         record: &[u8],
         pending_link: &[u8],
+        source: Option<String>,
     ) -> Result<AsyncTask<Verifying>, Fault> {
         let wanted = match mem::replace(&mut self.state, State::Begun) {
             State::Wanted(wanted) => wanted,
@@ -80,8 +82,9 @@ impl Attempt {
         };
         let record = record::stored_if_any(record)?;
         let pending = record::pending_if_any(pending_link)?;
+        let source = record::address(source.as_deref());
         Ok(self.on_the_pool(move || {
-            let wanted = wanted.with_pending_link(pending);
+            let wanted = wanted.with_pending_link(pending).coming_from(source);
             let check = wanted.found(record, |decoy| Commitment::from_bytes(decoy))?;
             check.verify().settle()
         }))

@@ -1,7 +1,7 @@
 //! What a store keeps of a client, in the core's own bytes: read, changed by its operator, asked whether it honours
 //! a session or a token.
 
-use std::num::NonZeroU32;
+use std::{net::IpAddr, num::NonZeroU32};
 
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
@@ -47,6 +47,11 @@ pub(crate) fn pending_if_any(pending: &[u8]) -> Result<Option<PendingLink>, Faul
 
 fn credential_of(id: &str) -> Result<CredentialId, Fault> {
     CredentialId::parse(id.as_bytes()).map_err(fault)
+}
+
+/// Where something comes from; none for what is no address.
+pub(crate) fn address(source: Option<&str>) -> Option<IpAddr> {
+    source.and_then(|source| source.parse().ok())
 }
 
 /// A credential of a client.
@@ -300,6 +305,43 @@ pub fn honours(
         },
     };
     Ok(record.honours(named.as_ref(), since, generation, seconds(now)?))
+}
+
+/// Whether the client is let in from this address. Where it has allowed sources, it is not let in from where nobody
+/// knows.
+#[napi(catch_unwind)]
+pub fn permits_source(record: &[u8], source: Option<String>) -> Result<bool, Fault> {
+    Ok(stored(record)?.permits_source(address(source.as_deref())))
+}
+
+/// What a client may do by one of its credentials, and what its tokens say besides.
+#[napi(object)]
+pub struct AuthorityParts {
+    /// What both of them have.
+    pub scopes: Vec<String>,
+    /// Whose client it is.
+    pub tenant: Option<String>,
+    /// A JSON object, without the names that tokens use themselves.
+    pub claims: String,
+}
+
+/// What a client may do by this credential, by its first one where none is named; nothing by one that it has not.
+#[napi(catch_unwind)]
+pub fn authority_of(record: &[u8], credential_id: Option<String>) -> Result<AuthorityParts, Fault> {
+    let record = stored(record)?;
+    let id = credential_id.as_deref().map(credential_of).transpose()?;
+    let scopes = record.credential(id.as_ref()).map(|one| record.scopes_of(one));
+    let said = record.attributes();
+    let tenant = said.and_then(|said| said.tenant.as_ref());
+    Ok(AuthorityParts {
+        scopes: scopes
+            .iter()
+            .flat_map(Scopes::iter)
+            .map(str::to_owned)
+            .collect(),
+        tenant: tenant.map(|tenant| tenant.as_str().to_owned()),
+        claims: said.map_or_else(|| "{}".into(), |said| said.claims.for_tokens()),
+    })
 }
 
 /// The id of the credential with this commitment, 32 hex digits.

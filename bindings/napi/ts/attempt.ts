@@ -107,11 +107,13 @@ export class Wanted {
    * Looks at the proof, on the thread pool, whatever was found: the record, of whatever status, or undefined, and the
    * pending link where it is wanted. Both may be cached, or come from a replica: the step decides.
    *
+   * @param source the address that the attempt comes from, as the host knows it: a client with allowed sources is denied
+   * from elsewhere, and where nobody knows
    * @returns what the store has to do. Nothing is accepted yet.
    * @throws TwoFApiError `denied` when it has nothing to do
    */
-  async verify(record: Uint8Array | undefined, pendingLink?: Uint8Array): Promise<Commit> {
-    const words = [storedOrNone(record), storedOrNone(pendingLink)] as const;
+  async verify(record: Uint8Array | undefined, pendingLink?: Uint8Array, source?: string): Promise<Commit> {
+    const words = [storedOrNone(record), storedOrNone(pendingLink), textOrNothing(source, 'source')] as const;
     return settled(this.#attempt, this.clientId, () => this.#attempt.verify(...words));
   }
 }

@@ -68,17 +68,20 @@ export {
 export { linkNumber, readPendingLink, type Join, type Joiner, type PendingLink } from './join.js';
 export { createLinkProof, verifyLinkProof, type LinkedClient, type LinkToProve, type LinkToVerify } from './link-proof.js';
 export {
+  authorityOf,
   changeRecord,
   checkCredentialId,
   checkCredentialName,
   credentialIdOf,
   honours,
+  permitsSource,
   readRecord,
   recordOfParts,
   recordOfRow,
   recordWithAttributes,
   recordWithExpiry,
   type Attributes,
+  type Authority,
   type ClientCredential,
   type Named,
   type RecordChange,

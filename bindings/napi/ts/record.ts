@@ -167,6 +167,28 @@ export function honours(record: Uint8Array, named: Named, now: number): boolean 
   return calling(() => native.honours(...words));
 }
 
+/** Whether the client is let in from this address: where it has allowed sources, not from where nobody knows. */
+export function permitsSource(record: Uint8Array, source: string | undefined): boolean {
+  const words = [storedBytes(record), textOrNothing(source, 'source')] as const;
+  return calling(() => native.permitsSource(...words));
+}
+
+/** What a client may do, and what its tokens say besides. */
+export interface Authority {
+  readonly scopes: readonly string[];
+  /** Whose client it is. */
+  readonly tenant?: string;
+  /** Without the names that tokens use themselves. */
+  readonly claims: { readonly [name: string]: unknown };
+}
+
+/** What a client may do by this credential, by its first one unless set; nothing by one that it does not have. */
+export function authorityOf(record: Uint8Array, credentialId?: string): Authority {
+  const words = [storedBytes(record), textOrNothing(credentialId, 'credentialId')] as const;
+  const { claims, ...authority } = calling(() => native.authorityOf(...words));
+  return { ...authority, claims: JSON.parse(claims) as Authority['claims'] };
+}
+
 /** The id of the credential with this commitment, 32 hex digits. */
 export function credentialIdOf(commitment: Uint8Array): string {
   const given = bytes(commitment, 'commitment');

@@ -50,10 +50,22 @@ export function twoFApiRouter(twoFApi: TwoFApi, options: ExpressOptions = {}): R
 }
 
 /** Lets only those through who show a good access token; `request.client2fapi` says who it is. */
-export function requireClient(twoFApi: TwoFApi): RequestHandler {
+export function requireClient(twoFApi: TwoFApi, options: Pick<ExpressOptions, 'source'> = {}): RequestHandler {
+  return requireScope(twoFApi, [], options);
+}
+
+/** As {@link requireClient}, and only those who may do this: one scope, or each of several. */
+export function requireScope(
+  twoFApi: TwoFApi,
+  scope: string | readonly string[],
+  options: Pick<ExpressOptions, 'source'> = {},
+): RequestHandler {
+  onlyKnown(options, 'setting of the protection', ['source']);
+  const { source = (request) => request.ip } = options;
+  const scopes = [scope].flat();
   return (request: ExpressRequest, response: ExpressResponse, next: NextFunction) => {
     (async () => {
-      const identity = await twoFApi.authenticate(authorizationOf(request));
+      const identity = await twoFApi.authenticate(authorizationOf(request), { source: source(request), scopes });
       if (identity instanceof Response) {
         await send(identity, response);
         return;

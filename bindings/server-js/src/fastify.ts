@@ -58,9 +58,21 @@ export function twoFApiPlugin(twoFApi: TwoFApi, options: FastifyOptions = {}): F
 }
 
 /** A `preHandler` that lets only those through who show a good access token; `request.client2fapi` says who. */
-export function requireClient(twoFApi: TwoFApi): preHandlerAsyncHookHandler {
+export function requireClient(twoFApi: TwoFApi, options: Pick<FastifyOptions, 'source'> = {}): preHandlerAsyncHookHandler {
+  return requireScope(twoFApi, [], options);
+}
+
+/** As {@link requireClient}, and only those who may do this: one scope, or each of several. */
+export function requireScope(
+  twoFApi: TwoFApi,
+  scope: string | readonly string[],
+  options: Pick<FastifyOptions, 'source'> = {},
+): preHandlerAsyncHookHandler {
+  onlyKnown(options, 'setting of the protection', ['source']);
+  const { source = (request) => request.ip } = options;
+  const scopes = [scope].flat();
   return async (request, reply) => {
-    const identity = await twoFApi.authenticate(authorizationOf(request.raw));
+    const identity = await twoFApi.authenticate(authorizationOf(request.raw), { source: source(request), scopes });
     if (identity instanceof Response) return send(identity, reply);
     request.client2fapi = identity;
   };

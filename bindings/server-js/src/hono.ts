@@ -37,9 +37,24 @@ export function twoFApiMiddleware(twoFApi: TwoFApi, options: HonoOptions = {}): 
 }
 
 /** Lets only those through who show a good access token. */
-export function requireClient(twoFApi: TwoFApi): MiddlewareHandler<{ Variables: TwoFApiVariables }> {
+export function requireClient(
+  twoFApi: TwoFApi,
+  options: Pick<HonoOptions, 'source'> = {},
+): MiddlewareHandler<{ Variables: TwoFApiVariables }> {
+  return requireScope(twoFApi, [], options);
+}
+
+/** As {@link requireClient}, and only those who may do this: one scope, or each of several. */
+export function requireScope(
+  twoFApi: TwoFApi,
+  scope: string | readonly string[],
+  options: Pick<HonoOptions, 'source'> = {},
+): MiddlewareHandler<{ Variables: TwoFApiVariables }> {
+  onlyKnown(options, 'setting of the protection', ['source']);
+  const { source = peerOf } = options;
+  const scopes = [scope].flat();
   return async (context, next) => {
-    const identity = await twoFApi.authenticate(context.req.header('authorization'));
+    const identity = await twoFApi.authenticate(context.req.header('authorization'), { source: source(context), scopes });
     if (identity instanceof Response) return identity;
     context.set('client2fapi', identity);
     return next();

@@ -57,7 +57,7 @@ export interface Host<Step = unknown> {
   /** The verdict of a proof that was accepted. */
   accepted(verdict: Verdict): Extract<Verdict, { outcome: 'accepted' }>;
   /** Whom the token of a request stands for, whose client honours it. */
-  identify(authorization: string | null | undefined): Promise<Identity>;
+  identify(authorization: string | null | undefined, source: string | undefined): Promise<Identity>;
   audit(event: AuditEvent['event'], clientId: string, context: RequestContext, more?: Partial<AuditEvent>): void;
 }
 
@@ -97,14 +97,22 @@ export function hostOf<Step>(
       return verdict;
     },
 
-    async identify(authorization) {
+    async identify(authorization, source) {
       const token = bearerOf(authorization);
       if (token === undefined) throw notAuthorized(false);
       const identity = await tokens.check(token);
       if (identity === undefined) throw notAuthorized(true);
       const { clientId, credentialId, commitmentVersion: since, generation } = identity;
-      if (!(await store.honours(clientId, { credentialId, since, generation }))) throw notAuthorized(true);
-      return identity;
+      const named = { credentialId, since, generation };
+      if (store.authority === undefined) {
+        if (!(await store.honours(clientId, named))) throw notAuthorized(true);
+        return identity;
+      }
+      const may = await store.authority(clientId, named, source);
+      if (may === undefined) throw notAuthorized(true);
+      const { tenant, ...others } = identity;
+      const scopes = identity.scopes.filter((scope) => may.scopes.includes(scope));
+      return { ...others, scopes, ...(tenant !== undefined && tenant === may.tenant && { tenant }) };
     },
 
     audit(event, clientId, { source }, more = {}) {

@@ -3,6 +3,7 @@
 
 export {
   createTwoFApi,
+  type Asked,
   type AuditEvent,
   type EnrollmentRequest,
   type RequestContext,
@@ -30,7 +31,7 @@ export type {
   Unlink,
   Verdict,
 } from './store.js';
-export type { Attributes, ClientCredential, Named, PendingLink, Spend } from './crypto.js';
+export type { Attributes, Authority, ClientCredential, Named, PendingLink, Spend } from './crypto.js';
 export {
   storeOver,
   type Acceptance,

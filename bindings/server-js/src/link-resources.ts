@@ -55,7 +55,7 @@ export function linkResources<Step>(host: Host<Step>): Resources {
       }
       const named = challengeOf(challengeName);
       if (named === undefined) throw denied();
-      const attempt = { ...named, credentialId, proof, commitmentNew, proofNew, name, channelBinding };
+      const attempt = { ...named, credentialId, proof, commitmentNew, proofNew, name, channelBinding, source: context.source };
       const { commitmentVersion } = host.accepted(await link(attempt));
       const linked = crypto.credentialIdOf(commitmentNew);
       host.audit('linked', named.clientId, context, { credentialId: linked, ...(name === undefined ? {} : { name }) });
@@ -74,7 +74,7 @@ export function linkResources<Step>(host: Host<Step>): Resources {
       const commitmentOld = commitmentIn(body, 'commitment_old');
       const named = challengeOf(name);
       if (named === undefined) throw denied();
-      const verdict = await unlink({ ...named, credentialId, proof, commitmentOld, channelBinding });
+      const verdict = await unlink({ ...named, credentialId, proof, commitmentOld, channelBinding, source: context.source });
       const { commitmentVersion } = host.accepted(verdict);
       host.audit('unlinked', named.clientId, context, { credentialId: crypto.credentialIdOf(commitmentOld) });
       const answer: Unlinked = { client_id: named.clientId, commitment_version: commitmentVersion };
@@ -86,7 +86,7 @@ export function linkResources<Step>(host: Host<Step>): Resources {
   if (offerLink !== undefined) {
     add(PATHS.linkOffer, 'POST', async (request, context) => {
       const name = (await fieldsOf(request, ['challenge_id'], false)).text('challenge_id');
-      const { clientId } = await host.identify(request.headers.get('authorization'));
+      const { clientId } = await host.identify(request.headers.get('authorization'), context.source);
       const named = challengeOf(name);
       // One answer for a bad token and a bad challenge: which of the two it was is not told.
       if (named === undefined) throw notAuthorized(true);
@@ -100,8 +100,8 @@ export function linkResources<Step>(host: Host<Step>): Resources {
 
   const pendingLink = able('pendingLink');
   if (pendingLink !== undefined) {
-    add(PATHS.linkOffer, 'GET', async (request) => {
-      const { clientId } = await host.identify(request.headers.get('authorization'));
+    add(PATHS.linkOffer, 'GET', async (request, context) => {
+      const { clientId } = await host.identify(request.headers.get('authorization'), context.source);
       const kept = await pendingLink(clientId);
       if (kept === undefined) return json({ state: 'none' } satisfies PendingLink);
       const { state, challengeId, expiresAt, commitment, proof, name } = kept;
@@ -136,8 +136,8 @@ export function linkResources<Step>(host: Host<Step>): Resources {
   }
 
   if (link !== undefined) {
-    add(PATHS.credentials, 'GET', async (request) => {
-      const { clientId } = await host.identify(request.headers.get('authorization'));
+    add(PATHS.credentials, 'GET', async (request, context) => {
+      const { clientId } = await host.identify(request.headers.get('authorization'), context.source);
       const client = await store.find(clientId);
       if (client?.credentials === undefined) throw notAuthorized(true);
       const answer: Credentials = {

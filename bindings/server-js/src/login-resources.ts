@@ -109,10 +109,11 @@ export function loginResources<Step>(
     const proof = proofIn(body, 'proof');
     const named = challengeOf(name);
     if (named === undefined) throw denied();
-    const verdict = host.accepted(await store.authenticate({ ...named, credentialId, proof, channelBinding }));
+    const attempt = { ...named, credentialId, proof, channelBinding, source: context.source };
+    const verdict = host.accepted(await store.authenticate(attempt));
     const proven = verdict.named ?? { since: verdict.commitmentVersion, generation: 0 };
     const answer: AccessToken = {
-      access_token: await tokens.issue(named.clientId, proven),
+      access_token: await tokens.issue(named.clientId, proven, verdict.may),
       token_type: 'Bearer',
       expires_in: tokens.ttlSeconds,
       client_id: named.clientId,
@@ -131,18 +132,26 @@ export function loginResources<Step>(
     const proofNew = proofIn(body, 'proof_new');
     const named = challengeOf(name);
     if (named === undefined) throw denied();
-    const verdict = await store.rotate({ ...named, credentialId, proofOld, commitmentNew, proofNew, channelBinding });
+    const attempt = { ...named, credentialId, proofOld, commitmentNew, proofNew, channelBinding, source: context.source };
+    const verdict = await store.rotate(attempt);
     const { commitmentVersion } = host.accepted(verdict);
     host.audit('rotated', named.clientId, context, { credentialId: crypto.credentialIdOf(commitmentNew) });
     const answer: Rotated = { client_id: named.clientId, commitment_version: commitmentVersion };
     return json(answer);
   };
 
-  const whoami: Handler = async (request) => {
-    const { clientId, expiresAt } = await host.identify(request.headers.get('authorization'));
+  const whoami: Handler = async (request, context) => {
+    const identity = await host.identify(request.headers.get('authorization'), context.source);
+    const { clientId, expiresAt, scopes, tenant } = identity;
     const client = await store.find(clientId);
     if (client === undefined) throw notAuthorized(true);
-    const answer: WhoAmI = { client_id: clientId, expires_at: expiresAt, commitment_version: client.commitmentVersion };
+    const answer: WhoAmI = {
+      client_id: clientId,
+      expires_at: expiresAt,
+      commitment_version: client.commitmentVersion,
+      ...(scopes.length > 0 && { scope: scopes.join(' ') }),
+      ...(tenant !== undefined && { tenant }),
+    };
     return json(answer);
   };
 

@@ -47,6 +47,25 @@ export class ProblemError extends Error {
   }
 }
 
+/** The answer to a client that is who it says and may not do this (RFC 6750, section 3.1). */
+export function insufficientScope(scope: string, audience: string): Response {
+  const problem = {
+    type: 'urn:2fapi:error:insufficient_scope',
+    title: 'Insufficient scope',
+    status: 403,
+    detail: 'this needs a scope that the access token has not; the operator gives scopes, and a new token says them',
+    code: 'insufficient_scope',
+  };
+  return new Response(JSON.stringify(problem), {
+    status: 403,
+    headers: {
+      'Content-Type': 'application/problem+json',
+      'Cache-Control': 'no-store',
+      'WWW-Authenticate': `Bearer realm="${audience}", error="insufficient_scope", scope="${scope}"`,
+    },
+  });
+}
+
 /** The body was read by something before us that kept nothing of it: a fault of the application. */
 export class BodyGoneError extends Error {
   constructor() {

@@ -3,10 +3,11 @@
 
 import { CHALLENGE_TTL_DEFAULT_SECONDS, CHALLENGE_TTL_MAX_SECONDS } from '@2fapi/protocol-spec';
 
+import { authorityIn } from './authority.js';
 import { unixSeconds } from './clock.js';
 import * as crypto from './crypto.js';
 import { onlyKnown, wholeNumber } from './settings.js';
-import type { Links, Redeem, Store, Verdict } from './store.js';
+import type { ByCredential, Links, Redeem, Store, Verdict } from './store.js';
 
 /** Which life of a set of accepted challenges it is, and its clock. */
 export interface Epoch {
@@ -122,17 +123,23 @@ export function storeOver<Step, Was extends Kept = Kept>(
   }
 
   /** From what was sent to the verdict: one client is looked up, and one step carried out. */
-  const concluded = (clientId: string, channelBinding: Uint8Array, begin: Begin<crypto.Wanted>, wantsPending = false): Promise<Verdict> =>
+  const concluded = (
+    { clientId, source }: Omit<ByCredential, 'channelBinding'>,
+    channelBinding: Uint8Array,
+    begin: Begin<crypto.Wanted>,
+    wantsPending = false,
+  ): Promise<Verdict> =>
     verdictOf(async () => {
       const wanted = await begun(clientId, channelBinding, begin);
       const was = await records.find(clientId);
       const pending = wantsPending ? await records.pending(clientId) : undefined;
-      const commit = await wanted.verify(was?.record, pending);
+      const commit = await wanted.verify(was?.record, pending, source);
       const { expects, expiresAt, joined, spend, record } = commit.step;
       if (was === undefined || expects !== 'unchanged' || spend === undefined) {
         throw new Error('this step is none of an attempt');
       }
-      return commit.done(await records.accept({ clientId, was, expiresAt, joined, spend, record }));
+      const accepted = commit.done(await records.accept({ clientId, was, expiresAt, joined, spend, record }));
+      return { accepted, record: record ?? was.record };
     });
 
   async function found(clientId: string): Promise<Was> {
@@ -193,21 +200,21 @@ export function storeOver<Step, Was extends Kept = Kept>(
     },
 
     authenticate: ({ channelBinding, ...request }) =>
-      concluded(request.clientId, channelBinding, (terms, keys, now) => terms.authenticate(keys, now, request)),
+      concluded(request, channelBinding, (terms, keys, now) => terms.authenticate(keys, now, request)),
 
     rotate: ({ channelBinding, ...request }) =>
-      concluded(request.clientId, channelBinding, (terms, keys, now) => terms.rotate(keys, now, request)),
+      concluded(request, channelBinding, (terms, keys, now) => terms.rotate(keys, now, request)),
 
     link: ({ channelBinding, ...request }) =>
       concluded(
-        request.clientId,
+        request,
         channelBinding,
         (terms, keys, now) => terms.link(keys, now, request),
         request.name === undefined,
       ),
 
     unlink: ({ channelBinding, ...request }) =>
-      concluded(request.clientId, channelBinding, (terms, keys, now) => terms.unlink(keys, now, request)),
+      concluded(request, channelBinding, (terms, keys, now) => terms.unlink(keys, now, request)),
 
     async offerLink(of, { channelBinding, ...challenge }) {
       const offered = await unlessDenied(() =>
@@ -247,6 +254,11 @@ export function storeOver<Step, Was extends Kept = Kept>(
       return kept !== undefined && crypto.honours(kept.record, named, unixSeconds());
     },
 
+    async authority(clientId, named, source) {
+      const kept = await records.find(clientId);
+      return kept && authorityIn(kept.record, named, source);
+    },
+
     change: (clientId, change) => changed(clientId, (record) => crypto.changeRecord(record, change)),
 
     setAttributes: (clientId, attributes) =>
@@ -273,10 +285,12 @@ async function unlessDenied<T>(attempt: () => Promise<T>): Promise<T | undefined
 }
 
 /** How an attempt ends: accepted, or refused by the ceremony; what fails otherwise is an error. */
-async function verdictOf(attempt: () => Promise<crypto.Accepted>): Promise<Verdict> {
+async function verdictOf(attempt: () => Promise<{ accepted: crypto.Accepted; record: Uint8Array }>): Promise<Verdict> {
   try {
-    const { version, credentialId, since, generation } = await attempt();
-    return { outcome: 'accepted', commitmentVersion: version, named: { credentialId, since, generation } };
+    const { accepted, record } = await attempt();
+    const { version, credentialId, since, generation } = accepted;
+    const may = crypto.authorityOf(record, credentialId);
+    return { outcome: 'accepted', commitmentVersion: version, named: { credentialId, since, generation }, may };
   } catch (error) {
     switch (crypto.codeOf(error)) {
       case 'denied':

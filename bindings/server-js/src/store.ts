@@ -3,7 +3,7 @@
 
 import type { ClientStatus, IssuedChallenge } from '@2fapi/protocol-spec';
 
-import type { Attributes, ClientCredential, Named, PendingLink } from './crypto.js';
+import type { Attributes, Authority, ClientCredential, Named, PendingLink } from './crypto.js';
 
 /**
  * What an operator does to a client. `revoke` is final; `end_sessions` ends its sessions and tokens, and nothing else.
@@ -19,6 +19,8 @@ export type Verdict =
       readonly commitmentVersion: number;
       /** What tokens name of the credential that was proven, or that has taken its place; a store of before tells nothing of it. */
       readonly named?: Named;
+      /** What the client may do by that credential, for its token to say. */
+      readonly may?: Authority;
     }
   | { readonly outcome: 'denied' }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number };
@@ -48,6 +50,8 @@ export interface Challenged {
 export interface ByCredential extends Challenged {
   /** The credential that proves, 32 hex digits; the client's first one unless set. */
   readonly credentialId?: string | undefined;
+  /** The address that it comes from, where it is known: a client with allowed sources is let in from these alone. */
+  readonly source?: string | undefined;
 }
 
 /** An attempt to authenticate. */
@@ -159,6 +163,8 @@ export interface Store<Step = unknown> extends Partial<Links<Step>> {
   find(clientId: string): Promise<KnownClient | undefined>;
   /** Whether a token of this client that names these is good still. */
   honours(clientId: string, named: Named): Promise<boolean>;
+  /** As `honours`, and where it comes from: what the client may do now by that credential; undefined where it may not come. */
+  authority?(clientId: string, named: Named, source: string | undefined): Promise<Authority | undefined>;
   /** Changes the status of a client: `not_enrolled` and `not_active` say why it cannot. */
   change(clientId: string, change: LifecycleChange): Promise<void>;
 }

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { SignJWT, errors, jwtVerify, type JWK } from 'jose';
 
 import { unixSeconds } from './clock.js';
-import type { Named } from './crypto.js';
+import type { Authority, Named } from './crypto.js';
 import type { KeyRing } from './signing-keys.js';
 
 /** Who an access token stands for. */
@@ -19,11 +19,17 @@ export interface Identity {
   readonly credentialId?: string;
   /** The generation of the client; a token of before names none, and means 0. */
   readonly generation: number;
+  /** What the client may do: what the token says, as far as its record still does. */
+  readonly scopes: readonly string[];
+  /** Whose client it is; undefined also where that has changed since. */
+  readonly tenant?: string;
+  /** All that the token says, what the operator has it say included. */
+  readonly claims: { readonly [name: string]: unknown };
 }
 
 /** Makes and checks access tokens. */
 export interface Tokens {
-  issue(clientId: string, named: Named): Promise<string>;
+  issue(clientId: string, named: Named, may?: Authority): Promise<string>;
   /** Whom a token stands for; undefined when it is not good, whatever the cause. */
   check(token: string): Promise<Identity | undefined>;
   readonly ttlSeconds: number;
@@ -45,11 +51,17 @@ export function tokensOf(ring: KeyRing, audience: string, ttlSeconds: number): T
 
     keySet: () => ({ keys: ring.published(unixSeconds()) }),
 
-    issue: (clientId, { credentialId, since, generation }) => {
+    issue: (clientId, { credentialId, since, generation }, may) => {
       const now = unixSeconds();
       const { kid, privateKey } = ring.signing(now);
       const proven = credentialId === undefined ? { ver: since } : { ver: since, cred: credentialId, gen: generation };
-      return new SignJWT({ client_id: clientId, amr: ['zkp'], ...proven })
+      const said = {
+        ...(may !== undefined && may.scopes.length > 0 && { scope: may.scopes.join(' ') }),
+        ...(may?.tenant !== undefined && { tenant: may.tenant }),
+      };
+      const authenticated = { amr: ['zkp'], acr: 'urn:2fapi:acr:sigma', auth_time: now };
+      // What the token says itself comes last: nothing overrides it.
+      return new SignJWT({ ...may?.claims, client_id: clientId, ...authenticated, ...proven, ...said })
         .setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt', kid })
         .setIssuer(audience)
         .setSubject(clientId)
@@ -80,7 +92,16 @@ export function tokensOf(ring: KeyRing, audience: string, ttlSeconds: number): T
         if (sub === undefined || exp === undefined || now >= exp) return undefined;
         if (!isCounter(version) || !isCounter(gen)) return undefined;
         if (cred !== undefined && !(typeof cred === 'string' && CREDENTIAL_ID.test(cred))) return undefined;
-        const identity = { clientId: sub, expiresAt: exp, commitmentVersion: version, generation: gen };
+        const { scope, tenant } = payload;
+        const identity = {
+          clientId: sub,
+          expiresAt: exp,
+          commitmentVersion: version,
+          generation: gen,
+          scopes: typeof scope === 'string' ? scope.split(' ').filter((word) => word !== '') : [],
+          ...(typeof tenant === 'string' && { tenant }),
+          claims: payload,
+        };
         return cred === undefined ? identity : { ...identity, credentialId: cred };
       } catch (error) {
         if (error instanceof errors.JOSEError) return undefined;

@@ -5,7 +5,7 @@ import { hostOf, type AuditEvent, type EnrollmentRequest, type Handler, type Req
 import { limiterOf, type Limits } from './limits.js';
 import { linkResources } from './link-resources.js';
 import { loginResources, type MayEnroll, type RedeemEnrollment } from './login-resources.js';
-import { ProblemError, problemOf } from './problem.js';
+import { ProblemError, insufficientScope, problemOf } from './problem.js';
 import { functionOrNothing, onlyKnown, originOf, wholeNumber } from './settings.js';
 import { keyRingOf, type ScheduledKey, type SigningKey } from './signing-keys.js';
 import type { Store } from './store.js';
@@ -47,6 +47,14 @@ export interface TwoFApiOptions<Step = unknown> {
   readonly onError?: (error: unknown) => void;
 }
 
+/** What a protected resource asks of a request. */
+export interface Asked {
+  /** The address that it comes from, as the application knows it and not as the client says. */
+  readonly source?: string | undefined;
+  /** Scopes that the client needs, each of them. */
+  readonly scopes?: readonly string[];
+}
+
 /** The resources, and what protects the others. */
 export interface TwoFApi {
   /** Answers a request to one of the resources; undefined when it is to none of them. */
@@ -55,9 +63,12 @@ export interface TwoFApi {
    * Who is behind the `Authorization` header of a request. Checks the token, and with the store that
    * the client is still active, and has the credential that was proven as it was.
    *
-   * @returns the client, or the response that refuses the request
+   * @param asked where the request comes from, without which a client with allowed sources is refused, and what the
+   * client has to be allowed to do
+   * @returns the client, or the response that refuses the request: 403 and `insufficient_scope` where the client is who it
+   * says and may not do this
    */
-  authenticate(authorization: string | null | undefined): Promise<Identity | Response>;
+  authenticate(authorization: string | null | undefined, asked?: Asked): Promise<Identity | Response>;
   readonly store: Store;
 }
 
@@ -127,7 +138,12 @@ export async function createTwoFApi<Step>(options: TwoFApiOptions<Step>): Promis
   return {
     store,
     handle,
-    authenticate: (authorization) =>
-      identify(authorization).catch((error: unknown) => problemOf(error, onError).response()),
+    authenticate: (authorization, { source, scopes = [] } = {}) =>
+      identify(authorization, source)
+        .then((identity) => {
+          const missing = scopes.find((scope) => !identity.scopes.includes(scope));
+          return missing === undefined ? identity : insufficientScope(missing, audience);
+        })
+        .catch((error: unknown) => problemOf(error, onError).response()),
   };
 }

@@ -29,7 +29,7 @@ export async function loggedInElsewhere(recordOf: RecordOf, credentialId: string
   const named = before && namedOf(before, credentialId);
   const after = await recordOf();
   if (named === undefined || after === undefined || !crypto.honours(after, named, unixSeconds())) return { outcome: 'denied' };
-  return { outcome, commitmentVersion: versionOf(after), named };
+  return { outcome, commitmentVersion: versionOf(after), named, may: crypto.authorityOf(after, named.credentialId) };
 }
 
 /** The verdict of an attempt that changed the record, with what it left. */

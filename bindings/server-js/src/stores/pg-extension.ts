@@ -2,6 +2,7 @@
 
 import type { ClientStatus } from '@2fapi/protocol-spec';
 
+import { authorityIn } from '../authority.js';
 import { unixSeconds } from '../clock.js';
 import * as crypto from '../crypto.js';
 import type { LifecycleChange, ResetOutcome, Store, Verdict } from '../store.js';
@@ -214,6 +215,11 @@ export function pgExtensionStore(pool: PgPool): Store<PgStep> {
     async honours(clientId, named) {
       const record = await recordOf(clientId);
       return record !== undefined && crypto.honours(record, named, unixSeconds());
+    },
+
+    async authority(clientId, named, source) {
+      const record = await recordOf(clientId);
+      return record && authorityIn(record, named, source);
     },
 
     async setAttributes(clientId, attributes) {

@@ -1,5 +1,6 @@
 // Clients inside Redis with the module redis-2fapi, which verifies the proofs itself.
 
+import { authorityIn } from '../authority.js';
 import { unixSeconds } from '../clock.js';
 import * as crypto from '../crypto.js';
 import { once } from '../once.js';
@@ -227,6 +228,11 @@ export function redisModuleStore(client: RedisClient): Store<never> & Links<neve
     async honours(clientId, named) {
       const record = await recordOf(clientId);
       return record !== undefined && crypto.honours(record, named, unixSeconds());
+    },
+
+    async authority(clientId, named, source) {
+      const record = await recordOf(clientId);
+      return record && authorityIn(record, named, source);
     },
 
     async change(clientId, change: LifecycleChange) {
