@@ -3,6 +3,7 @@ import addon from './dist/index.js';
 
 export const {
   audienceBinding,
+  authorityOf,
   buildTranscript,
   challengeNonce,
   changeRecord,
@@ -33,6 +34,7 @@ export const {
   issueChallenge,
   Keys,
   linkNumber,
+  permitsSource,
   proveAuthentication,
   proveAuthenticationAsync,
   proveJoining,

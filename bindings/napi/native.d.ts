@@ -10,7 +10,8 @@ export declare class Attempt {
   get wantsPendingLink(): boolean
   /**
    * Looks at the proof, on the thread pool. The record, and the pending link where it is wanted, are as the store
-   * has them; empty where there is none.
+   * has them; empty where there is none. `source` is the address that the attempt comes from; a client with allowed
+   * sources is denied from elsewhere, and where there is none, or none that is an address.
    */
   verify(record: Uint8Array, pendingLink: Uint8Array, source?: string | undefined | null): Promise<Verified>
   /** The host permits the enrolment that somebody asks for: looks at the proof, on the thread pool. */
@@ -118,6 +119,9 @@ export interface AttributesParts {
   tenant?: string
 }
 
+/** The channel binding towards a host with an audience. */
+export declare function audienceBinding(audience: string): Uint8Array
+
 /** What a client may do by this credential, by its first one where none is named; nothing by one that it has not. */
 export declare function authorityOf(record: Uint8Array, credentialId?: string | undefined | null): AuthorityParts
 
@@ -130,9 +134,6 @@ export interface AuthorityParts {
   /** A JSON object, without the names that tokens use themselves. */
   claims: string
 }
-
-/** The channel binding towards a host with an audience. */
-export declare function audienceBinding(audience: string): Uint8Array
 
 /** One proof of a batch. */
 export interface BatchItem {

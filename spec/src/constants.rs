@@ -20,7 +20,7 @@ pub const TYPESCRIPT_FILES: [&str; 2] = [
 ];
 
 /// The HTTP status of each code that is shown over HTTP (`protocol.md`, section 13); those that only HTTP has last.
-const HTTP_STATUS: [(&str, u16); 14] = [
+const HTTP_STATUS: [(&str, u16); 15] = [
     ("invalid_client_id", 400),
     ("invalid_length", 400),
     ("invalid_encoding", 400),
@@ -28,6 +28,7 @@ const HTTP_STATUS: [(&str, u16); 14] = [
     ("throttled", 429),
     ("denied", 401),
     ("unavailable", 503),
+    ("insufficient_scope", 403),
     ("malformed_request", 400),
     ("payload_too_large", 413),
     ("unsupported_media_type", 415),

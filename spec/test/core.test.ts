@@ -154,7 +154,13 @@ test('every body has the fields of the OpenAPI description', () => {
       since: 1,
       expires_at: 0,
     } satisfies Required<spec.ListedCredential>,
-    WhoAmI: { client_id: '', expires_at: 0, commitment_version: 1 } satisfies spec.WhoAmI,
+    WhoAmI: {
+      client_id: '',
+      expires_at: 0,
+      commitment_version: 1,
+      scope: '',
+      tenant: '',
+    } satisfies Required<spec.WhoAmI>,
     Problem: {
       type: '',
       title: '',

@@ -101,6 +101,7 @@ export const HTTP_STATUS = {
   throttled: 429,
   denied: 401,
   unavailable: 503,
+  insufficient_scope: 403,
   malformed_request: 400,
   payload_too_large: 413,
   unsupported_media_type: 415,

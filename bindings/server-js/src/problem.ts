@@ -12,6 +12,7 @@ const TITLES: Readonly<Record<ProblemCode, string>> = {
   throttled: 'Too many attempts',
   denied: 'Denied',
   unavailable: 'Unavailable',
+  insufficient_scope: 'Insufficient scope',
   malformed_request: 'Malformed request',
   payload_too_large: 'Payload too large',
   unsupported_media_type: 'Unsupported media type',
@@ -48,23 +49,12 @@ export class ProblemError extends Error {
 }
 
 /** The answer to a client that is who it says and may not do this (RFC 6750, section 3.1). */
-export function insufficientScope(scope: string, audience: string): Response {
-  const problem = {
-    type: 'urn:2fapi:error:insufficient_scope',
-    title: 'Insufficient scope',
-    status: 403,
-    detail: 'this needs a scope that the access token has not; the operator gives scopes, and a new token says them',
-    code: 'insufficient_scope',
-  };
-  return new Response(JSON.stringify(problem), {
-    status: 403,
-    headers: {
-      'Content-Type': 'application/problem+json',
-      'Cache-Control': 'no-store',
-      'WWW-Authenticate': `Bearer realm="${audience}", error="insufficient_scope", scope="${scope}"`,
-    },
-  });
-}
+export const insufficientScope = (scope: string, audience: string): Response =>
+  new ProblemError(
+    'insufficient_scope',
+    'this needs a scope that the access token has not; the operator gives scopes, and a new token says them',
+    { 'WWW-Authenticate': `Bearer realm="${audience}", error="insufficient_scope", scope="${scope}"` },
+  ).response();
 
 /** The body was read by something before us that kept nothing of it: a fault of the application. */
 export class BodyGoneError extends Error {

@@ -86,6 +86,8 @@ export function tokensOf(ring: KeyRing, audience: string, ttlSeconds: number): T
         });
         // The library also takes a longer `typ`, extensions that it knows, and a list of audiences; protocol.md 14 does not.
         if (protectedHeader.typ !== 'at+jwt' || 'crit' in protectedHeader || payload.aud !== audience) return undefined;
+        // Bound to a key, whose proofs this host does not look at; or of a session, of which it has no list.
+        if ('cnf' in payload || 'sid' in payload) return undefined;
         const { sub, exp } = payload;
         const { ver: version, cred, gen = 0 } = payload;
         // The tolerance is for tokens of a process whose clock is ahead, not for expired ones.

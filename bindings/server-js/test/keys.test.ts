@@ -71,6 +71,9 @@ test('a token says from when on it is good, and is not good before', async () =>
     { aud: [AUDIENCE] },
     { aud: `${AUDIENCE}/` },
     { sub: 'bob' },
+    { cnf: { jkt: 'A'.repeat(43) } },
+    { cnf: null },
+    { sid: claims.jti },
   ]) {
     assert.equal(await isGood(twoFApi, await signed(changes)), false, JSON.stringify(changes));
   }
