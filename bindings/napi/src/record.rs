@@ -330,7 +330,9 @@ pub struct AuthorityParts {
 pub fn authority_of(record: &[u8], credential_id: Option<String>) -> Result<AuthorityParts, Fault> {
     let record = stored(record)?;
     let id = credential_id.as_deref().map(credential_of).transpose()?;
-    let scopes = record.credential(id.as_ref()).map(|one| record.scopes_of(one));
+    let scopes = record
+        .credential(id.as_ref())
+        .map(|one| record.scopes_of(one));
     let said = record.attributes();
     let tenant = said.and_then(|said| said.tenant.as_ref());
     Ok(AuthorityParts {
