@@ -40,6 +40,9 @@ function hostWhere(meanwhile: (record: Uint8Array) => Uint8Array, answer: Accept
   return storeOver(records);
 }
 
+/** What the client may do of whom nobody has said anything. */
+const may = { scopes: [], claims: {} };
+
 const suspended = (record: Uint8Array): Uint8Array => changeRecord(record, 'suspend') ?? record;
 
 test('a client that nothing happens to is let in', async () => {
@@ -49,7 +52,7 @@ test('a client that nothing happens to is let in', async () => {
   assert.equal((await alice.logIn(host)).outcome, 'accepted');
   for (const verdict of [await alice.rotate(host), await alice.logIn(host)]) {
     const named = { credentialId: credentialIdOf(alice.enrollment().commitment), since: 2, generation: 0 };
-    assert.deepEqual(verdict, { outcome: 'accepted', commitmentVersion: 2, named });
+    assert.deepEqual(verdict, { outcome: 'accepted', commitmentVersion: 2, named, may });
   }
 });
 
@@ -128,7 +131,7 @@ test('a change between a proof that is accepted elsewhere and its token leaves n
     return loggedInElsewhere(async () => left.shift(), undefined, async () => 'accepted');
   };
   const named = { credentialId: credentialIdOf(commitment), since: 1, generation: 0 };
-  assert.deepEqual(await verdict(first, first), { outcome: 'accepted', commitmentVersion: 1, named });
+  assert.deepEqual(await verdict(first, first), { outcome: 'accepted', commitmentVersion: 1, named, may });
   for (const [before, after] of [[first, rotated], [first, suspended(first)], [undefined, first], [first, undefined]]) {
     assert.deepEqual(await verdict(before, after), { outcome: 'denied' });
   }
