@@ -59,7 +59,9 @@ async fn a_document_of_another_issuer_or_with_keys_in_the_clear_is_not_gone_by()
     };
     let own = document(format!("{url}/own"), &keys);
     let others = document(issuer.url.clone(), &keys);
-    let clear = document(format!("{url}/clear"), "http://keys.example/jwks.json");
+    // It could be reached all the same, on this machine.
+    let in_the_clear = keys.replace("127.0.0.1", "0.0.0.0");
+    let clear = document(format!("{url}/clear"), &in_the_clear);
     let well_known = "/.well-known/oauth-authorization-server";
     let routes = Router::new()
         .route(&format!("{well_known}/own"), get(async move || own.clone()))
