@@ -170,6 +170,11 @@ CREATE FUNCTION twofapi.list_sessions()
     LANGUAGE c VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'list_sessions_wrapper';
 
+-- Like current_client: no SECURITY DEFINER and no SET on what policies call for every row.
+CREATE FUNCTION twofapi.has_scope(scope text) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'has_scope_wrapper';
+
 CREATE OR REPLACE VIEW twofapi.sessions AS
     SELECT client_id, pid, pg_catalog.pg_get_userbyid(role) AS role, since, expires_at, commitment_version,
            credential_id, generation
@@ -200,6 +205,7 @@ REVOKE ALL ON FUNCTION
     twofapi.join_link(text, text, bytea, bytea, text),
     twofapi.pending_link(),
     twofapi.credentials(),
+    twofapi.has_scope(text),
     twofapi.client_credentials(text),
     twofapi.reset_client(text, bytea, bytea),
     twofapi.set_client_expiry(text, timestamptz),
@@ -217,7 +223,8 @@ GRANT EXECUTE ON FUNCTION
     twofapi.offer_link(text),
     twofapi.join_link(text, text, bytea, bytea, text),
     twofapi.pending_link(),
-    twofapi.credentials()
+    twofapi.credentials(),
+    twofapi.has_scope(text)
 TO PUBLIC;
 
 GRANT EXECUTE ON FUNCTION
@@ -243,6 +250,7 @@ COMMENT ON FUNCTION twofapi.offer_link(text) IS 'offers a challenge of the sessi
 COMMENT ON FUNCTION twofapi.join_link(text, text, bytea, bytea, text) IS 'leaves a second device''s commitment with a client that offered it its challenge';
 COMMENT ON FUNCTION twofapi.pending_link() IS 'how far the link from a second device is: none, open, joined or clashed';
 COMMENT ON FUNCTION twofapi.credentials() IS 'the credentials of the session''s client, the first one first';
+COMMENT ON FUNCTION twofapi.has_scope(text) IS 'whether the session''s client may do this by the credential that it was opened with; for policies';
 COMMENT ON FUNCTION twofapi.client_credentials(text) IS 'the credentials of a client, the first one first';
 COMMENT ON FUNCTION twofapi.reset_client(text, bytea, bytea) IS 'puts one credential in the place of all that a client has, with a proof of possession, and ends its sessions';
 COMMENT ON FUNCTION twofapi.set_client_expiry(text, timestamptz) IS 'lets a client in until then, or for ever';

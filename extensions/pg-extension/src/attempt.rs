@@ -17,7 +17,7 @@ use twofapi_crypto_core::{
 };
 
 use crate::{
-    backend, challenges, clients, clock, definition, known, pending,
+    audit, backend, challenges, clients, clock, definition, known, pending,
     rules::{ClientKey, Row, RowVersion, board::Seen},
     shmem::Shared,
 };
@@ -193,6 +193,7 @@ fn conclude(shared: Shared, wanted: Wanted) -> Result<(Accepted, Found), Refused
         }
         false => wanted,
     };
+    let wanted = wanted.coming_from(audit::address());
     // Of the one that is proven; which stand-in was decoded is nobody's affair.
     let mut decoded = None;
     let mut saved = false;

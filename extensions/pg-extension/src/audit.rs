@@ -86,7 +86,7 @@ pub(crate) fn record_key(
 }
 
 /// Where this connection comes from, if over IP. It does not change.
-fn address() -> Option<IpAddr> {
+pub(crate) fn address() -> Option<IpAddr> {
     thread_local! {
         static ADDRESS: OnceCell<Option<IpAddr>> = const { OnceCell::new() };
     }

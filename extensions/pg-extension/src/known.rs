@@ -40,7 +40,7 @@ pub(crate) fn keep(client: ClientKey, row: Row, commitment: Commitment, seen: Se
 }
 
 /// Not of what this transaction itself wrote and may take back, and not on a standby.
-fn the_board_tells_all() -> bool {
+pub(crate) fn the_board_tells_all() -> bool {
     // SAFETY: a plain read of the backend's state, inside a transaction.
     let has_written = unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId };
     !has_written && !backend::in_recovery()

@@ -35,6 +35,7 @@ mod pending;
 mod postings;
 mod row;
 mod rules;
+mod scopes;
 mod secrecy;
 mod session;
 mod sessions;

@@ -6,11 +6,11 @@ use core::{
 };
 
 use pgrx::{pg_guard, pg_sys};
-use twofapi_crypto_core::{ClientId, Error};
+use twofapi_crypto_core::{ClientId, Error, Record};
 
 use crate::{
     attempt::Authenticated,
-    backend, clients, clock, definition, gucs, known,
+    audit, backend, clients, clock, definition, gucs, known,
     rules::{
         ClientKey, Row,
         board::Seen,
@@ -267,7 +267,10 @@ fn after_a_closer_look<R>(shared: Shared, answer: impl FnOnce(&Session) -> R) ->
         && !ended_by_others(&session);
     // Reading a table can fail with an error of the server: not while the keeper is borrowed.
     let stands = match (in_time, look) {
-        (true, true) => stands(&session.client, session.proven),
+        (true, true) => {
+            let here = |record: &Record| record.permits_source(audit::address());
+            stands(&session.client, session.proven, here)
+        }
         (true, false) => Some(u32::MAX),
         (false, _) => None,
     };
@@ -297,12 +300,18 @@ fn after_a_closer_look<R>(shared: Shared, answer: impl FnOnce(&Session) -> R) ->
 }
 
 /// Whether the client's row still stands for a session, and for how many seconds at most: a client that was
-/// not enrolled here must not be, and of another what was proven must hold.
-fn stands(client: &ClientKey, proven: Option<Proven>) -> Option<u32> {
+/// not enrolled here must not be, and of another what was proven must hold, and its row permit the connection.
+fn stands(
+    client: &ClientKey,
+    proven: Option<Proven>,
+    permits: impl FnOnce(&Record) -> bool,
+) -> Option<u32> {
     let found = ClientId::from_bytes(client.id_bytes()).and_then(|id| clients::find(&id));
     match (found, proven) {
         (Ok(None), None) => Some(u32::MAX),
-        (Ok(Some(row)), Some(proven)) if proven.holds(&row, clock::unix_seconds()) => {
+        (Ok(Some(row)), Some(proven))
+            if proven.holds(&row, clock::unix_seconds()) && permits(&row.record) =>
+        {
             Some(seconds_until(proven.expires_at(&row.record)))
         }
         _ => None,
@@ -321,7 +330,7 @@ pub(crate) fn of_all_connections(shared: Shared) -> Vec<(i32, Open)> {
     let mut open =
         shared.with_roster(|r| r.of_database(backend::database(), clock::steady_millis()));
     // Whoever was changed since has not looked yet.
-    open.retain(|(_, open)| stands(&open.client, open.proven).is_some());
+    open.retain(|(_, open)| stands(&open.client, open.proven, |_| true).is_some());
     open
 }
 

@@ -12,7 +12,7 @@ use pgrx::{iter::TableIterator, name, pg_extern, pg_sys, prelude::TimestampWithT
 use twofapi_crypto_core::{ClientId, ClientStatus, Error};
 
 use crate::{
-    backend,
+    audit, backend,
     calls::{About, Bytes, answer, client_id},
     clients, clock, errors,
     errors::must_be_writable,
@@ -113,8 +113,10 @@ fn proven(token: &Token, row: &Row) -> Option<Proven> {
     let proven = Proven::in_row(row, token.credential.as_ref())?;
     // A token of before names the version alone.
     let named = token.credential.is_some() || token.commitment_version == proven.since();
-    let good =
-        named && row.tokens_from <= token.issued_at && proven.holds(row, clock::unix_seconds());
+    let good = named
+        && row.tokens_from <= token.issued_at
+        && row.record.permits_source(audit::address())
+        && proven.holds(row, clock::unix_seconds());
     good.then_some(proven)
 }
 

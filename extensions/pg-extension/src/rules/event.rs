@@ -102,10 +102,11 @@ pub(crate) enum Outcome {
     DeniedCredential,
     DeniedCredentials,
     DeniedOffer,
+    DeniedSource,
 }
 
 impl Outcome {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Accepted,
         Self::DeniedChallenge,
         Self::DeniedSpent,
@@ -124,6 +125,7 @@ impl Outcome {
         Self::DeniedCredential,
         Self::DeniedCredentials,
         Self::DeniedOffer,
+        Self::DeniedSource,
     ];
 
     /// `accepted`, `denied` or `error`.
@@ -140,7 +142,8 @@ impl Outcome {
             | Self::DeniedExpired
             | Self::DeniedCredential
             | Self::DeniedCredentials
-            | Self::DeniedOffer => "denied",
+            | Self::DeniedOffer
+            | Self::DeniedSource => "denied",
             _ => "error",
         }
     }
@@ -166,6 +169,7 @@ impl Outcome {
             Self::DeniedCredential => "no such credential",
             Self::DeniedCredentials => "credential there already, the last, or one too many",
             Self::DeniedOffer => "no such offer, or not joined",
+            Self::DeniedSource => "not from where the client may come",
         }
     }
 
@@ -181,6 +185,7 @@ impl Outcome {
             Cause::UnknownCredential => Self::DeniedCredential,
             Cause::Credentials => Self::DeniedCredentials,
             Cause::Offer => Self::DeniedOffer,
+            Cause::Source => Self::DeniedSource,
             // Every role that may enrol a client has the permission; what the core may add is denied.
             _ => Self::DeniedProof,
         }
@@ -202,7 +207,7 @@ impl Outcome {
 
 const _: () = assert!(
     Action::ALL.len() == Action::SetAttributes as usize + 1
-        && Outcome::ALL.len() == Outcome::DeniedOffer as usize + 1,
+        && Outcome::ALL.len() == Outcome::DeniedSource as usize + 1,
     "the last of them is another now: both lists hold all of them"
 );
 

@@ -159,6 +159,9 @@ struct Claims {
     /// Counted by the service; here it says nothing, but a token that has it wrong is none.
     #[serde(rename = "gen")]
     _generation: Option<u32>,
+    /// By what its holder proves to be meant (RFC 7800).
+    #[serde(default, deserialize_with = "is_there")]
+    cnf: bool,
 }
 
 /// What an accepted token says.
@@ -205,7 +208,8 @@ pub(crate) fn check(
     let claims: Claims = serde_json::from_slice(&decoded(claims)?).map_err(|_| Refused)?;
     let in_time = claims.nbf <= now.saturating_add(AHEAD) && now < claims.exp;
     let ours = claims.iss == issuer && claims.aud == audience;
-    if !in_time || !ours || claims.sub != claims.client_id {
+    // Whoever has a bound token has to show a key with it (RFC 9449), and there is no way to do that here.
+    if !in_time || !ours || claims.sub != claims.client_id || claims.cnf {
         return Err(Refused);
     }
     let credential = claims.cred.map(|id| id.parse()).transpose();
@@ -343,6 +347,12 @@ mod tests {
             ("ver", json!(null)),
             ("cred", json!("00")),
             ("cred", json!(1)),
+            (
+                "cnf",
+                json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),
+            ),
+            ("cnf", json!({})),
+            ("cnf", json!(null)),
         ] {
             let token = signed(&header(), &with(claims(), name, to.clone()));
             assert_eq!(checked(&token), Err(Refused), "{name}: {to}");

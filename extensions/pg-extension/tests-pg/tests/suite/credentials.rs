@@ -592,6 +592,11 @@ fn what_is_said_of_a_client_is_kept_shown_dumped_and_restored() {
     let mut restored = crate::dump::restored(&server, &database);
     assert_eq!(shown(&mut restored), before);
     assert_eq!(listed(&mut restored), listed(&mut admin));
+    // It comes over a Unix socket, which is from nowhere.
+    does(
+        &mut restored,
+        "SELECT twofapi.set_client_attributes('alice', tenant => 'acme')",
+    );
     assert!(phone.log_in(&mut restored) && laptop.log_in_by_name(&mut restored));
     assert!(laptop.unlink(&mut restored, &phone));
     // Nobody takes back by another change what was said.

@@ -3,6 +3,7 @@
 
 mod altered;
 mod audit;
+mod authority;
 mod bad_input;
 mod changes;
 mod clock;

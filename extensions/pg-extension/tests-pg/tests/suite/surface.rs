@@ -411,6 +411,7 @@ fn every_function_is_granted_or_withheld_on_purpose() {
         "credentials",
         "current_client",
         "get_challenge_nonce",
+        "has_scope",
         "issue_challenge",
         "join_link",
         "link_credential",
