@@ -38,9 +38,9 @@ test('there is no runtime dependency, and every entry point is there', async () 
   }
 });
 
-for (const [resolution, module] of [['bundler', 'esnext'], ['nodenext', 'nodenext'], ['node10', 'commonjs']]) {
+for (const [resolution, module] of [['bundler', 'esnext'], ['nodenext', 'nodenext']]) {
   test(`the types say what is true to a strict user of TypeScript, resolved as by ${resolution}`, async () => {
-    const args = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2022,dom,dom.iterable', '--module', module, '--moduleResolution', resolution, '--typeRoots', join(sdk, 'no-types'), '--exactOptionalPropertyTypes'];
+    const args = ['--ignoreConfig', '--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2022,dom,dom.iterable', '--module', module, '--moduleResolution', resolution, '--typeRoots', join(sdk, 'no-types'), '--exactOptionalPropertyTypes'];
     const files = ['use.ts', 'wrong.ts'].map((name) => join(sdk, 'test', 'types', name));
     const failure = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...args, ...files], { cwd: sdk }).catch(({ stdout }) => stdout);
     assert.ok(typeof failure !== 'string', failure);
